@@ -1,0 +1,167 @@
+//! How a command fails: an exit code, one line, and the next command to run where there is one.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use highwater::ErrorKind;
+
+use crate::terminal;
+
+/// The exit codes, the same for every command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Well = 0,
+    Error = 1,
+    Usage = 2,
+    Damage = 3,
+    TornTail = 4,
+    Locked = 5,
+    NotFound = 6,
+    DiskFull = 7,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> ExitCode {
+        ExitCode::from(code as u8)
+    }
+}
+
+/// Why a command ends without having done its work.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    /// Nothing is printed when it is empty.
+    text: String,
+    /// The next command; `LOG` in it stands for the log's path.
+    hint: Option<&'static str>,
+}
+
+impl Failure {
+    fn new(code: Code, text: impl Into<String>) -> Self {
+        Failure { code, text: text.into(), hint: None }
+    }
+
+    pub(crate) fn error(text: impl Into<String>) -> Self {
+        Self::new(Code::Error, text)
+    }
+
+    /// The command line asks for what can't be done.
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::new(Code::Usage, text)
+    }
+
+    pub(crate) fn not_found(text: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, text)
+    }
+
+    /// Found by looking for it; the copy of the directory is what a person needs first.
+    pub(crate) fn damage(text: impl Into<String>) -> Self {
+        Self::new(Code::Damage, text).hint("cp -a LOG LOG.copy")
+    }
+
+    /// A file of the system, not of the log.
+    pub(crate) fn io(doing: impl fmt::Display, error: &io::Error) -> Self {
+        Self::new(code_of_io(error), format!("{doing}: {error}"))
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Says which line of the input it was.
+    #[must_use]
+    pub(crate) fn at_line(mut self, line: u64) -> Self {
+        self.text = format!("line {line}: {}", self.text);
+        self
+    }
+
+    /// Prints it, and gives the exit code.
+    pub(crate) fn report(&self, log: Option<&Path>) -> Code {
+        if !self.text.is_empty() {
+            terminal::error(&self.text);
+        }
+        if let Some(hint) = self.hint {
+            let log = log.map_or_else(|| "LOG".to_owned(), quoted);
+            terminal::hint(&hint.replace("LOG", &log));
+        }
+        self.code
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn code_of_io(error: &io::Error) -> Code {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::DiskFull,
+        io::ErrorKind::NotFound => Code::NotFound,
+        _ => Code::Error,
+    }
+}
+
+fn code_of_log(kind: &ErrorKind) -> Code {
+    match kind {
+        ErrorKind::Corrupt => Code::Damage,
+        ErrorKind::Full => Code::DiskFull,
+        ErrorKind::Locked => Code::Locked,
+        ErrorKind::NotFound | ErrorKind::Gap { .. } => Code::NotFound,
+        _ => Code::Error,
+    }
+}
+
+fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::Corrupt => "cp -a LOG LOG.copy && highwater verify LOG",
+        ErrorKind::Full => "highwater prune LOG --dry-run",
+        ErrorKind::Locked => "end the process that holds it, or wait for it with: highwater ingest LOG --lock-wait 60",
+        ErrorKind::NotFound => "highwater checkpoints LOG --last 5    (and check the path)",
+        ErrorKind::Gap { .. } => "highwater checkpoints LOG    lists what is left",
+        ErrorKind::NotALog => "ls -la LOG    (a log is a directory of its own)",
+        ErrorKind::StreamChanged => "highwater info LOG, then another stream name, or --allow-key-change",
+        ErrorKind::Unsupported => "highwater --version, and a newer release",
+        ErrorKind::ReadOnly => "ls -ld LOG",
+        _ => return None,
+    })
+}
+
+impl From<highwater::Error> for Failure {
+    fn from(error: highwater::Error) -> Self {
+        let kind = error.kind();
+        Failure { code: code_of_log(kind), text: error.to_string(), hint: hint_of_log(kind) }
+    }
+}
+
+/// Of writing to standard output: whoever closes it has seen enough, and that is no error.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Code::Well, ""),
+            _ => Self::io("writing to standard output", &error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_hint_can_be_pasted() {
+        assert_eq!(quoted(Path::new("/data/shop.hw")), "/data/shop.hw");
+        assert_eq!(quoted(Path::new("my log's")), r"'my log'\''s'");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_quiet_and_well() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((failure.code, failure.text.as_str()), (Code::Well, ""));
+    }
+}

@@ -1,0 +1,261 @@
+//! Airbyte messages, borrowed from their lines. What the log keeps stays the exact text that came in: parsing and
+//! writing again loses big numbers, the order of keys, and `1.0` against `1`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::Deserialize as DeriveDeserialize;
+use serde_json::value::RawValue;
+
+/// A string that is borrowed unless it has escapes in it.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveDeserialize)]
+#[serde(transparent)]
+pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A message, as far as it matters here.
+#[derive(Debug, DeriveDeserialize)]
+pub(crate) struct Message<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) record: Option<Record<'a>>,
+    #[serde(borrow)]
+    pub(crate) state: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) trace: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) log: Option<&'a RawValue>,
+}
+
+/// The content of a RECORD message.
+#[derive(Debug, DeriveDeserialize)]
+pub(crate) struct Record<'a> {
+    #[serde(borrow)]
+    pub(crate) stream: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) namespace: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) data: &'a RawValue,
+    pub(crate) emitted_at: Option<Milliseconds>,
+    #[serde(borrow)]
+    pub(crate) meta: Option<&'a RawValue>,
+}
+
+/// A time since 1970 as sources write it: an integer, by some as `1.7e12`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Milliseconds(i64);
+
+impl Milliseconds {
+    pub(crate) fn as_us(self) -> i64 {
+        self.0.saturating_mul(1000)
+    }
+}
+
+impl<'de> Deserialize<'de> for Milliseconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl Visitor<'_> for Any {
+            type Value = Milliseconds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of milliseconds")
+            }
+
+            fn visit_i64<E: Error>(self, ms: i64) -> Result<Milliseconds, E> {
+                Ok(Milliseconds(ms))
+            }
+
+            fn visit_u64<E: Error>(self, ms: u64) -> Result<Milliseconds, E> {
+                Ok(Milliseconds(i64::try_from(ms).unwrap_or(i64::MAX)))
+            }
+
+            fn visit_f64<E: Error>(self, ms: f64) -> Result<Milliseconds, E> {
+                Ok(Milliseconds(ms as i64))
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// Why a line is not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reject {
+    /// It is not a message: what a dying worker prints, a torn line.
+    Noise,
+    /// It is a RECORD or a STATE that can't be stored as one. Going past it would lose it.
+    Malformed(String),
+}
+
+/// Reads a line.
+pub(crate) fn parse(line: &[u8]) -> Result<Message<'_>, Reject> {
+    let text = std::str::from_utf8(line).map_err(|_| Reject::Noise)?;
+    // Serde would take an array for a struct.
+    if !text.trim_start().starts_with('{') {
+        return Err(Reject::Noise);
+    }
+    let message: Message<'_> = serde_json::from_str(text).map_err(|e| reject(text, &e))?;
+    let lacks = match &*message.kind {
+        "RECORD" => match &message.record {
+            None => Some("it has no \"record\""),
+            Some(record) if !record.data.get().starts_with('{') => Some("its \"data\" is not an object"),
+            Some(_) => None,
+        },
+        "STATE" if message.state.is_none() => Some("it has no \"state\""),
+        _ => None,
+    };
+    match lacks {
+        Some(what) => Err(Reject::Malformed(format!("a {} message can't be stored: {what}", &*message.kind))),
+        None => Ok(message),
+    }
+}
+
+fn reject(text: &str, error: &serde_json::Error) -> Reject {
+    #[derive(DeriveDeserialize)]
+    struct Kind<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Text<'a>,
+    }
+    match serde_json::from_str::<Kind<'_>>(text) {
+        Ok(Kind { kind }) if matches!(&*kind, "RECORD" | "STATE") => {
+            Reject::Malformed(format!("a {} message can't be stored: {error}", &*kind))
+        }
+        _ => Reject::Noise,
+    }
+}
+
+/// Whether the record's data says that the row was deleted at its source. Most have no such column, so the text is
+/// searched before it is parsed.
+#[derive(Debug)]
+pub(crate) struct Deletions(memchr::memmem::Finder<'static>);
+
+impl Deletions {
+    const COLUMN: &'static str = "_ab_cdc_deleted_at";
+
+    pub(crate) fn new() -> Self {
+        Deletions(memchr::memmem::Finder::new(Self::COLUMN))
+    }
+
+    pub(crate) fn is_deleted(&self, data: &str) -> bool {
+        #[derive(DeriveDeserialize)]
+        struct Row<'a> {
+            #[serde(rename = "_ab_cdc_deleted_at", borrow)]
+            deleted_at: Option<&'a RawValue>,
+        }
+        self.0.find(data.as_bytes()).is_some()
+            && serde_json::from_str::<Row<'_>>(data).is_ok_and(|row| row.deleted_at.is_some())
+    }
+}
+
+/// What a STATE message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateKind {
+    Stream,
+    Global,
+    Legacy,
+}
+
+impl StateKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            StateKind::Stream => "STREAM",
+            StateKind::Global => "GLOBAL",
+            StateKind::Legacy => "LEGACY",
+        }
+    }
+}
+
+/// The content of a STATE message.
+#[derive(Debug)]
+pub(crate) struct State<'a> {
+    pub(crate) kind: StateKind,
+    /// Of a STREAM state.
+    pub(crate) stream: Option<Descriptor<'a>>,
+    /// How many records the source says it sent since the state before.
+    pub(crate) record_count: Option<f64>,
+}
+
+/// A stream's name in a message.
+#[derive(Debug, DeriveDeserialize)]
+pub(crate) struct Descriptor<'a> {
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) namespace: Option<Text<'a>>,
+}
+
+#[derive(DeriveDeserialize)]
+struct StateBody<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    stream: Option<StreamBody<'a>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(rename = "sourceStats")]
+    source_stats: Option<SourceStats>,
+}
+
+#[derive(DeriveDeserialize)]
+struct StreamBody<'a> {
+    #[serde(borrow)]
+    stream_descriptor: Descriptor<'a>,
+}
+
+#[derive(DeriveDeserialize)]
+struct SourceStats {
+    #[serde(rename = "recordCount")]
+    record_count: Option<f64>,
+}
+
+impl<'a> State<'a> {
+    /// Reads the text of a "state" object.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
+        let cant = |why: &dyn fmt::Display| format!("a STATE message can't be stored: {why}");
+        if !text.starts_with('{') {
+            return Err(cant(&"it is not an object"));
+        }
+        let body: StateBody<'_> = serde_json::from_str(text).map_err(|e| cant(&e))?;
+        let kind = match body.kind.as_deref() {
+            Some("STREAM") if body.stream.is_none() => return Err(cant(&"it has no \"stream\"")),
+            Some("STREAM") => StateKind::Stream,
+            Some("GLOBAL") => StateKind::Global,
+            Some("LEGACY") | None if body.data.is_none() => return Err(cant(&"it has neither a type nor \"data\"")),
+            Some("LEGACY") | None => StateKind::Legacy,
+            Some(other) => return Err(cant(&format!("its type {other:?} is unknown"))),
+        };
+        Ok(State {
+            kind,
+            stream: body.stream.map(|stream| stream.stream_descriptor),
+            record_count: body.source_stats.and_then(|stats| stats.record_count),
+        })
+    }
+}
+
+/// The kind of a stored state that is of no stream.
+pub(crate) fn global_kind(text: &str) -> StateKind {
+    match State::parse(text) {
+        Ok(state) if state.kind == StateKind::Legacy => StateKind::Legacy,
+        _ => StateKind::Global,
+    }
+}
+
+/// The state itself in a stored LEGACY message.
+pub(crate) fn legacy_data(text: &str) -> &str {
+    let body = serde_json::from_str::<StateBody<'_>>(text).ok();
+    body.and_then(|body| body.data).map_or(text, RawValue::get)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Finding a stream by what a person typed.
+
+use clap::Args;
+use highwater::{LogReader, StreamInfo, StreamName};
+
+use crate::failure::Failure;
+use crate::terminal::tame;
+
+/// Which stream is meant.
+#[derive(Debug, Args)]
+pub(crate) struct Wanted {
+    /// Only this stream. Without --namespace: the one that has no namespace, or else the only one of that name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: Option<String>,
+    /// The stream's namespace; an empty one ("") is another than none
+    #[arg(long, value_name = "NS", requires = "stream")]
+    pub(crate) namespace: Option<String>,
+}
+
+impl Wanted {
+    /// The stream that is meant, if one is named.
+    pub(crate) fn find(&self, log: &LogReader) -> Result<Option<StreamInfo>, Failure> {
+        let Some(wanted) = &self.stream else { return Ok(None) };
+        let streams = log.streams()?;
+        match choose(streams.iter().map(|info| &info.name), wanted, self.namespace.as_deref()) {
+            Choice::One(n) => Ok(streams.into_iter().nth(n)),
+            Choice::None => Err(unknown(wanted, self.namespace.as_deref(), &streams)),
+            Choice::Several => {
+                Err(Failure::usage(format!("several streams are named {}; say which with --namespace", tame(wanted))))
+            }
+        }
+    }
+}
+
+/// Where in the list it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Choice {
+    One(usize),
+    None,
+    Several,
+}
+
+fn choose<'a>(
+    names: impl Iterator<Item = &'a StreamName> + Clone,
+    wanted: &str,
+    namespace: Option<&str>,
+) -> Choice {
+    let is_exact = |name: &StreamName| name.name == wanted && name.namespace.as_deref() == namespace;
+    if let Some(n) = names.clone().position(is_exact) {
+        return Choice::One(n);
+    }
+    if namespace.is_some() {
+        return Choice::None;
+    }
+    // As the tables show it, with its namespace in front, is good enough, too.
+    let mut alike = names.enumerate().filter(|(_, name)| name.name == wanted || name.to_string() == wanted);
+    match (alike.next(), alike.next()) {
+        (None, _) => Choice::None,
+        (Some((n, _)), None) => Choice::One(n),
+        (Some(_), Some(_)) => Choice::Several,
+    }
+}
+
+/// So many streams are named in a message.
+const NAMED_MAX: usize = 20;
+
+fn unknown(wanted: &str, namespace: Option<&str>, streams: &[StreamInfo]) -> Failure {
+    let wanted = StreamName { namespace: namespace.map(str::to_owned), name: wanted.to_owned() };
+    let mut known: Vec<String> = streams.iter().take(NAMED_MAX).map(|info| tame(&info.name.to_string())).collect();
+    if streams.len() > NAMED_MAX {
+        known.push(format!("and {} more", streams.len() - NAMED_MAX));
+    }
+    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+    Failure::not_found(format!("the log has no stream {}; {known}", tame(&wanted.to_string())))
+        .hint("highwater info LOG")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[(Option<&str>, &str)]) -> Vec<StreamName> {
+        let name = |(namespace, name): &(Option<&str>, &str)| StreamName {
+            namespace: namespace.map(str::to_owned),
+            name: (*name).to_owned(),
+        };
+        list.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_name_alone_means_the_one_without_a_namespace_or_the_only_one() {
+        let names = names(&[(Some("a"), "x"), (Some("b"), "x"), (None, "y"), (Some("a"), "y"), (Some(""), "z")]);
+        let chosen = |wanted, namespace| choose(names.iter(), wanted, namespace);
+        assert_eq!(chosen("x", None), Choice::Several);
+        assert_eq!(chosen("x", Some("b")), Choice::One(1));
+        assert_eq!(chosen("y", None), Choice::One(2));
+        assert_eq!(chosen("b.x", None), Choice::One(1));
+        assert_eq!(chosen("z", None), Choice::One(4));
+        assert_eq!(chosen("y", Some("")), Choice::None);
+        assert_eq!(chosen("q", None), Choice::None);
+    }
+}

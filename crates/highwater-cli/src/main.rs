@@ -1,0 +1,96 @@
+//! The `highwater` command: it writes, reads and checks checkpoint logs.
+//!
+//! Data goes to standard output, everything else to standard error. Each command is a module with its arguments;
+//! [`failure`] has the exit codes.
+
+mod cat;
+mod checkpoints;
+mod failure;
+mod generate;
+mod info;
+mod ingest;
+mod known;
+mod output;
+mod prune;
+mod quantity;
+mod state;
+mod terminal;
+mod verify;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Code, Failure};
+
+const EXAMPLES: &str = "\
+Examples:
+  source-faker read --config c.json --catalog cat.json | highwater ingest shop.hw --catalog cat.json
+  highwater state get shop.hw > state.json      what the source takes with --state
+  highwater cat shop.hw --stream users          committed records, a line each
+  highwater info shop.hw
+  highwater verify shop.hw
+
+Exit codes:
+  0 well   1 error   2 usage   3 damage found   4 only a torn tail found   5 locked   6 not found   7 disk full";
+
+/// Checkpoint logs for data pipelines: records and cursors, together, atomically, durably
+#[derive(Debug, Parser)]
+#[command(name = "highwater", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ingest(ingest::Args),
+    Cat(cat::Args),
+    #[command(subcommand)]
+    State(state::Command),
+    Checkpoints(checkpoints::Args),
+    Info(info::Args),
+    Verify(verify::Args),
+    Prune(prune::Args),
+    Completions(generate::Completions),
+    Man(generate::Man),
+}
+
+impl Command {
+    fn run(&self) -> Result<Code, Failure> {
+        match self {
+            Command::Ingest(args) => ingest::run(args),
+            Command::Cat(args) => cat::run(args),
+            Command::State(command) => state::run(command),
+            Command::Checkpoints(args) => checkpoints::run(args),
+            Command::Info(args) => info::run(args),
+            Command::Verify(args) => verify::run(args),
+            Command::Prune(args) => prune::run(args),
+            Command::Completions(args) => generate::completions(args),
+            Command::Man(args) => generate::man(args),
+        }
+    }
+
+    /// The log it works on, for the hints below errors.
+    fn log(&self) -> Option<&Path> {
+        match self {
+            Command::Ingest(args) => Some(&args.log),
+            Command::Cat(args) => Some(&args.log),
+            Command::State(state::Command::Get(args)) => Some(&args.log),
+            Command::Checkpoints(args) => Some(&args.log),
+            Command::Info(args) => Some(&args.log),
+            Command::Verify(args) => Some(&args.log),
+            Command::Prune(args) => Some(&args.log),
+            Command::Completions(_) | Command::Man(_) => None,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command.run() {
+        Ok(code) => code.into(),
+        Err(failure) => failure.report(cli.command.log()).into(),
+    }
+}

@@ -1,0 +1,115 @@
+//! `highwater verify`: everything is read, and every checksum checked.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use highwater::{ErrorKind, LogReader, Verification};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::failure::{Code, Failure};
+use crate::output;
+use crate::quantity::{bytes, count, plural};
+use crate::terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  highwater verify shop.hw
+  highwater verify shop.hw --json | jq .problems
+
+Exit codes: 0 everything is whole, 3 damage, 4 only a torn tail, which the next opening for writing drops.";
+
+/// Read everything and say whether it is whole
+///
+/// It writes nothing, and works beside a process that writes the log.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The log's directory
+    pub(crate) log: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    match verify(args) {
+        Ok(found) => {
+            print(args, &found)?;
+            Ok(code(&found))
+        }
+        // Damage that keeps it from being opened at all is a finding, too.
+        Err(error) if *error.kind() == ErrorKind::Corrupt && args.json => {
+            output::json(json!({ "sound": false, "problems": [error.to_string()] }))?;
+            Ok(Code::Damage)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn verify(args: &Args) -> highwater::Result<Verification> {
+    let log = LogReader::open(&args.log)?;
+    let bar = progress(log.status().map_or(0, |status| status.disk_bytes));
+    let found = log.verify(&mut |bytes_read| bar.set_position(bytes_read));
+    bar.finish_and_clear();
+    found
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(total_bytes: u64) -> ProgressBar {
+    if !terminal::is_watched() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr_with_hz(10));
+    let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn code(found: &Verification) -> Code {
+    match () {
+        () if !found.problems.is_empty() => Code::Damage,
+        () if found.torn.is_some() => Code::TornTail,
+        () => Code::Well,
+    }
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    sound: bool,
+    #[serde(flatten)]
+    found: &'a Verification,
+}
+
+fn print(args: &Args, found: &Verification) -> Result<(), Failure> {
+    if args.json {
+        return Ok(output::json(Json { sound: found.is_sound(), found })?);
+    }
+    let mut out = output::buffered();
+    for problem in &found.problems {
+        writeln!(out, "damage: {problem}")?;
+    }
+    if let Some(torn) = &found.torn {
+        writeln!(out, "torn tail: {torn}")?;
+    }
+    let verdict = match code(found) {
+        Code::Well => "everything is whole",
+        Code::TornTail => "whole, but for the torn tail of a crash, which the next opening for writing drops",
+        _ => "damaged",
+    };
+    writeln!(
+        out,
+        "{} ({}), {} in {}: {verdict}",
+        plural(found.records, "record"),
+        bytes(found.bytes),
+        plural(found.checkpoints, "checkpoint"),
+        plural(found.segments as u64, "segment"),
+    )?;
+    out.flush()?;
+    if code(found) == Code::Damage {
+        let problems = count(found.problems.len() as u64);
+        return Err(Failure::damage(format!("{problems} places are damaged; keep a copy of the directory before anything else")));
+    }
+    Ok(())
+}

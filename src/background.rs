@@ -1,0 +1,60 @@
+//! The one thread that the engine may have: it maintains the log every so often.
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::{Error, Result};
+use crate::journal::Journal;
+
+/// Runs until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Background {
+    stop: Arc<Stop>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Stop {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Background {
+    pub(crate) fn start(journal: &Arc<Journal>, every: Duration) -> Result<Background> {
+        let stop = Arc::new(Stop::default());
+        let (watched, journal) = (stop.clone(), Arc::downgrade(journal));
+        let thread = std::thread::Builder::new()
+            .name("highwater".to_owned())
+            .spawn(move || run(&watched, &journal, every))
+            .map_err(|e| Error::io("starting the background thread", "", e))?;
+        Ok(Background { stop, thread: Some(thread) })
+    }
+}
+
+fn run(stop: &Stop, journal: &Weak<Journal>, every: Duration) {
+    let mut stopped = stop.stopped.lock();
+    while !*stopped {
+        stop.changed.wait_for(&mut stopped, every);
+        if *stopped {
+            return;
+        }
+        let Some(journal) = journal.upgrade() else { return };
+        // A failure is latched in the journal, and the next call of its user meets it.
+        if let Err(error) = journal.maintain() {
+            tracing::warn!(%error, "maintenance failed");
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        *self.stop.stopped.lock() = true;
+        self.stop.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Every setting and every limit, named, with its reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::environment::{Environment, System};
+use crate::error::{Error, Result};
+
+/// How a log is opened and kept. `Config::default()` is right for most.
+///
+/// ```
+/// use std::time::Duration;
+/// let config = highwater::Config { lock_wait: Duration::from_secs(5), ..Default::default() };
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Create the log if the directory holds none. Default: true. Say `false` where a mistyped path must not
+    /// make a new, empty log.
+    pub create: bool,
+    /// How long to wait for another process to give the log up. Default: no wait.
+    pub lock_wait: Duration,
+    /// Open on a network file system although its locks and flushes may not keep the promises. Default: false.
+    pub allow_network: bool,
+    /// The size segments grow to, in bytes, 64 KiB to 2 GiB. Default: 64 MiB. The first is 1 MiB at most and each
+    /// doubles, so a small log stays small.
+    pub segment_bytes: u32,
+    /// The largest record, key, metadata and payload together, in bytes, at most 512 MiB. Default: 64 MiB.
+    pub record_bytes_max: u32,
+    /// The largest state, in bytes, at most 512 MiB. Default: 10 MiB.
+    pub state_bytes_max: u32,
+    /// How much a writer holds in memory before records go to the log, in bytes. Default: 8 MiB.
+    pub buffer_bytes_max: usize,
+    /// How much may be written without a flush, in bytes: what opening after a crash has to look at. Default: 8 MiB.
+    pub unflushed_bytes_max: u32,
+    /// The largest uncommitted unit of one writer, in bytes. Default: none but [`Config::size_max`].
+    pub unit_bytes_max: Option<u64>,
+    /// The most the log's directory may occupy, in bytes. Default: no limit.
+    pub size_max: Option<u64>,
+    /// What an append does when `size_max` is reached. Default: fail.
+    pub when_full: WhenFull,
+    /// What is kept although every consumer has acknowledged it; used at the cap and by [`maintain`](crate::Log::maintain).
+    pub retention: Retention,
+    /// Buffered checkpoints are flushed after this time at the latest, by the next call or by
+    /// [`maintain`](crate::Log::maintain). Default: only with the next flush.
+    pub flush_interval: Option<Duration>,
+    /// How many pruned segments are kept to be written over. Default: 2.
+    pub spare_segments: usize,
+    /// How sealed segments are read. Default: [`ReadMode::Copy`].
+    pub read_mode: ReadMode,
+    /// The content digest of a checkpoint. Default: [`Digest::Crc32`].
+    pub digest: Digest,
+    /// Run [`maintain`](crate::Log::maintain) on a thread named `highwater` every so often. Default: no thread.
+    pub background: Option<Duration>,
+    /// Clocks, ids and the identity of this boot. Default: the system's.
+    pub environment: Arc<dyn Environment>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            create: true,
+            lock_wait: Duration::ZERO,
+            allow_network: false,
+            segment_bytes: 64 << 20,
+            record_bytes_max: 64 << 20,
+            state_bytes_max: 10 << 20,
+            buffer_bytes_max: 8 << 20,
+            unflushed_bytes_max: 8 << 20,
+            unit_bytes_max: None,
+            size_max: None,
+            when_full: WhenFull::Fail,
+            retention: Retention::default(),
+            flush_interval: None,
+            spare_segments: 2,
+            read_mode: ReadMode::Copy,
+            digest: Digest::Crc32,
+            background: None,
+            environment: Arc::new(System),
+        }
+    }
+}
+
+impl Config {
+    /// The smallest segment: sixteen blocks, of which three are kept for bookkeeping.
+    pub(crate) const SEGMENT_BYTES_MIN: u32 = 64 << 10;
+    /// The first segment of a log; later ones double.
+    pub(crate) const SEGMENT_BYTES_FIRST: u32 = 1 << 20;
+    /// Offsets are 32 bits and a little room above the largest frame is needed.
+    const SEGMENT_BYTES_MAX: u32 = 2 << 30;
+    /// Lengths inside frames are 32 bits; half a GiB leaves room for headers and doubling.
+    const ITEM_BYTES_MAX: u32 = 512 << 20;
+    /// A data frame is closed when it holds this much. Larger frames save nothing; smaller ones cost headers.
+    pub(crate) const DATA_FRAME_BYTES: usize = 256 << 10;
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let within = |name: &str, value: u64, min: u64, max: u64| {
+            if (min..=max).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::invalid(format!("Config::{name} is {value}; expected {min} to {max}")))
+        };
+        within(
+            "segment_bytes",
+            self.segment_bytes.into(),
+            Self::SEGMENT_BYTES_MIN.into(),
+            Self::SEGMENT_BYTES_MAX.into(),
+        )?;
+        within("record_bytes_max", self.record_bytes_max.into(), 1, Self::ITEM_BYTES_MAX.into())?;
+        within("state_bytes_max", self.state_bytes_max.into(), 1, Self::ITEM_BYTES_MAX.into())?;
+        within("unflushed_bytes_max", self.unflushed_bytes_max.into(), 64 << 10, 1 << 30)?;
+        within("buffer_bytes_max", self.buffer_bytes_max as u64, 4 << 10, 1 << 40)
+    }
+
+    /// A data frame's target size: small segments get small frames, so that they do not end half empty.
+    pub(crate) fn data_frame_bytes(&self) -> usize {
+        Self::DATA_FRAME_BYTES.min(self.segment_bytes as usize / 8)
+    }
+}
+
+/// What an append does when the log is at [`Config::size_max`] and pruning frees nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It fails with [`ErrorKind::Full`](crate::ErrorKind::Full).
+    Fail,
+    /// It waits for consumers to acknowledge, at most this long, and then fails.
+    Wait(Duration),
+}
+
+/// When a commit returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// After the flush: the checkpoint survives a power cut (P1).
+    #[default]
+    Sync,
+    /// After the kernel has it: the checkpoint survives a killed process, not a power cut; any later flush makes it
+    /// durable. Consumers see it from then on.
+    Buffered,
+}
+
+/// What pruning keeps although every consumer has acknowledged it. All rules hold at once; the newest checkpoint
+/// always stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Keep at least this many checkpoints.
+    pub min_count: u64,
+    /// Keep every checkpoint younger than this.
+    pub min_age: Duration,
+}
+
+/// How sealed segments are read in the process that owns the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadMode {
+    /// By `pread` into memory: an unreadable block is an error.
+    #[default]
+    Copy,
+    /// By a memory map: no copy, but an unreadable block kills the process (SIGBUS), and the map keeps the segment
+    /// from being recycled while a record of it is alive.
+    Map,
+}
+
+/// The content digest a checkpoint carries per stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Digest {
+    /// The CRC-32 of the records' encodings, combined from the frames' own: it finds accidents and costs nothing.
+    #[default]
+    Crc32,
+    /// BLAKE3 in addition, for audits.
+    Blake3,
+}

@@ -1,0 +1,435 @@
+//! A named reader with a durable acknowledged position.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::consumer::{AHEAD_MAX, CONSUMER_FILE, ConsumerState, MaxLag};
+use crate::format::names;
+use crate::origin::{Origin, gap};
+use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
+use crate::reader::{Checkpoint, Reader, Record};
+use crate::storage::{self, Access, Lock, LockMode, Storage, StorageFile};
+use crate::streams::Stream;
+
+/// Where a new consumer starts. One that exists goes on where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the first checkpoint of the log; [`ErrorKind::Gap`] if it was pruned.
+    Earliest,
+    /// At the oldest checkpoint that is kept, whatever came before.
+    Oldest,
+    /// Behind the last checkpoint there is.
+    Now,
+    /// Behind this checkpoint; [`ErrorKind::Gap`] if what follows it was pruned.
+    After(Sequence),
+}
+
+/// How much a batch holds. It is due when it has `max_bytes`, or when its oldest checkpoint is `max_age` old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Payload bytes; a larger checkpoint is a batch of its own. Default: 64 MiB.
+    pub max_bytes: u64,
+    /// Checkpoints. Default: 10,000.
+    pub max_checkpoints: usize,
+    /// How long a checkpoint may wait for others. Default: not at all.
+    pub max_age: Duration,
+    /// How long to wait for a batch that is due. Default: not at all.
+    pub wait: Duration,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Limit { max_bytes: 64 << 20, max_checkpoints: 10_000, max_age: Duration::ZERO, wait: Duration::ZERO }
+    }
+}
+
+/// A consumer, as the log's directory shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ConsumerInfo {
+    /// Its name.
+    pub name: String,
+    /// The last checkpoint that it acknowledged with everything before it.
+    pub acknowledged: Sequence,
+    /// Checkpoints behind that.
+    pub lag_checkpoints: u64,
+    /// Bytes of the log behind that, about.
+    pub lag_bytes: u64,
+}
+
+/// Whole checkpoints to be delivered together. It owns what it needs: the consumer can go on.
+#[derive(Debug)]
+pub struct Batch {
+    checkpoints: Vec<Checkpoint>,
+    /// Streams that were acknowledged further already.
+    ahead: BTreeMap<StreamId, Sequence>,
+    end: Position,
+}
+
+impl Batch {
+    /// Its checkpoints.
+    pub fn checkpoints(&self) -> &[Checkpoint] {
+        &self.checkpoints
+    }
+
+    /// Its records: checkpoint by checkpoint, in each stream by stream, without what was acknowledged per stream.
+    pub fn records(&self) -> impl Iterator<Item = Result<Record>> {
+        self.checkpoints.iter().flat_map(|checkpoint| {
+            let sequence = checkpoint.sequence();
+            checkpoint.records_if(|stream| self.ahead.get(&stream).is_none_or(|ahead| *ahead < sequence))
+        })
+    }
+
+    /// What to acknowledge when all of it is delivered, and to store with the records.
+    pub fn end(&self) -> Position {
+        self.end
+    }
+}
+
+/// A named consumer. Only one process at a time holds it.
+#[derive(Debug)]
+pub struct Consumer {
+    origin: Origin,
+    name: String,
+    file: Box<dyn StorageFile>,
+    state: ConsumerState,
+    ahead: BTreeMap<StreamId, Sequence>,
+    reader: Reader,
+    /// Given out and not acknowledged yet, oldest first.
+    delivered: VecDeque<Delivered>,
+    /// Read, and not due yet.
+    gathered: Vec<Checkpoint>,
+    _lock: Box<dyn Lock>,
+}
+
+#[derive(Debug)]
+struct Delivered {
+    sequence: Sequence,
+    id: CheckpointId,
+    at: Address,
+    streams: Vec<StreamId>,
+}
+
+impl Consumer {
+    pub(crate) fn open(origin: Origin, name: &str, start: Start, max_lag: Option<MaxLag>) -> Result<Consumer> {
+        check_name(name)?;
+        let file_name = names::consumer(name);
+        let storage = origin.files().storage.clone();
+        let io = |e| Error::io(format!("opening consumer {name}"), &file_name, e);
+        let known = read_state(&*storage, name)?;
+        if let Some(state) = &known
+            && state.log != origin.log()
+        {
+            return Err(Error::new(ErrorKind::Diverged, format!("consumer {name} belongs to log {}, not to {}", state.log, origin.log())));
+        }
+        let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
+        let lock = lock.ok_or_else(|| {
+            Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is used by another process or another part of this one"))
+        })?;
+        let file = storage.open(&file_name, Access::Create).map_err(io)?;
+        let (mut state, is_new) = match known {
+            Some(state) => (state, false),
+            None => (starting(&origin, start)?, true),
+        };
+        if max_lag.is_some() {
+            state.max_lag = max_lag;
+        }
+        if is_new {
+            file.allocate(CONSUMER_FILE as u64).map_err(io)?;
+        }
+        let ahead = state.ahead.iter().copied().collect();
+        let reader = Reader::new(origin.clone(), state.sequence.next());
+        let reader = match reader {
+            Ok(reader) => reader,
+            Err(error) if is_new => {
+                let _ = storage.remove(&file_name);
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut consumer = Consumer {
+            origin,
+            name: name.to_owned(),
+            file,
+            state,
+            ahead,
+            reader,
+            delivered: VecDeque::new(),
+            gathered: Vec::new(),
+            _lock: lock,
+        };
+        if is_new {
+            consumer.register(&*storage)?;
+        } else if max_lag.is_some() {
+            consumer.write()?;
+        }
+        Ok(consumer)
+    }
+
+    /// Makes the position durable, then looks whether a pruning has passed it: whoever comes second sees the other.
+    fn register(&mut self, storage: &dyn Storage) -> Result<()> {
+        self.write()?;
+        self.sync()?;
+        let file_name = names::consumer(&self.name);
+        storage.sync_names().map_err(|e| Error::io("flushing the log's directory", &file_name, e))?;
+        let horizon = self.reader.horizon()?;
+        if self.state.sequence.next() < horizon.retained.first_sequence {
+            let _ = storage.remove(&file_name);
+            return Err(gap(self.state.sequence.next(), &horizon.retained));
+        }
+        Ok(())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The last checkpoint that was acknowledged with everything before it.
+    pub fn acknowledged(&self) -> Sequence {
+        self.state.sequence
+    }
+
+    /// Compares with the position that the destination holds, and goes on from there.
+    ///
+    /// `None`, a destination that knows of nothing, changes nothing. A destination further than the last
+    /// acknowledgement counts as acknowledged; one behind it (restored from a backup) is delivered to again. Fails with
+    /// [`ErrorKind::Diverged`] for another log, a destination ahead of this one, or another checkpoint under that number.
+    pub fn align(&mut self, stored: Option<Position>) -> Result<()> {
+        let Some(stored) = stored else { return Ok(()) };
+        let (at, id) = self.check_position(stored)?;
+        if stored.sequence.next() < self.origin.horizon()?.retained.first_sequence {
+            return Err(gap(stored.sequence.next(), &self.origin.horizon()?.retained));
+        }
+        self.reader = Reader::new(self.origin.clone(), stored.sequence.next())?;
+        self.delivered.clear();
+        self.gathered.clear();
+        self.ahead.retain(|_, ahead| *ahead > stored.sequence);
+        (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
+        self.write()?;
+        self.sync()
+    }
+
+    /// The next batch that is due, or `None`. Everything is durable that it gives. Blocks at most [`Limit::wait`] for
+    /// new checkpoints.
+    pub fn next_batch(&mut self, limit: &Limit) -> Result<Option<Batch>> {
+        let deadline = self.origin.now_us().saturating_add(limit.wait.as_micros() as i64);
+        loop {
+            self.gather(limit)?;
+            if self.is_due(limit) {
+                return Ok(self.take_batch());
+            }
+            let now = self.origin.now_us();
+            if now >= deadline {
+                return Ok(None);
+            }
+            let mut wait = Duration::from_micros((deadline - now) as u64);
+            if let Some(oldest) = self.gathered.first() {
+                let due = oldest.time_us().saturating_add(limit.max_age.as_micros() as i64);
+                wait = wait.min(Duration::from_micros(due.saturating_sub(now).max(1) as u64));
+            }
+            self.reader.wait(wait)?;
+        }
+    }
+
+    /// Everything up to here is delivered for good. It survives a killed process at once and a power cut after
+    /// [`sync`](Consumer::sync) or a pruning; what is lost of it is delivered again.
+    pub fn acknowledge(&mut self, position: Position) -> Result<()> {
+        if position.sequence <= self.state.sequence {
+            return self.check_log(position);
+        }
+        let (at, id) = self.check_position(position)?;
+        while self.delivered.front().is_some_and(|d| d.sequence <= position.sequence) {
+            self.delivered.pop_front();
+        }
+        self.ahead.retain(|_, ahead| *ahead > position.sequence);
+        (self.state.sequence, self.state.id, self.state.at) = (position.sequence, id, at);
+        self.write()?;
+        self.released();
+        Ok(())
+    }
+
+    /// One stream's records up to here are delivered for good. The others stay as they are.
+    pub fn acknowledge_stream(&mut self, stream: &Stream, position: Position) -> Result<()> {
+        self.check_position(position)?;
+        let ahead = self.ahead.entry(stream.id()).or_insert(self.state.sequence);
+        *ahead = position.sequence.max(*ahead);
+        while let Some(front) = self.delivered.front() {
+            let done = |stream| self.ahead.get(stream).is_some_and(|ahead| *ahead >= front.sequence);
+            if !front.streams.iter().all(done) {
+                break;
+            }
+            (self.state.sequence, self.state.id, self.state.at) = (front.sequence, front.id, front.at);
+            self.delivered.pop_front();
+        }
+        self.ahead.retain(|_, ahead| *ahead > self.state.sequence);
+        self.write()?;
+        self.released();
+        Ok(())
+    }
+
+    /// Makes the acknowledgements durable; blocks for a flush.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync().map_err(|e| Error::io("flushing a consumer's position", names::consumer(&self.name), e))
+    }
+
+    fn gather(&mut self, limit: &Limit) -> Result<()> {
+        let confirmed = self.reader.horizon()?.confirmed;
+        while !self.is_full(limit) && self.reader.next_sequence() <= confirmed {
+            match self.reader.next()? {
+                Some(checkpoint) => self.gathered.push(checkpoint),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn is_full(&self, limit: &Limit) -> bool {
+        let bytes: u64 = self.gathered.iter().map(Checkpoint::byte_count).sum();
+        bytes >= limit.max_bytes || self.gathered.len() >= limit.max_checkpoints
+    }
+
+    fn is_due(&self, limit: &Limit) -> bool {
+        let Some(oldest) = self.gathered.first() else { return false };
+        let age = self.origin.now_us().saturating_sub(oldest.time_us());
+        self.is_full(limit) || age >= limit.max_age.as_micros() as i64
+    }
+
+    fn take_batch(&mut self) -> Option<Batch> {
+        let end = self.gathered.last()?.position();
+        let checkpoints = std::mem::take(&mut self.gathered);
+        self.delivered.extend(checkpoints.iter().map(|checkpoint| Delivered {
+            sequence: checkpoint.sequence(),
+            id: checkpoint.position().checkpoint,
+            at: checkpoint.at(),
+            streams: checkpoint.stream_ids().collect(),
+        }));
+        Some(Batch { checkpoints, ahead: self.ahead.clone(), end })
+    }
+
+    fn check_log(&self, position: Position) -> Result<()> {
+        if position.log == self.origin.log() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Diverged,
+            format!("position {position} is of another log; this is {}", self.origin.log()),
+        ))
+    }
+
+    /// The position has to be on this log's history. Returns where its commit lies.
+    fn check_position(&self, position: Position) -> Result<(Address, CheckpointId)> {
+        self.check_log(position)?;
+        if position.sequence == Sequence::NONE {
+            return Ok((Address::NONE, CheckpointId::NONE));
+        }
+        let (at, id) = if position.sequence == self.state.sequence {
+            (self.state.at, self.state.id)
+        } else if let Some(found) = self.delivered.iter().find(|d| d.sequence == position.sequence) {
+            (found.at, found.id)
+        } else {
+            find_checkpoint(&self.origin, position.sequence)?
+        };
+        if id != position.checkpoint {
+            return Err(Error::new(
+                ErrorKind::Diverged,
+                format!("position {position} is not on this log's history: checkpoint {} is {id} here", position.sequence),
+            ));
+        }
+        Ok((at, id))
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.state.generation += 1;
+        self.state.ahead = self.ahead.iter().map(|(stream, ahead)| (*stream, *ahead)).take(AHEAD_MAX).collect();
+        storage::write_all_at(&*self.file, &[&self.state.encode()], self.state.slot_offset())
+            .map_err(|e| Error::io("writing a consumer's position", names::consumer(&self.name), e))
+    }
+
+    /// Whoever waits for space may find some now.
+    fn released(&self) {
+        if let Origin::Live(journal) = &self.origin {
+            journal.notify();
+        }
+    }
+}
+
+fn find_checkpoint(origin: &Origin, sequence: Sequence) -> Result<(Address, CheckpointId)> {
+    let horizon = origin.horizon()?;
+    if sequence > horizon.last.sequence {
+        return Err(Error::new(
+            ErrorKind::Diverged,
+            format!("the destination holds checkpoint {sequence}, this log ends at {}", horizon.last.sequence),
+        ));
+    }
+    let mut reader = Reader::new(origin.clone(), sequence)?;
+    match reader.next()? {
+        Some(checkpoint) => Ok((checkpoint.at(), checkpoint.position().checkpoint)),
+        None => Err(Error::not_found(format!("there is no checkpoint {sequence}"))),
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if names::is_valid(name) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{name:?} can't name a consumer; use up to 100 letters, digits, '.', '_', '-'")))
+}
+
+/// The first state of a new consumer.
+fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
+    let horizon = origin.horizon()?;
+    let sequence = match start {
+        Start::Earliest => Sequence::NONE,
+        Start::Oldest => horizon.retained.first_sequence.previous(),
+        Start::Now => horizon.last.sequence,
+        Start::After(sequence) => sequence,
+    };
+    let (at, id) = if sequence == horizon.last.sequence {
+        (horizon.last.at, horizon.last.id)
+    } else if sequence >= horizon.retained.first_sequence {
+        find_checkpoint(origin, sequence)?
+    } else {
+        (Address::NONE, CheckpointId::NONE)
+    };
+    let at = if at.is_none() { Address::new(horizon.retained.first_live, crate::format::BLOCK) } else { at };
+    Ok(ConsumerState { log: origin.log(), generation: 0, sequence, id, at, max_lag: None, ahead: Vec::new() })
+}
+
+/// A consumer's position; `None` if it has none yet (never registered, or registering right now). A file that can't be
+/// read is an error: it never means that nobody needs the records.
+pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<ConsumerState>> {
+    let file_name = names::consumer(name);
+    let bytes = match storage.open(&file_name, Access::Read).and_then(|file| storage::read_small(&*file, CONSUMER_FILE)) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("reading a consumer's position", file_name, e)),
+    };
+    match ConsumerState::newest(&bytes) {
+        Some(state) => Ok(Some(state)),
+        None if bytes.iter().all(|byte| *byte == 0) => Ok(None),
+        None => Err(Error::corrupt(
+            file_name,
+            0,
+            format!("neither slot holds a position of consumer {name}; pruning stops until it is dropped or restored"),
+        )),
+    }
+}
+
+/// Forgets a consumer: nothing is kept for it any more.
+pub(crate) fn drop_consumer(storage: &dyn Storage, name: &str) -> Result<()> {
+    check_name(name)?;
+    let file_name = names::consumer(name);
+    if !crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name) {
+        return Err(Error::not_found(format!("no consumer {name} in this log")));
+    }
+    let io = |e| Error::io("dropping a consumer", &file_name, e);
+    if storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?.is_none() {
+        return Err(Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use")));
+    }
+    storage.remove(&file_name).map_err(io)?;
+    storage.sync_names().map_err(io)
+}

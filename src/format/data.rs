@@ -1,0 +1,166 @@
+//! The body of a data frame: a base time, then records of one stream.
+//!
+//! A record's time is the difference to the record before it *in its unit*, so the records' bytes do not depend on
+//! how they were cut into frames; the base time lets each frame be decoded alone.
+
+use bytes::Bytes;
+
+use crate::format::wire::{Decoded, Malformed, Take, put_varint, unzigzag, zigzag};
+
+/// The base time at the beginning of a body, in bytes; the content's checksum begins behind it.
+pub(crate) const BASE_TIME: usize = 8;
+/// The most that op, time and the three lengths take.
+pub(crate) const RECORD_HEADER_MAX: usize = 1 + 10 + 3 * 5;
+
+/// What a record does to its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum OpKind {
+    /// A new row, or a row of a stream without a key.
+    Insert = 1,
+    /// The whole row, whether or not its key is there.
+    Upsert = 2,
+    /// A part of a row: columns that are absent keep their values.
+    Update = 3,
+    /// The row with this key goes.
+    Delete = 4,
+    /// Every row goes.
+    Truncate = 5,
+}
+
+impl OpKind {
+    fn from_byte(byte: u8) -> Decoded<OpKind> {
+        use OpKind::*;
+        [Insert, Upsert, Update, Delete, Truncate]
+            .into_iter()
+            .find(|op| *op as u8 == byte)
+            .ok_or(Malformed("an operation is unknown"))
+    }
+
+    /// Its name in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            OpKind::Insert => "insert",
+            OpKind::Upsert => "upsert",
+            OpKind::Update => "update",
+            OpKind::Delete => "delete",
+            OpKind::Truncate => "truncate",
+        }
+    }
+}
+
+/// A record as it goes in: borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecordParts<'a> {
+    pub op: OpKind,
+    pub emitted_us: i64,
+    pub key: &'a [u8],
+    pub metadata: &'a [u8],
+    pub payload: &'a [u8],
+}
+
+impl RecordParts<'_> {
+    /// The bytes that count: key, metadata and payload.
+    pub(crate) fn content_len(&self) -> usize {
+        self.key.len() + self.metadata.len() + self.payload.len()
+    }
+
+    /// Copies the record behind what is there: the one copy on its way to the disk.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>, previous_us: i64) {
+        out.reserve(RECORD_HEADER_MAX + self.content_len());
+        out.push(self.op as u8);
+        put_varint(out, zigzag(self.emitted_us.wrapping_sub(previous_us)));
+        put_varint(out, self.key.len() as u64);
+        put_varint(out, self.metadata.len() as u64);
+        put_varint(out, self.payload.len() as u64);
+        out.extend_from_slice(self.key);
+        out.extend_from_slice(self.metadata);
+        out.extend_from_slice(self.payload);
+    }
+}
+
+/// A record as it comes out: it owns a share of the memory it was read into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DecodedRecord {
+    pub op: OpKind,
+    pub emitted_us: i64,
+    pub key: Bytes,
+    pub metadata: Bytes,
+    pub payload: Bytes,
+}
+
+/// The records of one data frame's body.
+#[derive(Debug, Clone)]
+pub(crate) struct FrameRecords {
+    body: Bytes,
+    at: usize,
+    previous_us: i64,
+}
+
+impl FrameRecords {
+    pub(crate) fn new(body: Bytes) -> Decoded<Self> {
+        let previous_us = Take::new(&body).i64()?;
+        Ok(FrameRecords { body, at: BASE_TIME, previous_us })
+    }
+
+    pub(crate) fn next_record(&mut self) -> Decoded<Option<DecodedRecord>> {
+        let mut take = Take::new(&self.body[self.at..]);
+        if take.is_empty() {
+            return Ok(None);
+        }
+        let op = OpKind::from_byte(take.u8()?)?;
+        let emitted_us = self.previous_us.wrapping_add(unzigzag(take.varint()?));
+        let lens = [take.varint_u32()?, take.varint_u32()?, take.varint_u32()?].map(|len| len as usize);
+        let [key, metadata, payload] = lens;
+        let (key, metadata, payload) = (take.take(key)?, take.take(metadata)?, take.take(payload)?);
+        let record = DecodedRecord {
+            op,
+            emitted_us,
+            key: self.body.slice_ref(key),
+            metadata: self.body.slice_ref(metadata),
+            payload: self.body.slice_ref(payload),
+        };
+        self.at = self.body.len() - take.remaining();
+        self.previous_us = emitted_us;
+        Ok(Some(record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_round_trip_and_share_the_frames_memory() {
+        let records = [
+            RecordParts { op: OpKind::Upsert, emitted_us: 1_000, key: b"1", metadata: b"", payload: b"{}" },
+            RecordParts { op: OpKind::Delete, emitted_us: 900, key: b"", metadata: b"m", payload: b"" },
+            RecordParts { op: OpKind::Insert, emitted_us: i64::MIN, key: b"", metadata: b"", payload: &[7; 300] },
+            RecordParts { op: OpKind::Insert, emitted_us: i64::MAX, key: b"", metadata: b"", payload: b"" },
+        ];
+        let mut body = 0i64.to_le_bytes().to_vec();
+        let mut previous = 0;
+        for record in &records {
+            record.encode(&mut body, previous);
+            previous = record.emitted_us;
+        }
+        let body = Bytes::from(body);
+        let mut decoder = FrameRecords::new(body.clone()).unwrap();
+        for record in &records {
+            let found = decoder.next_record().unwrap().unwrap();
+            assert_eq!((found.op, found.emitted_us), (record.op, record.emitted_us));
+            assert_eq!((&found.key[..], &found.metadata[..], &found.payload[..]), (record.key, record.metadata, record.payload));
+        }
+        assert_eq!(decoder.next_record(), Ok(None));
+    }
+
+    #[test]
+    fn any_cut_of_a_body_is_an_error_or_fewer_records() {
+        let mut body = 0i64.to_le_bytes().to_vec();
+        RecordParts { op: OpKind::Insert, emitted_us: 5, key: b"kk", metadata: b"m", payload: b"ppp" }.encode(&mut body, 0);
+        for cut in 0..body.len() {
+            let whole = FrameRecords::new(Bytes::copy_from_slice(&body[..cut])).and_then(|mut r| r.next_record());
+            assert!(!matches!(whole, Ok(Some(_))), "{cut}");
+        }
+    }
+}

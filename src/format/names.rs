@@ -1,0 +1,91 @@
+//! The names of a log's files: made and read here and nowhere else.
+
+use crate::position::SegmentId;
+
+/// Held while a process writes; holds who that is.
+pub(crate) const LOCK: &str = "lock";
+/// How far the log was flushed.
+pub(crate) const MARK: &str = "mark";
+/// A segment while it is made.
+pub(crate) const NEW: &str = "new.tmp";
+/// Room for bookkeeping on a full disk.
+pub(crate) const RESERVE: &str = "reserve";
+/// The longest name of a consumer or a pin, in bytes.
+pub(crate) const NAME_MAX: usize = 100;
+
+const CONSUMER: &str = "consumer.";
+const PIN: &str = "pin.";
+
+/// What a file of the log's directory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FileName {
+    /// A segment or a base file.
+    Segment(SegmentId),
+    Consumer(String),
+    Pin(String),
+    Lock,
+    Mark,
+    New,
+    Reserve,
+    /// Not ours: left alone.
+    Other,
+}
+
+/// The name of a segment's or a base's file.
+pub(crate) fn segment(id: SegmentId) -> String {
+    if id.is_base() { format!("base-{:08x}.hws", id.base_number()) } else { format!("{:08x}.hws", id.0) }
+}
+
+pub(crate) fn consumer(name: &str) -> String {
+    format!("{CONSUMER}{name}")
+}
+
+pub(crate) fn pin(name: &str) -> String {
+    format!("{PIN}{name}")
+}
+
+/// Whether a consumer or a pin may have this name: letters, digits, `.`, `_`, `-`, not too long, not hidden.
+pub(crate) fn is_valid(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(plain) && !name.starts_with('.')
+}
+
+pub(crate) fn parse(name: &str) -> FileName {
+    let hex = |digits: &str| (digits.len() == 8).then(|| u32::from_str_radix(digits, 16).ok()).flatten();
+    match name {
+        LOCK => return FileName::Lock,
+        MARK => return FileName::Mark,
+        NEW => return FileName::New,
+        RESERVE => return FileName::Reserve,
+        _ => {}
+    }
+    if let Some(consumer) = name.strip_prefix(CONSUMER).filter(|name| is_valid(name)) {
+        return FileName::Consumer(consumer.to_owned());
+    }
+    if let Some(pin) = name.strip_prefix(PIN).filter(|name| is_valid(name)) {
+        return FileName::Pin(pin.to_owned());
+    }
+    let id = name.strip_suffix(".hws").and_then(|stem| match stem.strip_prefix("base-") {
+        Some(digits) => hex(digits).map(SegmentId::base),
+        None => hex(stem).map(SegmentId),
+    });
+    // Only the one spelling we write is ours.
+    id.filter(|id| segment(*id) == name).map_or(FileName::Other, FileName::Segment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_others_are_left_alone() {
+        for id in [SegmentId(1), SegmentId(0xABCDEF), SegmentId::base(7)] {
+            assert_eq!(parse(&segment(id)), FileName::Segment(id));
+        }
+        assert_eq!(parse(&consumer("lake-1")), FileName::Consumer("lake-1".into()));
+        assert_eq!(parse(&pin("backup")), FileName::Pin("backup".into()));
+        for other in ["1.hws", "0000000G.hws", "ABCDEF00.hws", "base-1.hws", "notes.txt", "consumer.", "consumer.a/b"] {
+            assert_eq!(parse(other), FileName::Other, "{other}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The bodies of start, waypoint and pruned frames: what must be known to go on from here.
+
+use crate::format::wire::{Decoded, Malformed, Take, put_varint};
+use crate::position::{Address, CheckpointId, Sequence, SegmentId};
+
+/// A base file: what lives on of segments that were pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Base {
+    pub id: SegmentId,
+    pub bytes: u32,
+}
+
+/// What the log still holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Retained {
+    /// Segments below are gone, or will be.
+    pub first_live: SegmentId,
+    /// Checkpoints below can't be read any more, though a part of them may still lie in live segments.
+    pub first_sequence: Sequence,
+    /// The full index at the beginning of `first_live`; `NONE` as long as nothing was pruned.
+    pub base_index: Address,
+    pub bases: Vec<Base>,
+}
+
+impl Retained {
+    /// Of a log that was never pruned.
+    pub(crate) fn everything() -> Self {
+        Retained {
+            first_live: SegmentId::FIRST,
+            first_sequence: Sequence::FIRST,
+            base_index: Address::NONE,
+            bases: Vec::new(),
+        }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.first_live.0.to_le_bytes());
+        out.extend_from_slice(&self.first_sequence.get().to_le_bytes());
+        out.extend_from_slice(&self.base_index.0.to_le_bytes());
+        put_varint(out, self.bases.len() as u64);
+        for base in &self.bases {
+            out.extend_from_slice(&base.id.0.to_le_bytes());
+            out.extend_from_slice(&base.bytes.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn decode(take: &mut Take<'_>) -> Decoded<Self> {
+        let first_live = SegmentId(take.u32()?);
+        let first_sequence = Sequence::new(take.u64()?);
+        let base_index = Address(take.u64()?);
+        let mut bases = Vec::with_capacity(take.count(8)?);
+        for _ in 0..bases.capacity() {
+            bases.push(Base { id: SegmentId(take.u32()?), bytes: take.u32()? });
+        }
+        if first_live.is_base() || first_live < SegmentId::FIRST || bases.iter().any(|base| !base.id.is_base()) {
+            return Err(Malformed("a segment's number is out of its range"));
+        }
+        Ok(Retained { first_live, first_sequence, base_index, bases })
+    }
+
+    /// Whether a frame at this address can still be read.
+    pub(crate) fn holds(&self, at: Address) -> bool {
+        let segment = at.segment();
+        if segment.is_base() { self.bases.iter().any(|base| base.id == segment) } else { segment >= self.first_live }
+    }
+}
+
+/// The last checkpoint before a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastCheckpoint {
+    pub sequence: Sequence,
+    pub id: CheckpointId,
+    pub at: Address,
+    pub time_us: i64,
+}
+
+impl LastCheckpoint {
+    /// Before the first.
+    pub(crate) const NONE: LastCheckpoint =
+        LastCheckpoint { sequence: Sequence::NONE, id: CheckpointId::NONE, at: Address::NONE, time_us: i64::MIN };
+}
+
+/// Sums since the log was created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Totals {
+    pub records: u64,
+    /// Keys, metadata and payloads.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub last: LastCheckpoint,
+    pub totals: Totals,
+    /// The next stream's number.
+    pub next_stream: u32,
+    /// The newest index: the frame behind a start frame, or one before a waypoint.
+    pub index: Address,
+    /// The lowest extent that a commit in this segment names so far.
+    pub segment_low: Address,
+    pub retained: Retained,
+}
+
+impl Snapshot {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.last.sequence.get().to_le_bytes());
+        out.extend_from_slice(&self.last.id.0.as_u128().to_le_bytes());
+        out.extend_from_slice(&self.last.at.0.to_le_bytes());
+        out.extend_from_slice(&self.last.time_us.to_le_bytes());
+        out.extend_from_slice(&self.totals.records.to_le_bytes());
+        out.extend_from_slice(&self.totals.bytes.to_le_bytes());
+        out.extend_from_slice(&self.next_stream.to_le_bytes());
+        out.extend_from_slice(&self.index.0.to_le_bytes());
+        out.extend_from_slice(&self.segment_low.0.to_le_bytes());
+        self.retained.encode(out);
+    }
+
+    fn take(take: &mut Take<'_>) -> Decoded<Self> {
+        Ok(Snapshot {
+            last: LastCheckpoint {
+                sequence: Sequence::new(take.u64()?),
+                id: CheckpointId(uuid::Uuid::from_u128(take.u128()?)),
+                at: Address(take.u64()?),
+                time_us: take.i64()?,
+            },
+            totals: Totals { records: take.u64()?, bytes: take.u64()? },
+            next_stream: take.u32()?,
+            index: Address(take.u64()?),
+            segment_low: Address(take.u64()?),
+            retained: Retained::decode(take)?,
+        })
+    }
+
+    /// A waypoint's body.
+    pub(crate) fn decode(body: &[u8]) -> Decoded<Self> {
+        let mut take = Take::new(body);
+        let snapshot = Self::take(&mut take)?;
+        take.finish()?;
+        Ok(snapshot)
+    }
+}
+
+/// The body of a start frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Where the segment before this one ends; `NONE` in the first.
+    pub previous_end: Address,
+    /// Where its seal frame begins.
+    pub previous_seal: Address,
+    pub snapshot: Snapshot,
+}
+
+impl Start {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.previous_end.0.to_le_bytes());
+        out.extend_from_slice(&self.previous_seal.0.to_le_bytes());
+        self.snapshot.encode(out);
+    }
+
+    pub(crate) fn decode(body: &[u8]) -> Decoded<Self> {
+        let mut take = Take::new(body);
+        let (previous_end, previous_seal) = (Address(take.u64()?), Address(take.u64()?));
+        let snapshot = Snapshot::take(&mut take)?;
+        take.finish()?;
+        Ok(Start { previous_end, previous_seal, snapshot })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_round_trips() {
+        let start = Start {
+            previous_end: Address(1),
+            previous_seal: Address(2),
+            snapshot: Snapshot {
+                last: LastCheckpoint::NONE,
+                totals: Totals { records: 3, bytes: 4 },
+                next_stream: 5,
+                index: Address(6),
+                segment_low: Address(7),
+                retained: Retained {
+                    first_live: SegmentId(8),
+                    first_sequence: Sequence::new(9),
+                    base_index: Address(10),
+                    bases: vec![Base { id: SegmentId::base(1), bytes: 4096 }],
+                },
+            },
+        };
+        let mut body = Vec::new();
+        start.encode(&mut body);
+        assert_eq!(Start::decode(&body).unwrap(), start);
+        for cut in 0..body.len() {
+            assert!(Start::decode(&body[..cut]).is_err());
+        }
+        assert!(start.snapshot.retained.holds(Address::new(SegmentId::base(1), 4096)));
+        assert!(!start.snapshot.retained.holds(Address::new(SegmentId(7), 4096)));
+    }
+}

@@ -1,0 +1,129 @@
+//! Frames that the log writes about itself: waypoints, recovery, pruned, close.
+
+use super::{Journal, State};
+use crate::error::Result;
+use crate::format::frame::{FrameBuf, Kind};
+use crate::format::index;
+use crate::format::note::{Pruned, Recovered, encode_close};
+use crate::position::Address;
+
+/// A waypoint comes after so many bytes, or commits: what opening reads at most.
+const WAYPOINT_BYTES: u64 = 4 << 20;
+const WAYPOINT_COMMITS: u64 = 1024;
+
+impl Journal {
+    /// Writes a waypoint if the last is far behind and there is room.
+    pub(super) fn waypoint_if_due(&self, state: &mut State) {
+        if state.since_waypoint_bytes >= WAYPOINT_BYTES || state.since_waypoint_commits >= WAYPOINT_COMMITS {
+            self.waypoint(state);
+        }
+    }
+
+    fn waypoint(&self, state: &mut State) {
+        const WAYPOINT_FRAME: u32 = 512;
+        let current = state.view.chain.is_current();
+        let index: usize = if current { 0 } else { state.view.all().map(|(_, entry)| index::entry_len(entry)).sum() };
+        let bytes = index as u64 + u64::from(WAYPOINT_FRAME) + state.view.retained.bases.len() as u64 * 8;
+        let Ok(bytes) = u32::try_from(bytes) else { return };
+        if !self.has_room(state, bytes) {
+            return; // the next segment begins with a snapshot anyway
+        }
+        let index = if current { state.view.chain.head() } else { self.push_index(state) };
+        let mut buf = FrameBuf::new(state.buffer());
+        state.view.snapshot(index).encode(buf.body_mut());
+        let at = state.push(buf.seal(Kind::Waypoint, 0));
+        self.snapshot_written(state, at);
+    }
+
+    /// Begins a new log's first segment, flushed.
+    pub(crate) fn begin(&self) -> Result<()> {
+        let mut state = self.state();
+        self.ensure_room(&mut state, 0)?;
+        let end = state.head.address();
+        self.flush_to(&mut state, end)
+    }
+
+    /// Puts on record what this opening dropped or rewrote, flushed.
+    pub(crate) fn note_recovery(&self, note: &Recovered) -> Result<()> {
+        let mut buf = FrameBuf::new(Vec::new());
+        note.encode(buf.body_mut());
+        self.note(buf.seal(Kind::Recovery, 0), |_| Ok(()))
+    }
+
+    /// The switch of a pruning, flushed: from here on the log holds what `pruned` says.
+    pub(crate) fn note_pruned(&self, pruned: &Pruned) -> Result<()> {
+        let mut buf = FrameBuf::new(Vec::new());
+        pruned.encode(buf.body_mut());
+        self.note(buf.seal(Kind::Pruned, 0), |state| {
+            state.view.retained = pruned.retained.clone();
+            state.view.relocate(&self.files)?;
+            state.relocate_undo();
+            self.waypoint(state);
+            Ok(())
+        })
+    }
+
+    fn note(
+        &self,
+        frame: crate::format::frame::SealedFrame,
+        then: impl FnOnce(&mut State) -> Result<()>,
+    ) -> Result<()> {
+        let mut state = self.state();
+        self.ensure_room_for_bookkeeping(&mut state, frame.len())?;
+        state.push(frame);
+        then(&mut state)?;
+        let end = state.head.address();
+        self.flush_to(&mut state, end)
+    }
+
+    /// Flushes everything, says that the log was closed, and makes the mark durable. A log that this opening has not
+    /// changed is left as it is.
+    pub(crate) fn close(&self) -> Result<()> {
+        if self.closing.load(std::sync::atomic::Ordering::Relaxed) {
+            return Ok(());
+        }
+        let result = self.write_close();
+        self.closing.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.notify();
+        result
+    }
+
+    fn write_close(&self) -> Result<()> {
+        let mut state = self.state();
+        self.check(&state)?;
+        if !state.dirty {
+            return Ok(());
+        }
+        let mut buf = FrameBuf::new(Vec::new());
+        encode_close(buf.body_mut(), self.config.environment.now_us());
+        let frame = buf.seal(Kind::Close, 0);
+        if self.has_room(&state, frame.len()) && state.has_started() {
+            state.push(frame);
+        }
+        let end: Address = state.head.address();
+        self.flush_to(&mut state, end)?;
+        drop(state);
+        self.publish_mark(true, true)
+    }
+
+    /// What [`maintain`](crate::Log::maintain) does here: a late flush, the next segment, a durable mark.
+    pub(crate) fn maintain(&self) -> Result<()> {
+        let (flush, need) = {
+            let state = self.state();
+            self.check(&state)?;
+            let half = state.head.offset > state.head.segment.bytes() / 2;
+            let flush = self.flush_is_due(&state) || self.config.flush_interval.is_none() && state.durable < state.written;
+            (flush, half && state.next.is_none() && (!state.spares.is_empty() || state.counters.segments_made > 0))
+        };
+        if flush {
+            self.flush_all()?;
+        }
+        if need {
+            // No room is no failure yet: who needs the segment will be told.
+            if let Err(error) = self.make_next(0) {
+                tracing::warn!(%error, "could not prepare the next segment");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! Committing: what a checkpoint takes in becomes one commit frame, with its place in the order.
+
+use parking_lot::MutexGuard;
+
+use super::state::Undurable;
+use super::{Journal, State};
+use crate::config::Durability;
+use crate::error::Result;
+use crate::format::commit::{self, COMMIT_HEAD, Commit, CommitHead, CommitStream, NewState, encode_state_part, encode_tail};
+use crate::format::frame::{FrameBuf, Kind, frame_len};
+use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
+use crate::view::note_directory;
+
+/// A state longer than this goes ahead of the commit in a frame of its own.
+const INLINE_STATE_MAX: usize = 64 << 10;
+/// And so do all states behind this much.
+const INLINE_STATES_MAX: usize = 1 << 20;
+
+/// A state to be set, or cleared.
+pub(crate) type NewStateText = Option<String>;
+
+/// What a checkpoint takes in.
+#[derive(Debug, Default)]
+pub(crate) struct CommitRequest {
+    pub streams: Vec<CommitStream>,
+    pub states: Vec<(StreamId, NewStateText)>,
+    /// Streams whose new definitions come with it, beside those above.
+    pub defines: Vec<StreamId>,
+    pub labels: Vec<(String, String)>,
+    pub flags: u32,
+    pub durability: Durability,
+    /// The lowest frame that it names.
+    pub low: Option<Address>,
+}
+
+/// A checkpoint that was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Committed {
+    /// Where it stands in the log's history.
+    pub position: Position,
+    /// Records in it.
+    pub records: u64,
+    /// Bytes of keys, metadata and payloads in it.
+    pub bytes: u64,
+    /// Whether it is durable: `false` only for a buffered commit.
+    pub durable: bool,
+}
+
+impl Committed {
+    /// Its number.
+    pub fn sequence(&self) -> Sequence {
+        self.position.sequence
+    }
+}
+
+impl Journal {
+    /// Commits. Blocks for the flush with `Durability::Sync`. An error before the commit frame has its place leaves
+    /// everything as it was.
+    pub(crate) fn commit(&self, request: &CommitRequest) -> Result<Committed> {
+        let mut state = self.state();
+        self.check(&state)?;
+        let parts = self.push_state_parts(&mut state, request)?;
+        self.push_definitions(&mut state, request)?;
+        let states: Vec<(StreamId, NewState<'_>)> = request
+            .states
+            .iter()
+            .zip(&parts)
+            .map(|((stream, text), part)| {
+                let new = match (text, part) {
+                    (None, _) => NewState::Clear,
+                    (Some(_), Some(part)) => part.clone(),
+                    (Some(text), None) => NewState::Inline(text),
+                };
+                (*stream, new)
+            })
+            .collect();
+        let mut buf = FrameBuf::new(state.buffer());
+        let prefix = buf.body_mut().len();
+        encode_tail(buf.body_mut(), &request.streams, &states, &request.labels);
+        let bytes = u32::try_from(frame_len(buf.body_len() as u32)).map_err(|_| {
+            crate::Error::too_large("a commit frame", u32::MAX.into(), buf.body_len() as u64)
+        })?;
+        self.ensure_room(&mut state, bytes)?;
+
+        let head = self.commit_head(&state, request);
+        buf.body_mut()[prefix..prefix + COMMIT_HEAD].copy_from_slice(&head.encode());
+        let at = state.head.address();
+        // What was encoded is what a reader will decode: the view follows the very same bytes.
+        let decoded = Commit::decode(buf.body(), at).map_err(|e| crate::Error::invalid(e.0))?;
+        state.push(buf.seal(Kind::Commit, 0));
+        let end = state.head.address();
+        self.committed(&mut state, &decoded, at, end);
+        self.waypoint_if_due(&mut state);
+        match request.durability {
+            Durability::Sync => self.flush_to(&mut state, end)?,
+            Durability::Buffered => self.write_to(&mut state, end)?,
+        }
+        Ok(Committed {
+            position: Position { log: self.log(), sequence: head.sequence, checkpoint: head.id },
+            records: request.streams.iter().map(|s| s.records).sum(),
+            bytes: request.streams.iter().map(|s| s.bytes).sum(),
+            durable: state.durable >= end,
+        })
+    }
+
+    /// Large states go ahead of the commit.
+    fn push_state_parts(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        request: &CommitRequest,
+    ) -> Result<Vec<Option<NewState<'static>>>> {
+        let mut inline = 0;
+        let mut parts = Vec::with_capacity(request.states.len());
+        for (stream, text) in &request.states {
+            let len = text.as_ref().map_or(0, String::len);
+            let Some(text) = text.as_ref().filter(|_| len > INLINE_STATE_MAX || inline + len > INLINE_STATES_MAX) else {
+                inline += len;
+                parts.push(None);
+                continue;
+            };
+            let mut buf = FrameBuf::new(state.buffer());
+            encode_state_part(buf.body_mut(), text.as_bytes());
+            let frame = buf.seal(Kind::Part, stream.get());
+            self.ensure_room(state, frame.len())?;
+            let at = state.push(frame);
+            parts.push(Some(NewState::Part { at, len: len as u32, crc: crc32fast::hash(text.as_bytes()) }));
+        }
+        Ok(parts)
+    }
+
+    /// A stream's definition is written with the first commit that needs it.
+    fn push_definitions(&self, state: &mut MutexGuard<'_, State>, request: &CommitRequest) -> Result<()> {
+        if state.unwritten.is_empty() {
+            return Ok(());
+        }
+        let named = request.streams.iter().map(|s| s.stream).chain(request.states.iter().map(|s| s.0));
+        let named = named.chain(request.defines.iter().copied());
+        for stream in named {
+            let Some(mut definition) = state.unwritten.get(&stream).cloned() else { continue };
+            definition.since = state.view.last.sequence.next();
+            let mut buf = FrameBuf::new(state.buffer());
+            definition.encode(buf.body_mut());
+            let frame = buf.seal(Kind::Define, stream.get());
+            self.ensure_room(state, frame.len())?;
+            let at = state.push(frame);
+            state.view.define(&definition, at);
+            state.unwritten.remove(&stream);
+        }
+        Ok(())
+    }
+
+    fn commit_head(&self, state: &State, request: &CommitRequest) -> CommitHead {
+        let last = state.view.last;
+        // A clock that stepped back must not make time run backwards in the log.
+        let time_us = self.config.environment.now_us().max(last.time_us);
+        let at = state.head.address();
+        let buffered = if request.durability == Durability::Buffered { commit::BUFFERED } else { 0 };
+        CommitHead {
+            sequence: last.sequence.next(),
+            id: next_id(time_us, self.config.environment.random(), last.id),
+            time_us,
+            flags: request.flags | buffered,
+            previous: last.at,
+            low: request.low.map_or(at, |low| low.min(at)),
+        }
+    }
+
+    fn committed(&self, state: &mut State, commit: &Commit, at: Address, end: Address) {
+        let undo = commit.states.iter().map(|change| (change.stream, state.view.state(change.stream))).collect();
+        state.view.commit(commit, at);
+        state.since_waypoint_commits += 1;
+        let segment_bytes = state.head.segment.bytes();
+        note_directory(&mut state.directory, commit.head.sequence, at, segment_bytes);
+        state.undurable.push_back(Undurable { end, undo });
+    }
+}
+
+/// A UUIDv7 that is greater than the one before it, whatever the clock does.
+fn next_id(time_us: i64, random: u128, last: CheckpointId) -> CheckpointId {
+    let ms = (time_us.max(0) / 1000) as u64;
+    let id = uuid::Builder::from_unix_timestamp_millis(ms, &random.to_le_bytes()[..10].try_into().unwrap_or([0; 10]));
+    let id = id.into_uuid().as_u128();
+    let last = last.0.as_u128();
+    // One more in the random bits keeps version and variant: 62 bits do not overflow.
+    CheckpointId(uuid::Uuid::from_u128(if id > last { id } else { last + 1 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_go_up_though_the_clock_goes_back() {
+        let mut last = CheckpointId::NONE;
+        for (time, random) in [(5_000_000, 9), (5_000_000, 3), (1_000_000, 7), (1_000_000, u128::MAX)] {
+            let id = next_id(time, random, last);
+            assert!(id.0.as_u128() > last.0.as_u128());
+            assert_eq!(id.0.get_version_num(), 7);
+            last = id;
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Writing what is pending, flushing it for everybody, and the mark.
+
+use std::time::Duration;
+
+use parking_lot::MutexGuard;
+
+use super::{Journal, Piece, State};
+use crate::error::{Error, Result};
+use crate::format::mark::Mark;
+use crate::format::names;
+use crate::format::snapshot::LastCheckpoint;
+use crate::position::Address;
+use crate::storage;
+
+/// Pending bytes go to the kernel when there are so many, while records still arrive.
+const WRITE_BYTES: u64 = 512 << 10;
+/// A thread that adds to more than this waits for the one that writes.
+const PENDING_BYTES_MAX: u64 = 4 << 20;
+/// A waiter looks again after this at the latest; it is woken long before.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Journal {
+    /// Returns once everything below `end` is durable. The first to come writes and flushes for all that are pending;
+    /// those who come meanwhile wait, and one of them leads the next batch.
+    pub(super) fn flush_to(&self, state: &mut MutexGuard<'_, State>, end: Address) -> Result<()> {
+        while state.durable < end {
+            self.check_failure(state)?;
+            if state.writing {
+                self.wait(state, PATIENCE);
+            } else {
+                self.write_out(state, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns once the kernel has everything below `end`.
+    pub(super) fn write_to(&self, state: &mut MutexGuard<'_, State>, end: Address) -> Result<()> {
+        while state.written < end {
+            self.check_failure(state)?;
+            if state.writing {
+                self.wait(state, PATIENCE);
+            } else {
+                let flush = self.must_flush(state);
+                self.write_out(state, flush)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Flushes everything that was appended so far.
+    pub(crate) fn flush_all(&self) -> Result<()> {
+        let mut state = self.state();
+        self.check_failure(&state)?;
+        let end = state.head.address();
+        if state.written == end && state.durable >= state.written {
+            return Ok(());
+        }
+        self.flush_to(&mut state, end)
+    }
+
+    pub(crate) fn write_all(&self) -> Result<()> {
+        let mut state = self.state();
+        let end = state.head.address();
+        self.write_to(&mut state, end)
+    }
+
+    /// Sends pending bytes out if there are many, and holds the caller back if there are too many.
+    pub(super) fn write_if_due(&self, state: &mut MutexGuard<'_, State>) -> Result<()> {
+        while state.pending_bytes >= WRITE_BYTES {
+            self.check_failure(state)?;
+            if !state.writing {
+                let flush = self.must_flush(state);
+                self.write_out(state, flush)?;
+            } else if state.pending_bytes >= PENDING_BYTES_MAX {
+                self.wait(state, PATIENCE);
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the next write has to be flushed: too much is unflushed, or for too long.
+    fn must_flush(&self, state: &State) -> bool {
+        state.unflushed_bytes + state.pending_bytes > self.config.unflushed_bytes_max.into() || self.flush_is_due(state)
+    }
+
+    pub(super) fn flush_is_due(&self, state: &State) -> bool {
+        match (self.config.flush_interval, state.unflushed_since) {
+            (Some(interval), Some(since)) => self.config.environment.elapsed().saturating_sub(since) >= interval,
+            _ => false,
+        }
+    }
+
+    fn check_failure(&self, state: &State) -> Result<()> {
+        state.failure.as_ref().map_or(Ok(()), |first| Err(Error::latched(first)))
+    }
+
+    /// Writes what is pending, with the lock given up meanwhile. Only one thread at a time is in here.
+    fn write_out(&self, state: &mut MutexGuard<'_, State>, flush: bool) -> Result<()> {
+        if flush {
+            state.pad();
+        }
+        let pieces = std::mem::take(&mut state.pending);
+        let bytes = std::mem::take(&mut state.pending_bytes);
+        let end = state.head.address();
+        let last = state.view.last;
+        let mark = flush.then(|| self.next_mark(state, end, last, false));
+        let tail = state.head.segment.clone();
+        state.writing = true;
+
+        let result = MutexGuard::unlocked(state, || {
+            write_pieces(&pieces)?;
+            if flush {
+                tail.sync()?;
+            }
+            mark.as_ref().map_or(Ok(()), |mark| self.write_mark(mark))
+        });
+
+        state.writing = false;
+        for piece in pieces {
+            state.give_back(piece.bytes);
+        }
+        match result {
+            Ok(()) if flush => self.flushed(state, end, last),
+            Ok(()) => {
+                state.written = end;
+                state.unflushed_bytes += bytes;
+                state.unflushed_since.get_or_insert_with(|| self.config.environment.elapsed());
+            }
+            Err(error) => {
+                // The pages may be gone and a later flush would prove nothing: no way on but to open again.
+                tracing::error!(%error, "a write or flush failed; the log takes no more writes");
+                state.failure = Some(error.clone());
+                self.changed.notify_all();
+                return Err(error);
+            }
+        }
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn flushed(&self, state: &mut State, end: Address, last: LastCheckpoint) {
+        state.written = end;
+        state.durable = end;
+        state.unflushed_bytes = 0;
+        state.unflushed_since = None;
+        state.high_water = last;
+        state.counters.flushes += 1;
+        while state.undurable.front().is_some_and(|undurable| undurable.end <= end) {
+            state.undurable.pop_front();
+        }
+        while let Some(at) = state.waypoints.front().copied().filter(|at| *at < end) {
+            state.waypoint = at;
+            state.waypoints.pop_front();
+        }
+    }
+
+    /// The mark as it will be true once everything below `durable` is flushed.
+    fn next_mark(&self, state: &mut State, durable: Address, last: LastCheckpoint, clean: bool) -> Mark {
+        state.mark_generation += 1;
+        Mark {
+            log: self.log(),
+            generation: state.mark_generation,
+            boot: self.config.environment.boot(),
+            pid: std::process::id(),
+            epoch: state.epoch,
+            durable,
+            sequence: last.sequence,
+            id: last.id,
+            active: durable.segment(),
+            waypoint: state.waypoints.iter().rev().copied().find(|at| *at < durable).unwrap_or(state.waypoint),
+            first_live: state.view.retained.first_live,
+            clean,
+        }
+    }
+
+    fn write_mark(&self, mark: &Mark) -> Result<()> {
+        storage::write_all_at(&*self.mark, &[&mark.encode()], mark.slot_offset())
+            .map_err(|e| Error::io("writing the mark", names::MARK, e))
+    }
+
+    /// Writes the mark anew and, with `flush`, makes it durable: what it says is true already.
+    pub(crate) fn publish_mark(&self, clean: bool, flush: bool) -> Result<()> {
+        let mut state = self.state();
+        while state.writing {
+            self.wait(&mut state, PATIENCE);
+        }
+        let (durable, last) = (state.durable, state.high_water);
+        let mark = self.next_mark(&mut state, durable, last, clean);
+        self.write_mark(&mark)?;
+        drop(state);
+        if flush {
+            self.mark.sync().map_err(|e| Error::io("flushing the mark", names::MARK, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes pieces in order, adjacent ones in one call. A segment is flushed before the first byte goes into the next, so
+/// a segment that has begun proves that the one before it is whole.
+fn write_pieces(pieces: &[Piece]) -> Result<()> {
+    let mut rest = pieces;
+    while let Some(first) = rest.first() {
+        let run = rest.iter().take_while(|piece| piece.segment.id() == first.segment.id()).count();
+        let (now, later) = rest.split_at(run);
+        let slices: Vec<&[u8]> = now.iter().map(|piece| &piece.bytes[..]).collect();
+        first.segment.write(&slices, first.offset)?;
+        if !later.is_empty() {
+            first.segment.sync()?;
+        }
+        rest = later;
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! What the append path knows, under its lock.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
+
+use super::{Piece, Unit};
+use crate::error::Error;
+use crate::format::BLOCK;
+use crate::format::commit::StateAt;
+use crate::format::define::{Definition, StreamName};
+use crate::format::frame::{FrameBuf, Kind, SealedFrame, pad_body};
+use crate::format::snapshot::LastCheckpoint;
+use crate::position::{Address, Sequence, StreamId};
+use crate::segment::Segment;
+use crate::view::View;
+
+/// Where the next frame goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub segment: Arc<Segment>,
+    pub offset: u32,
+}
+
+impl Head {
+    pub(crate) fn address(&self) -> Address {
+        self.segment.address(self.offset)
+    }
+}
+
+/// A checkpoint that is committed and not yet durable.
+#[derive(Debug)]
+pub(super) struct Undurable {
+    pub end: Address,
+    /// What the states that it changed were before, to show the durable ones.
+    pub undo: Vec<(StreamId, Option<StateAt>)>,
+}
+
+/// Counts since the opening, for [`Status`](crate::Status).
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Counters {
+    pub flushes: u64,
+    pub appended_bytes: u64,
+    pub segments_made: u64,
+    pub segments_recycled: u64,
+    /// Segments that had to be made while a commit waited.
+    pub segments_late: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// As committed: durable or not.
+    pub view: View,
+    pub head: Head,
+    /// The segment behind the active one, prepared.
+    pub next: Option<Arc<Segment>>,
+    /// Retired files that wait to be written over.
+    pub spares: Vec<Spare>,
+    pub epoch: u32,
+    pub(super) pending: Vec<Piece>,
+    pub(super) pending_bytes: u64,
+    /// The kernel has everything below.
+    pub written: Address,
+    /// The device has everything below.
+    pub durable: Address,
+    /// Bytes written and not flushed.
+    pub(super) unflushed_bytes: u64,
+    /// When the oldest of them was written, on the monotonic clock.
+    pub(super) unflushed_since: Option<std::time::Duration>,
+    /// A thread is writing; the others wait or add to what is pending.
+    pub(super) writing: bool,
+    pub failure: Option<Error>,
+    pub(super) undurable: VecDeque<Undurable>,
+    /// The last durable checkpoint: the high-water mark.
+    pub high_water: LastCheckpoint,
+    /// Snapshots written and not yet known durable, oldest first.
+    pub(super) waypoints: VecDeque<Address>,
+    /// The newest durable snapshot.
+    pub(super) waypoint: Address,
+    pub(super) since_waypoint_bytes: u64,
+    pub(super) since_waypoint_commits: u64,
+    pub(super) directory: Vec<(Sequence, u32)>,
+    pub(super) mark_generation: u64,
+    /// Something was written by this opening.
+    pub(super) dirty: bool,
+    /// Definitions that the next commit of their stream writes.
+    pub unwritten: HashMap<StreamId, Definition>,
+    /// Names given out, written or not.
+    pub registered: HashMap<StreamName, StreamId>,
+    pub owners: HashMap<StreamId, u64>,
+    pub next_writer: u64,
+    pub units: Vec<Weak<Unit>>,
+    pub counters: Counters,
+    /// Memory of written frames, to be used again.
+    pub(super) memory: Vec<Vec<u8>>,
+}
+
+/// A file that held a pruned segment.
+#[derive(Debug, Clone)]
+pub(crate) struct Spare {
+    pub name: String,
+    pub bytes: u32,
+}
+
+/// So many buffers are kept for later frames.
+const MEMORY_MAX: usize = 16;
+
+impl State {
+    pub(crate) fn new(view: View, head: Head, durable: Address, epoch: u32, waypoint: Address, mark_generation: u64) -> Self {
+        let high_water = view.last;
+        State {
+            written: head.address(),
+            durable,
+            view,
+            head,
+            next: None,
+            spares: Vec::new(),
+            epoch,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            unflushed_bytes: 0,
+            unflushed_since: None,
+            writing: false,
+            failure: None,
+            undurable: VecDeque::new(),
+            high_water,
+            waypoints: VecDeque::new(),
+            waypoint,
+            since_waypoint_bytes: 0,
+            since_waypoint_commits: 0,
+            directory: Vec::new(),
+            mark_generation,
+            dirty: false,
+            unwritten: HashMap::new(),
+            registered: HashMap::new(),
+            owners: HashMap::new(),
+            next_writer: 1,
+            units: Vec::new(),
+            counters: Counters::default(),
+            memory: Vec::new(),
+        }
+    }
+
+    pub(crate) fn set_directory(&mut self, directory: Vec<(Sequence, u32)>) {
+        self.directory = directory;
+    }
+
+    /// Gives a frame its place at the head. There has to be room.
+    pub(super) fn push(&mut self, frame: SealedFrame) -> Address {
+        let at = self.head.address();
+        debug_assert!(u64::from(self.head.offset) + u64::from(frame.len()) <= u64::from(self.head.segment.bytes()));
+        let bytes = frame.place(self.head.segment.header.salt, at, self.epoch, self.durable);
+        let len = bytes.len() as u64;
+        self.pending.push(Piece { segment: self.head.segment.clone(), offset: self.head.offset, bytes });
+        self.head.offset += len as u32;
+        self.pending_bytes += len;
+        self.since_waypoint_bytes += len;
+        self.counters.appended_bytes += len;
+        self.dirty = true;
+        at
+    }
+
+    /// Fills the last block, so that the next batch starts on one.
+    pub(super) fn pad(&mut self) {
+        if let Some(body) = pad_body(self.head.offset) {
+            let mut buf = FrameBuf::new(self.buffer());
+            let len = buf.body_mut().len() + body as usize;
+            buf.body_mut().resize(len, 0);
+            self.push(buf.seal(Kind::Pad, 0));
+        }
+    }
+
+    /// Memory for a frame.
+    pub(crate) fn buffer(&mut self) -> Vec<u8> {
+        self.memory.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&mut self, bytes: Vec<u8>) {
+        const BYTES_MAX: usize = 1 << 20;
+        if self.memory.len() < MEMORY_MAX && bytes.capacity() <= BYTES_MAX {
+            self.memory.push(bytes);
+        }
+    }
+
+    /// The state at the high-water mark: what is committed and not durable does not count.
+    pub(crate) fn durable_state(&self, stream: StreamId) -> Option<StateAt> {
+        let undone = self.undurable.iter().flat_map(|u| &u.undo).find(|(changed, _)| *changed == stream);
+        undone.map_or_else(|| self.view.state(stream), |(_, before)| *before)
+    }
+
+    /// Written or pending, and not flushed.
+    pub(crate) fn unflushed_bytes(&self) -> u64 {
+        self.unflushed_bytes + self.pending_bytes
+    }
+
+    /// Whether the active segment has begun.
+    pub(super) fn has_started(&self) -> bool {
+        self.head.offset > BLOCK
+    }
+
+    /// The current definition of a stream: not yet written, or as the view has it.
+    pub(crate) fn fingerprint(&self, stream: StreamId) -> u64 {
+        match self.unwritten.get(&stream) {
+            Some(definition) => definition.fingerprint,
+            None => self.view.entry(stream).and_then(|e| e.defined.as_ref()).map_or(0, |d| d.fingerprint),
+        }
+    }
+
+    /// The units of living writers.
+    pub(crate) fn living_units(&mut self) -> Vec<Arc<Unit>> {
+        self.units.retain(|unit| unit.strong_count() > 0);
+        self.units.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// After a pruning: places that are gone are replaced in what would be undone, too.
+    pub(crate) fn relocate_undo(&mut self) {
+        let State { view, undurable, .. } = self;
+        for (stream, before) in undurable.iter_mut().flat_map(|u| &mut u.undo) {
+            if before.is_some_and(|state| !view.retained.holds(state.frame)) {
+                *before = view.state(*stream);
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Finding a checkpoint by its number.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::format::BLOCK;
+use crate::format::commit::Commit;
+use crate::format::frame::Kind;
+use crate::format::note::Seal;
+use crate::position::{Address, Sequence, SegmentId};
+use crate::segment::{Files, Walker};
+use crate::view::read_start;
+
+/// The segment in which the commit of `sequence` lies: the last that begins before it. `last` has to have begun.
+pub(crate) fn segment_of(files: &Files, first: SegmentId, last: SegmentId, sequence: Sequence) -> Result<SegmentId> {
+    let (mut low, mut high) = (first.0, last.0);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        let (_, start) = read_start(files, SegmentId(middle))?;
+        if start.snapshot.last.sequence < sequence { low = middle } else { high = middle - 1 }
+    }
+    Ok(SegmentId(low))
+}
+
+/// The seal of a segment, which the start frame of the next one points to.
+pub(crate) fn read_seal(files: &Files, segment: SegmentId) -> Result<Seal> {
+    let (_, start) = read_start(files, segment.next())?;
+    let body = files.body(start.previous_seal, Kind::Seal)?;
+    Seal::decode(&body).map_err(|e| files.damaged(start.previous_seal, e))
+}
+
+/// A walker at the commit of `sequence`, or at a frame not far before it.
+pub(crate) fn near(files: &Arc<Files>, segment: SegmentId, is_sealed: bool, sequence: Sequence) -> Result<Walker> {
+    let mut offset = BLOCK;
+    if is_sealed {
+        let seal = read_seal(files, segment)?;
+        let known = seal.directory.iter().rev().find(|(known, _)| *known <= sequence);
+        offset = known.map_or(BLOCK, |(_, offset)| *offset);
+    }
+    Ok(Walker::new(files.get(segment)?, offset))
+}
+
+/// Reads forward to the next commit before `end`; `None` if there is none.
+pub(crate) fn next_commit(
+    files: &Files,
+    walker: &mut Walker,
+    end: Address,
+) -> Result<Option<(Commit, Address)>> {
+    while walker.address() < end {
+        let at = walker.address();
+        let header = walker.header()?.map_err(|fault| files.damaged(at, fault))?;
+        match header.kind {
+            Kind::Commit => {
+                let body = walker.body(&header)?.map_err(|fault| files.damaged(at, fault))?;
+                walker.step(&header);
+                let commit = Commit::decode(&body, at).map_err(|e| files.damaged(at, e))?;
+                return Ok(Some((commit, at)));
+            }
+            Kind::Seal => {
+                let next = walker.segment().id().next();
+                if Address::new(next, BLOCK) >= end {
+                    return Ok(None);
+                }
+                *walker = Walker::new(files.get(next)?, BLOCK);
+            }
+            _ => walker.step(&header),
+        }
+    }
+    Ok(None)
+}

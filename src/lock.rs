@@ -1,0 +1,110 @@
+//! One writing process per log: the lock, and who holds it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::names;
+use crate::storage::{self, Access, Lock, LockMode, Storage};
+
+/// A reader holds the lock shared for one call, to learn whether a writer lives; a writer waits at least that long
+/// before it believes in another.
+const GRACE: Duration = Duration::from_millis(50);
+const STEP: Duration = Duration::from_millis(2);
+
+/// Takes the log's lock, waiting at most `wait` for another writer.
+pub(crate) fn acquire(storage: &dyn Storage, wait: Duration, environment: &dyn Environment) -> Result<Box<dyn Lock>> {
+    let deadline = environment.elapsed() + wait.max(GRACE);
+    loop {
+        let taken = storage.try_lock(names::LOCK, LockMode::Exclusive);
+        if let Some(lock) = taken.map_err(|e| Error::io("locking the log", names::LOCK, e))? {
+            lock.describe(&describe(environment)).map_err(|e| Error::io("writing the lock's holder", names::LOCK, e))?;
+            return Ok(lock);
+        }
+        if environment.elapsed() >= deadline {
+            return Err(Error::new(
+                ErrorKind::Locked,
+                format!("{} is being written by {}; one process at a time may write a log", storage.path().display(), holder(storage)),
+            ));
+        }
+        pause(STEP);
+    }
+}
+
+/// Whether a process writes this log right now.
+pub(crate) fn is_held(storage: &dyn Storage) -> Result<bool> {
+    match storage.try_lock(names::LOCK, LockMode::Shared) {
+        Ok(taken) => Ok(taken.is_none()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("looking at the lock", names::LOCK, e)),
+    }
+}
+
+/// Who holds the lock, in words; what it says is what the holder wrote.
+pub(crate) fn holder(storage: &dyn Storage) -> String {
+    let read = || storage::read_small(&*storage.open(names::LOCK, Access::Read)?, 1024);
+    let text = read().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let clean: String = text.trim().chars().filter(|c| !c.is_control()).collect();
+    if clean.is_empty() { "another process".to_owned() } else { clean }
+}
+
+fn describe(environment: &dyn Environment) -> String {
+    let mut text = format!("process {}", std::process::id());
+    #[cfg(unix)]
+    if let Ok(host) = rustix::system::uname().nodename().to_str() {
+        let _ = write!(text, " on {host}");
+    }
+    let _ = writeln!(text, " since {}", utc(environment.now_us()));
+    text
+}
+
+/// A time as `2026-11-20T12:00:00Z`.
+pub(crate) fn utc(us: i64) -> String {
+    let seconds = us.div_euclid(1_000_000);
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Days to a date, counted in eras of 400 years that begin on 1 March (proleptic Gregorian).
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[expect(clippy::disallowed_methods, reason = "waiting for another process has nothing to wake up on")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::System;
+    use crate::storage::Memory;
+
+    #[test]
+    fn times_print_as_people_write_them() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_400_000_000), "2000-02-29T00:00:00Z");
+        assert_eq!(utc(-1), "1969-12-31T23:59:59Z");
+        assert_eq!(utc(1_795_176_000_000_000), "2026-11-20T12:00:00Z");
+    }
+
+    #[test]
+    fn the_second_is_told_who_holds_it() {
+        let storage = Memory::new();
+        assert!(!is_held(&storage).unwrap());
+        let lock = acquire(&storage, Duration::ZERO, &System).unwrap();
+        assert!(is_held(&storage).unwrap());
+        let refused = acquire(&storage, Duration::ZERO, &System).unwrap_err();
+        assert_eq!(*refused.kind(), ErrorKind::Locked);
+        assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        drop(lock);
+        acquire(&storage, Duration::ZERO, &System).unwrap();
+    }
+}

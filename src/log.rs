@@ -1,0 +1,298 @@
+//! Opening a log for writing, and what can be done with it.
+
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::background::Background;
+use crate::config::{Config, Retention};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::mark::MARK_FILE;
+use crate::format::note::Recovered;
+use crate::format::{BLOCK, names};
+use crate::journal::{Committed, Head, Journal, State};
+use crate::lock;
+use crate::log_reader::LogReader;
+use crate::origin::Origin;
+use crate::position::{Address, LogId, Position, SegmentId, Sequence};
+use crate::pruning::{self, Pruning};
+use crate::recovery::{self, Found, Look, Recovery, Row};
+use crate::segment::{Files, Segment};
+use crate::storage::{self, Access, Disk, FileSystem, Lock, Storage, StorageFile};
+use crate::streams::{self, Stream, StreamSpec};
+use crate::view::View;
+use crate::writer::Writer;
+
+/// A log that this process writes. It is also a [`LogReader`]. Handles that were made from it (writers, readers) keep it
+/// open; the lock is given up when the last is gone.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let dir = dir.path().join("shop.hw");
+/// use highwater::{Commit, Config, Log, Op, StreamSpec};
+///
+/// let (log, recovery) = Log::open(&dir, Config::default())?;
+/// println!("{recovery}"); // what the last crash cost, if anything
+///
+/// let orders = log.stream(StreamSpec::new("orders").namespace("shop").key(["id"]))?;
+/// let cursor: u64 = log.state()?.get(&orders)?.unwrap_or(0);
+///
+/// let mut writer = log.writer(&[&orders])?;
+/// writer.append(&orders, Op::Upsert { key: b"[1]", row: br#"{"id":1}"# })?;
+/// writer.commit(Commit::new().stream(&orders, &(cursor + 1)))?; // records and cursor, together, durable
+/// # Ok::<(), highwater::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Log {
+    journal: Arc<Journal>,
+    reader: LogReader,
+    background: Option<Background>,
+}
+
+impl Deref for Log {
+    type Target = LogReader;
+
+    fn deref(&self) -> &LogReader {
+        &self.reader
+    }
+}
+
+impl Log {
+    /// Opens the log in `dir`, or makes one ([`Config::create`]), and recovers it: finds the last complete checkpoint and
+    /// makes durable what it accepts. The report says what was found and done.
+    ///
+    /// Blocks for the lock as long as [`Config::lock_wait`] says, and for reading a few MiB. Fails with
+    /// [`ErrorKind::Locked`], [`ErrorKind::NotALog`], [`ErrorKind::NotFound`], [`ErrorKind::Corrupt`],
+    /// [`ErrorKind::Unsupported`].
+    pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<(Log, Recovery)> {
+        let dir = dir.as_ref();
+        if config.create && !dir.exists() {
+            make_dir(dir)?;
+        }
+        check_file_system(dir, &config)?;
+        Self::open_on(Arc::new(Disk::new(dir)), config)
+    }
+
+    /// The same on any storage.
+    pub fn open_on(storage: Arc<dyn Storage>, config: Config) -> Result<(Log, Recovery)> {
+        config.validate()?;
+        let environment = config.environment.clone();
+        let begun = environment.elapsed();
+        // Before the lock, which would leave a file in a directory that is not a log.
+        let survey = recovery::Survey::of(&*storage)?;
+        survey.check_is_log(&*storage)?;
+        if !config.create && survey.is_empty() {
+            return Err(Error::not_found(format!("there is no log at {}", storage.path().display())));
+        }
+        let lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
+        let (journal, mut recovery) = match recovery::look(storage.clone(), Access::Write, environment.boot())? {
+            Look::Nothing if config.create => create(storage, config, lock)?,
+            Look::Nothing => return Err(Error::not_found(format!("there is no log at {}", storage.path().display()))),
+            Look::Log(found) => recover(*found, config, lock)?,
+        };
+        recovery.took = environment.elapsed().saturating_sub(begun);
+        tracing::info!(path = %storage_path(&journal), %recovery, "opened");
+        let journal = Arc::new(journal);
+        let background = journal.config.background.map(|every| Background::start(&journal, every)).transpose()?;
+        let reader = LogReader::new(Origin::Live(journal.clone()));
+        Ok((Log { journal, reader, background }, recovery))
+    }
+
+    /// Registers a stream, or finds it. What is new is durable with the first commit that covers it. Fails with
+    /// [`ErrorKind::StreamChanged`] if the key is another than the registered one.
+    pub fn stream(&self, spec: StreamSpec) -> Result<Stream> {
+        streams::register(&self.journal, spec)
+    }
+
+    /// A writer that owns these streams. Fails with [`ErrorKind::StreamBusy`] while another has one of them.
+    pub fn writer(&self, streams: &[&Stream]) -> Result<Writer> {
+        Writer::new(self.journal.clone(), streams)
+    }
+
+    /// Makes everything durable that was committed so far. Blocks for one flush, or none.
+    pub fn flush(&self) -> Result<()> {
+        self.journal.flush_all()
+    }
+
+    /// Removes whole old segments that no consumer, no retention rule and no pin needs. Blocks for a few flushes; writers
+    /// go on meanwhile. States, streams and consumers stay.
+    pub fn prune(&self, retention: &Retention) -> Result<Pruning> {
+        pruning::prune(&self.journal, retention)
+    }
+
+    /// Does what is due: a late flush, preparing the next segment. Call it now and then, or let
+    /// [`Config::background`] do it.
+    pub fn maintain(&self) -> Result<()> {
+        self.journal.maintain()
+    }
+
+    /// Gives a stream another name; its number, key, state and history stay. Durable when it returns.
+    pub fn rename_stream(&self, stream: &Stream, name: StreamSpec) -> Result<Stream> {
+        streams::rename(&self.journal, stream, name)
+    }
+
+    /// Clears a stream's state, so that its source reads it from the beginning. Its records stay. Durable when it returns.
+    pub fn reset_stream(&self, stream: &Stream) -> Result<Committed> {
+        streams::reset(&self.journal, stream)
+    }
+
+    /// Drops a stream: its state goes, its name is free for another. Its records stay until they are pruned. Durable when
+    /// it returns.
+    pub fn drop_stream(&self, stream: &Stream) -> Result<Committed> {
+        streams::drop_stream(&self.journal, stream)
+    }
+
+    /// Closes the log: flushes what is committed, and leaves it so that the next opening has nothing to do. Dropping the
+    /// log does the same and can't report an error. What writers have not committed is gone.
+    pub fn close(mut self) -> Result<()> {
+        self.background.take();
+        self.journal.close()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.background.take();
+        // A failure was reported by the call that met it; what is committed is durable without a clean close.
+        if let Err(error) = self.journal.close() {
+            tracing::debug!(%error, "could not close cleanly");
+        }
+    }
+}
+
+fn storage_path(journal: &Journal) -> String {
+    journal.storage().path().display().to_string()
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    let io = |e| Error::io("making the log's directory", dir, e);
+    std::fs::create_dir_all(dir).map_err(io)?;
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Disk::new(parent).sync_names().map_err(io)?;
+    }
+    Ok(())
+}
+
+fn check_file_system(dir: &Path, config: &Config) -> Result<()> {
+    // A directory that is not there is somebody else's error, with a better text.
+    match storage::judge(dir) {
+        Ok(FileSystem::Network(name)) if !config.allow_network => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "{} lies on {name}, whose locks and flushes may not hold what the log promises; use a local disk, or Config::allow_network",
+                dir.display()
+            ),
+        )),
+        Ok(FileSystem::Network(name)) => {
+            tracing::warn!("{} lies on {name}; the promises hold only as far as its locks and flushes do", dir.display());
+            Ok(())
+        }
+        Ok(FileSystem::Volatile) => {
+            tracing::warn!("{} lies in memory; nothing survives a power cut there", dir.display());
+            Ok(())
+        }
+        Ok(FileSystem::UserSpace) => {
+            tracing::warn!("{} lies on a file system in user space; whether it honours a flush is not known", dir.display());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open_mark(storage: &dyn Storage) -> Result<Box<dyn StorageFile>> {
+    let io = |e| Error::io("opening the mark", names::MARK, e);
+    let file = storage.open(names::MARK, Access::Create).map_err(io)?;
+    if file.len().map_err(io)? < MARK_FILE as u64 {
+        file.allocate(MARK_FILE as u64).map_err(io)?;
+    }
+    Ok(file)
+}
+
+/// Makes a log: its first segment, then the mark. A crash on the way leaves what the next opening makes anew.
+fn create(storage: Arc<dyn Storage>, config: Config, lock: Box<dyn Lock>) -> Result<(Journal, Recovery)> {
+    let environment = config.environment.clone();
+    let log = LogId(uuid::Builder::from_random_bytes(environment.random().to_le_bytes()).into_uuid());
+    let header = crate::format::segment::SegmentHeader {
+        log,
+        id: SegmentId::FIRST,
+        salt: environment.random() as u64,
+        segment_bytes: config.segment_bytes.min(Config::SEGMENT_BYTES_FIRST).next_multiple_of(BLOCK),
+        unflushed_bytes_max: config.unflushed_bytes_max,
+        created_us: environment.now_us(),
+    };
+    let segment = Arc::new(Segment::create(&*storage, header, None)?);
+    let files = Arc::new(Files::new(storage.clone(), log, Access::Write));
+    files.insert(segment.clone());
+    let mark = open_mark(&*storage)?;
+    let head = Head { segment, offset: BLOCK };
+    let durable = head.address();
+    let state = State::new(View::empty(), head, durable, 1, Address::new(SegmentId::FIRST, BLOCK), 0);
+    let journal = Journal::new(files, config, mark, lock, state);
+    journal.begin()?;
+    journal.publish_mark(false, true)?;
+    storage.sync_names().map_err(|e| Error::io("flushing the log's directory", storage.path(), e))?;
+    pruning::restore_reserve(&journal);
+    Ok((journal, report(log, true, None)))
+}
+
+/// Acts on what was found: makes the accepted end durable, puts on record what was dropped, and goes on behind it.
+fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal, Recovery)> {
+    let epoch = found.epoch + 1;
+    let log = found.files.log;
+    let mark = open_mark(&*found.files.storage)?;
+    let acted = recovery::act(&found, epoch)?;
+    let last = found.view.last;
+    let position = (last.sequence > Sequence::NONE).then_some(Position { log, sequence: last.sequence, checkpoint: last.id });
+    let mut recovery = report(log, false, position);
+    recovery.rewritten_bytes = acted.rewritten_bytes;
+    recovery.mark_lost = found.survey.has_mark && found.mark.is_none();
+    recovery.torn = found.row == Row::Torn;
+    let end = found.replay.end();
+    if found.row == Row::Uncommitted || found.row == Row::Torn {
+        recovery.dropped_frames = if end > acted.goes_on { found.replay.loose.0 } else { 0 };
+        recovery.dropped_bytes = end.0.saturating_sub(acted.goes_on.0);
+        recovery.why = Some(found.why.clone());
+    }
+    let segment = found.files.get(acted.goes_on.segment())?;
+    let head = Head { segment, offset: acted.goes_on.offset() };
+    let generation = found.mark.map_or(0, |mark| mark.generation);
+    let mut state = State::new(found.view, head, acted.goes_on, epoch, found.replay.waypoint, generation);
+    state.set_directory(found.replay.directory);
+    let next = acted.goes_on.segment().next();
+    let files = Arc::new(found.files);
+    // Prepared before the crash, or half-made; only a whole one counts.
+    state.next = files.get(next).ok();
+    let journal = Journal::new(files, config, mark, lock, state);
+    if recovery.is_clean() && found.mark.is_some_and(|mark| mark.durable == acted.goes_on) {
+        return Ok((journal, recovery));
+    }
+    if !recovery.is_clean() {
+        journal.note_recovery(&Recovered {
+            time_us: journal.config.environment.now_us(),
+            cut: acted.goes_on,
+            end,
+            dropped_frames: recovery.dropped_frames,
+            dropped_bytes: recovery.dropped_bytes,
+            rewritten_bytes: recovery.rewritten_bytes,
+            why: recovery.why.clone().unwrap_or_default(),
+        })?;
+    }
+    journal.publish_mark(false, true)?;
+    pruning::clean_up(&journal)?;
+    Ok((journal, recovery))
+}
+
+fn report(log: LogId, created: bool, last: Option<Position>) -> Recovery {
+    Recovery {
+        log,
+        created,
+        last,
+        dropped_frames: 0,
+        dropped_bytes: 0,
+        torn: false,
+        why: None,
+        rewritten_bytes: 0,
+        mark_lost: false,
+        took: std::time::Duration::ZERO,
+    }
+}

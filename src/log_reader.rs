@@ -1,0 +1,205 @@
+//! Everything that only looks: on a log that this process writes, or on one that another process writes or nobody.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::Retention;
+use crate::consumer::{Consumer, ConsumerInfo, Start};
+use crate::error::{Error, Result};
+use crate::format::consumer::MaxLag;
+use crate::format::define::StreamName;
+use crate::lock;
+use crate::origin::{Foreign, Origin};
+use crate::pin::{self, Pin};
+use crate::position::{LogId, Position, Sequence};
+use crate::pruning::{self, Pruning};
+use crate::reader::Reader;
+use crate::states::States;
+use crate::status::{Status, status};
+use crate::storage::{Disk, Storage};
+use crate::streams::StreamInfo;
+use crate::verify::{Verification, verify};
+use crate::view::{read_definition, unknown_stream};
+
+/// Reads a log. Every [`Log`](crate::Log) is one; opened by itself it reads beside a living writer in another process,
+/// takes no lasting lock and writes nothing (but a consumer's own position file).
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// use highwater::{Config, Log, LogReader};
+/// let (log, _) = Log::open(dir.path(), Config::default())?;
+/// let reader = LogReader::open(dir.path())?; // as another process would
+/// assert_eq!(reader.id(), log.id());
+/// assert_eq!(reader.end(), None); // nothing is committed yet
+/// # Ok::<(), highwater::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct LogReader {
+    origin: Origin,
+    path: PathBuf,
+}
+
+impl LogReader {
+    /// Opens a log for reading. Without a living writer it shows what the next opening for writing will accept, and
+    /// says so ([`unconfirmed`](LogReader::unconfirmed)).
+    ///
+    /// Fails with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no log, and with
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if what was committed is damaged where reading starts.
+    pub fn open(dir: impl AsRef<Path>) -> Result<LogReader> {
+        Self::open_on(Arc::new(Disk::new(dir.as_ref())))
+    }
+
+    /// The same on any storage.
+    pub fn open_on(storage: Arc<dyn Storage>) -> Result<LogReader> {
+        let path = storage.path().to_owned();
+        Ok(LogReader { origin: Origin::Foreign(Arc::new(Foreign::open(storage)?)), path })
+    }
+
+    pub(crate) fn new(origin: Origin) -> LogReader {
+        let path = origin.files().storage.path().to_owned();
+        LogReader { origin, path }
+    }
+
+    /// The log's id.
+    pub fn id(&self) -> LogId {
+        self.origin.log()
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether some process writes it now.
+    pub fn is_live(&self) -> Result<bool> {
+        match &self.origin {
+            Origin::Live(_) => Ok(true),
+            Origin::Foreign(foreign) => lock::is_held(&*foreign.files.storage),
+        }
+    }
+
+    /// Who writes it, or who did last: process, host, since when.
+    pub fn holder(&self) -> String {
+        lock::holder(&*self.origin.files().storage)
+    }
+
+    /// Learns what was committed since the opening, or the last look. Readers and consumers do so by themselves.
+    pub fn refresh(&self) -> Result<()> {
+        self.origin.horizon().map(drop)
+    }
+
+    /// The last checkpoint that is shown; `None` for an empty log.
+    pub fn end(&self) -> Option<Position> {
+        let last = match &self.origin {
+            Origin::Live(journal) => journal.state().high_water,
+            Origin::Foreign(_) => self.origin.with_view(|view| view.last),
+        };
+        (last.sequence > Sequence::NONE).then(|| Position { log: self.id(), sequence: last.sequence, checkpoint: last.id })
+    }
+
+    /// The oldest checkpoint that can be read.
+    pub fn first(&self) -> Sequence {
+        self.origin.with_view(|view| view.retained.first_sequence)
+    }
+
+    /// Nobody writes the log, and its end is what recovery would accept: what that means, in words.
+    pub fn unconfirmed(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Live(_) => None,
+            Origin::Foreign(foreign) => foreign.unconfirmed().map(|unconfirmed| unconfirmed.text),
+        }
+    }
+
+    /// The states at the high-water mark.
+    pub fn state(&self) -> Result<States> {
+        States::now(&self.origin)
+    }
+
+    /// The states as they were at a checkpoint that is retained.
+    pub fn state_at(&self, sequence: Sequence) -> Result<States> {
+        States::at(&self.origin, sequence)
+    }
+
+    /// The streams, in the order in which they were registered.
+    pub fn streams(&self) -> Result<Vec<StreamInfo>> {
+        definitions(&self.origin).collect()
+    }
+
+    /// One stream by its name.
+    pub fn find_stream(&self, name: &StreamName) -> Result<StreamInfo> {
+        let at = self.origin.with_view(|view| match view.find(name) {
+            Some(id) => Ok(view.entry(id).and_then(|entry| entry.defined.as_ref()).map(|defined| defined.at)),
+            None => Err(unknown_stream(name, view)),
+        })?;
+        let at = at.ok_or_else(|| Error::not_found(format!("no stream {name} in this log")))?;
+        read_definition(self.origin.files(), at).map(StreamInfo::new)
+    }
+
+    /// A reader of all checkpoints from `from` on. Fails with [`ErrorKind::Gap`](crate::ErrorKind::Gap) if that was
+    /// pruned, and with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) beyond the next one.
+    pub fn reader(&self, from: Sequence) -> Result<Reader> {
+        Reader::new(self.origin.clone(), from)
+    }
+
+    /// A named consumer, made at `start` if it does not exist. Fails with
+    /// [`ErrorKind::ConsumerBusy`](crate::ErrorKind::ConsumerBusy) while somebody else uses it, and with
+    /// [`ErrorKind::Gap`](crate::ErrorKind::Gap) where its checkpoints were pruned.
+    pub fn consumer(&self, name: &str, start: Start) -> Result<Consumer> {
+        Consumer::open(self.origin.clone(), name, start, None)
+    }
+
+    /// A named consumer that may not fall behind further than `max_lag`.
+    pub fn consumer_with_max_lag(&self, name: &str, start: Start, max_lag: MaxLag) -> Result<Consumer> {
+        Consumer::open(self.origin.clone(), name, start, Some(max_lag))
+    }
+
+    /// Forgets a consumer that nobody uses.
+    pub fn drop_consumer(&self, name: &str) -> Result<()> {
+        crate::consumer::drop_consumer(&*self.origin.files().storage, name)
+    }
+
+    /// The consumers with their lag, sorted by name.
+    pub fn consumers(&self) -> Result<Vec<ConsumerInfo>> {
+        pruning::consumers(&self.origin)
+    }
+
+    /// Holds checkpoints until the pin is removed or expires. An existing pin of that name is replaced.
+    pub fn pin(&self, name: &str, pin: &Pin) -> Result<()> {
+        pin::write(&*self.origin.files().storage, name, pin)?;
+        if pin.from < self.origin.horizon()?.retained.first_sequence {
+            pin::remove(&*self.origin.files().storage, name)?;
+            return Err(crate::origin::gap(pin.from, &self.origin.horizon()?.retained));
+        }
+        Ok(())
+    }
+
+    /// Removes a pin.
+    pub fn unpin(&self, name: &str) -> Result<()> {
+        pin::remove(&*self.origin.files().storage, name)
+    }
+
+    /// What [`Log::prune`](crate::Log::prune) would remove now. Changes nothing.
+    pub fn plan_prune(&self, retention: &Retention) -> Result<Pruning> {
+        pruning::plan(&self.origin, retention)
+    }
+
+    /// A snapshot of what the log is doing.
+    pub fn status(&self) -> Result<Status> {
+        status(&self.origin)
+    }
+
+    /// Reads everything and checks it. `progress` is told the bytes read so far. Damage is in the result; an error means
+    /// that reading itself failed.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<Verification> {
+        verify(&self.origin, progress)
+    }
+}
+
+/// The definition of every stream.
+pub(crate) fn definitions(origin: &Origin) -> impl Iterator<Item = Result<StreamInfo>> {
+    let at: Vec<_> = origin.with_view(|view| view.streams().map(|(_, defined)| defined.at).collect());
+    at.into_iter().map(|at| match origin {
+        Origin::Live(journal) => crate::streams::read_written(journal, at).map(StreamInfo::new),
+        Origin::Foreign(foreign) => read_definition(&foreign.files, at).map(StreamInfo::new),
+    })
+}

@@ -1,0 +1,332 @@
+//! Where a reader gets the log from: the journal of this process, or the files that another process writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::environment::{Environment, System};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::StateAt;
+use crate::format::snapshot::{LastCheckpoint, Retained};
+use crate::journal::Journal;
+use crate::lock;
+use crate::position::{Address, LogId, Sequence, StreamId};
+use crate::recovery::{self, Look, Row, read_mark};
+use crate::segment::Files;
+use crate::storage::{Access, Storage};
+use crate::view::{Replay, View};
+
+/// How far a reader may read.
+#[derive(Debug, Clone)]
+pub(crate) struct Horizon {
+    /// Frames below are shown.
+    pub end: Address,
+    /// The last checkpoint below.
+    pub last: LastCheckpoint,
+    /// The last checkpoint that a power cut can't take back, as far as is known here.
+    pub confirmed: Sequence,
+    pub retained: Retained,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    Live(Arc<Journal>),
+    Foreign(Arc<Foreign>),
+}
+
+impl Origin {
+    pub(crate) fn files(&self) -> &Arc<Files> {
+        match self {
+            Origin::Live(journal) => &journal.files,
+            Origin::Foreign(foreign) => &foreign.files,
+        }
+    }
+
+    pub(crate) fn log(&self) -> LogId {
+        self.files().log
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        match self {
+            Origin::Live(journal) => journal.config.environment.now_us(),
+            Origin::Foreign(_) => System.now_us(),
+        }
+    }
+
+    /// How far one may read now.
+    pub(crate) fn horizon(&self) -> Result<Horizon> {
+        match self {
+            Origin::Live(journal) => {
+                let state = journal.state();
+                Ok(Horizon {
+                    end: state.durable,
+                    last: state.high_water,
+                    confirmed: state.high_water.sequence,
+                    retained: state.view.retained.clone(),
+                })
+            }
+            Origin::Foreign(foreign) => {
+                foreign.refresh()?;
+                Ok(foreign.state.lock().horizon())
+            }
+        }
+    }
+
+    pub(crate) fn with_view<T>(&self, read: impl FnOnce(&View) -> T) -> T {
+        match self {
+            Origin::Live(journal) => journal.with_view(read),
+            Origin::Foreign(foreign) => read(&foreign.state.lock().view),
+        }
+    }
+
+    /// Where a state lies, as of the horizon.
+    pub(crate) fn state(&self, stream: StreamId) -> Option<StateAt> {
+        match self {
+            Origin::Live(journal) => journal.state().durable_state(stream),
+            Origin::Foreign(foreign) => foreign.state.lock().view.state(stream),
+        }
+    }
+
+    pub(crate) fn state_text(&self, state: &StateAt) -> Result<String> {
+        match self {
+            Origin::Live(journal) => journal.state_text(state),
+            Origin::Foreign(foreign) => foreign.files.state_text(state),
+        }
+    }
+
+    /// Whether sealed segments are read through maps here.
+    pub(crate) fn maps(&self) -> bool {
+        matches!(self, Origin::Live(journal) if journal.config.read_mode == crate::ReadMode::Map)
+    }
+
+    /// Waits until there is a checkpoint behind `seen`; `false` if the time passed.
+    pub(crate) fn wait_beyond(&self, seen: Sequence, timeout: Duration) -> Result<bool> {
+        match self {
+            Origin::Live(journal) => {
+                let environment = &journal.config.environment;
+                let deadline = environment.elapsed() + timeout;
+                let mut state = journal.state();
+                loop {
+                    if state.high_water.sequence > seen {
+                        return Ok(true);
+                    }
+                    let left = deadline.saturating_sub(environment.elapsed());
+                    if left.is_zero() || state.failure.is_some() {
+                        return Ok(false);
+                    }
+                    journal.wait(&mut state, left);
+                }
+            }
+            Origin::Foreign(foreign) => foreign.wait_beyond(seen, timeout),
+        }
+    }
+
+    /// What damage in an old checkpoint really means: if it was pruned meanwhile, it is gone, not damaged.
+    pub(crate) fn explain(&self, error: Error, sequence: Sequence) -> Error {
+        if *error.kind() != ErrorKind::Corrupt {
+            return error;
+        }
+        match self.horizon() {
+            Ok(horizon) if sequence < horizon.retained.first_sequence => gap(sequence, &horizon.retained),
+            _ => error,
+        }
+    }
+}
+
+/// The error for checkpoints that were pruned.
+pub(crate) fn gap(first: Sequence, retained: &Retained) -> Error {
+    let last = retained.first_sequence.previous();
+    Error::new(
+        ErrorKind::Gap { first, last },
+        format!("they were pruned; the oldest that is kept is {}", retained.first_sequence),
+    )
+}
+
+/// A log that another process may be writing. Nothing here writes.
+#[derive(Debug)]
+pub(crate) struct Foreign {
+    pub files: Arc<Files>,
+    state: Mutex<Seen>,
+}
+
+/// What was read so far.
+#[derive(Debug)]
+struct Seen {
+    view: View,
+    replay: Replay,
+    end: Address,
+    /// A writer lived when this was read.
+    live: bool,
+    generation: u64,
+    confirmed: Sequence,
+    unconfirmed: Option<Unconfirmed>,
+}
+
+/// What the end of a log that nobody writes is worth.
+#[derive(Debug, Clone)]
+pub(crate) struct Unconfirmed {
+    /// What the next opening for writing would say.
+    pub text: String,
+    /// It would drop something.
+    pub torn: bool,
+}
+
+/// A reader that meets a writer in the middle of an opening or a pruning looks again so often.
+const ATTEMPTS: usize = 50;
+const AGAIN: Duration = Duration::from_millis(10);
+const POLL_MIN: Duration = Duration::from_micros(500);
+const POLL_MAX: Duration = Duration::from_millis(10);
+
+impl Foreign {
+    pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Foreign> {
+        let (files, seen) = read(storage)?;
+        Ok(Foreign { files: Arc::new(files), state: Mutex::new(seen) })
+    }
+
+    pub(crate) fn unconfirmed(&self) -> Option<Unconfirmed> {
+        self.state.lock().unconfirmed.clone()
+    }
+
+    /// Learns what was committed since.
+    pub(crate) fn refresh(&self) -> Result<()> {
+        let storage = &self.files.storage;
+        let mark = read_mark(&**storage)?;
+        let mut seen = self.state.lock();
+        let Some(mark) = mark.filter(|mark| mark.generation != seen.generation) else { return Ok(()) };
+        let goes_on = seen.live && mark.durable >= seen.end && mark.log == self.files.log;
+        if goes_on && self.advance(&mut seen, &mark).is_ok() {
+            return Ok(());
+        }
+        // A writer came or went, or what was to be read next is pruned: from the newest snapshot, then.
+        let (files, fresh) = read(storage.clone())?;
+        if files.log != self.files.log {
+            return Err(Error::new(ErrorKind::Diverged, "another log stands in this directory now"));
+        }
+        *seen = fresh;
+        Ok(())
+    }
+
+    fn advance(&self, seen: &mut Seen, mark: &crate::format::mark::Mark) -> Result<()> {
+        let Seen { view, replay, .. } = seen;
+        replay.run(&self.files, Some(mark.durable), |event| view.apply(&self.files, &event))?;
+        if replay.end() < mark.durable {
+            return Err(self.files.damaged(replay.end(), "the chain of frames ends below the durable mark"));
+        }
+        seen.end = mark.durable;
+        seen.generation = mark.generation;
+        seen.confirmed = mark.sequence;
+        Ok(())
+    }
+
+    fn wait_beyond(&self, beyond: Sequence, timeout: Duration) -> Result<bool> {
+        let deadline = System.elapsed() + timeout;
+        let mut pause = POLL_MIN;
+        loop {
+            self.refresh()?;
+            if self.state.lock().view.last.sequence > beyond {
+                return Ok(true);
+            }
+            let left = deadline.saturating_sub(System.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            sleep(pause.min(left));
+            pause = (pause * 2).min(POLL_MAX);
+        }
+    }
+}
+
+impl Seen {
+    fn horizon(&self) -> Horizon {
+        Horizon {
+            end: self.end,
+            last: self.view.last,
+            confirmed: self.confirmed,
+            retained: self.view.retained.clone(),
+        }
+    }
+}
+
+/// Reads a log from its newest snapshot, whoever writes it or not.
+fn read(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
+    let mut attempt = 0;
+    loop {
+        let live = lock::is_held(&*storage)?;
+        let result = if live { read_live(storage.clone()) } else { read_still(storage.clone()) };
+        attempt += 1;
+        match result {
+            // A writer that lives moves things under our feet; looking again settles it.
+            Err(error) if attempt < ATTEMPTS && is_passing(&error) && lock::is_held(&*storage)? => sleep(AGAIN),
+            other => return other,
+        }
+    }
+}
+
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
+}
+
+/// Up to the mark of a living writer.
+fn read_live(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
+    let Some(mark) = read_mark(&*storage)? else {
+        return Err(Error::not_found(format!("{} is just being made; try again", storage.path().display())));
+    };
+    let files = Files::new(storage, mark.log, Access::Read);
+    let (snapshot, mut replay) = Replay::from(&files, mark.waypoint)?;
+    let mut events = Vec::new();
+    replay.run(&files, Some(mark.durable), |event| {
+        events.push(event);
+        Ok(())
+    })?;
+    if replay.end() < mark.durable {
+        return Err(files.damaged(replay.end(), "the chain of frames ends below the durable mark"));
+    }
+    let view = View::rebuild(&files, &snapshot, &events)?;
+    let seen = Seen {
+        view,
+        replay,
+        end: mark.durable,
+        live: true,
+        generation: mark.generation,
+        confirmed: mark.sequence,
+        unconfirmed: None,
+    };
+    Ok((files, seen))
+}
+
+/// What recovery would accept.
+fn read_still(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
+    let path = storage.path().display().to_string();
+    let Look::Log(found) = recovery::look(storage, Access::Read, System.boot())? else {
+        return Err(Error::not_found(format!("there is no log at {path}")));
+    };
+    let confirmed = found.mark.map_or(Sequence::NONE, |mark| mark.sequence);
+    let dropped = found.row == Row::Uncommitted || found.row == Row::Torn;
+    let unconfirmed = (dropped || confirmed < found.view.last.sequence).then(|| Unconfirmed {
+        text: if dropped {
+            format!(
+                "nobody has opened this log for writing since it was last written; opening it will drop what is behind checkpoint {} ({})",
+                found.view.last.sequence, found.why
+            )
+        } else {
+            "nobody has opened this log for writing since it was last written; a power cut could still take the last checkpoints back".to_owned()
+        },
+        torn: dropped,
+    });
+    let seen = Seen {
+        end: found.replay.accepted.max(found.durable),
+        view: found.view,
+        replay: found.replay,
+        live: false,
+        generation: found.mark.map_or(0, |mark| mark.generation),
+        confirmed,
+        unconfirmed,
+    };
+    Ok((found.files, seen))
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process can't wake us")]
+fn sleep(time: Duration) {
+    std::thread::sleep(time);
+}

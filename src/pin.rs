@@ -1,0 +1,58 @@
+//! Pins: named holds on checkpoints, with an owner and an expiry. A backup or an upload takes one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::format::names;
+use crate::position::Sequence;
+use crate::storage::{self, Access, Storage};
+
+/// The largest pin file that is read, in bytes.
+const PIN_BYTES_MAX: usize = 4096;
+
+/// A hold: checkpoints from `from` on are not pruned before it expires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The first checkpoint it holds.
+    pub from: Sequence,
+    /// Who holds it, for people.
+    pub owner: String,
+    /// When it ends by itself, in microseconds since 1970-01-01 UTC.
+    pub expires_us: i64,
+}
+
+pub(crate) fn write(storage: &dyn Storage, name: &str, pin: &Pin) -> Result<()> {
+    if !names::is_valid(name) {
+        return Err(Error::invalid(format!("{name:?} can't name a pin; use up to 100 letters, digits, '.', '_', '-'")));
+    }
+    let file_name = names::pin(name);
+    let io = |e| Error::io("writing a pin", &file_name, e);
+    let mut text = serde_json::to_vec(pin).map_err(|e| Error::invalid(e.to_string()))?;
+    // Spaces behind it overwrite a longer one that was there.
+    text.resize(PIN_BYTES_MAX.max(text.len()), b' ');
+    let file = storage.open(&file_name, Access::Create).map_err(io)?;
+    storage::write_all_at(&*file, &[&text], 0).map_err(io)?;
+    file.sync().map_err(io)?;
+    storage.sync_names().map_err(io)
+}
+
+pub(crate) fn read(storage: &dyn Storage, name: &str) -> Result<Option<Pin>> {
+    let file_name = names::pin(name);
+    let bytes = match storage.open(&file_name, Access::Read).and_then(|file| storage::read_small(&*file, PIN_BYTES_MAX)) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("reading a pin", file_name, e)),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+        Error::corrupt(file_name, 0, format!("not a pin ({e}); pruning stops until it is removed"))
+    })
+}
+
+pub(crate) fn remove(storage: &dyn Storage, name: &str) -> Result<()> {
+    let file_name = names::pin(name);
+    storage.remove(&file_name).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::not_found(format!("no pin {name} in this log")),
+        _ => Error::io("removing a pin", &file_name, e),
+    })?;
+    storage.sync_names().map_err(|e| Error::io("flushing the log's directory", file_name, e))
+}

@@ -1,0 +1,174 @@
+//! Who needs what: retention, consumers, pins.
+
+use crate::config::Retention;
+use crate::consumer::{ConsumerInfo, read_state};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::consumer::{ConsumerState, LagPolicy, MaxLag};
+use crate::format::names;
+use crate::format::snapshot::Retained;
+use crate::journal::Journal;
+use crate::origin::{Horizon, Origin};
+use crate::pin;
+use crate::position::{Address, Sequence};
+use crate::recovery::Survey;
+use crate::segment::Files;
+use crate::storage::{Access, Storage};
+
+/// The checkpoints that have to stay, each with who needs them.
+#[derive(Debug)]
+pub(super) struct Holds {
+    needs: Vec<(Sequence, String)>,
+    names: Vec<String>,
+    /// Consumers that fell too far behind, with what they had acknowledged.
+    pub detached: Vec<(String, Sequence)>,
+}
+
+impl Holds {
+    pub(super) fn of(origin: &Origin, horizon: &Horizon, retention: &Retention) -> Result<Holds> {
+        collect(origin.files(), horizon, retention, origin.now_us())
+    }
+
+    pub(super) fn of_journal(journal: &Journal, horizon: &Horizon, retention: &Retention) -> Result<Holds> {
+        // Only durable positions release space: flushing the files makes durable what was read, or more.
+        for name in Survey::of(journal.storage())?.consumers {
+            let file_name = names::consumer(&name);
+            let io = |e| Error::io("flushing a consumer's position", &file_name, e);
+            match journal.storage().open(&file_name, Access::Write) {
+                Ok(file) => file.sync().map_err(io)?,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(io(e)),
+            }
+        }
+        collect(&journal.files, horizon, retention, journal.config.environment.now_us())
+    }
+
+    /// The first checkpoint that has to stay.
+    pub(super) fn keep_from(&self) -> Sequence {
+        self.needs.iter().map(|(sequence, _)| *sequence).min().unwrap_or(Sequence::FIRST)
+    }
+
+    pub(super) fn knows(&self, consumer: &str) -> bool {
+        self.names.iter().any(|name| name == consumer)
+    }
+
+    /// What keeps the oldest checkpoint.
+    pub(super) fn describe(&self) -> String {
+        let first = self.needs.iter().min_by_key(|(sequence, _)| *sequence);
+        first.map_or_else(String::new, |(sequence, who)| format!("checkpoint {sequence} and later are held by {who}"))
+    }
+}
+
+fn collect(files: &Files, horizon: &Horizon, retention: &Retention, now_us: i64) -> Result<Holds> {
+    let storage = &*files.storage;
+    let last = horizon.last.sequence;
+    let first = horizon.retained.first_sequence;
+    let by_count = Sequence::new((last.get() + 1).saturating_sub(retention.min_count.max(1)));
+    let mut holds = Holds {
+        needs: vec![(by_count.max(Sequence::FIRST), format!("the newest {} (min_count)", retention.min_count.max(1)))],
+        names: Vec::new(),
+        detached: Vec::new(),
+    };
+    if !retention.min_age.is_zero() {
+        let before = now_us.saturating_sub(retention.min_age.as_micros() as i64);
+        holds.needs.push((younger_than(files, horizon, before)?, "min_age".to_owned()));
+    }
+    for (name, state) in positions(storage)? {
+        let lag = lag_bytes(files, &horizon.retained, state.at, horizon.end);
+        match state.max_lag {
+            Some(MaxLag { bytes, then: LagPolicy::Detach }) if lag > bytes => {
+                holds.detached.push((name.clone(), state.sequence));
+            }
+            // One that was left behind before needs nothing that is still here.
+            _ if state.sequence.next() < first => {}
+            _ => holds.needs.push((state.sequence.next(), format!("consumer {name}"))),
+        }
+        holds.names.push(name);
+    }
+    for name in Survey::of(storage)?.pins {
+        if let Some(pin) = pin::read(storage, &name)?.filter(|pin| pin.expires_us > now_us) {
+            holds.needs.push((pin.from, format!("pin {name} of {}", pin.owner)));
+        }
+    }
+    Ok(holds)
+}
+
+/// The first checkpoint that may be younger than `before_us`, to the granularity of segments.
+fn younger_than(files: &Files, horizon: &Horizon, before_us: i64) -> Result<Sequence> {
+    let (mut low, mut high) = (horizon.retained.first_live.0, horizon.last.at.segment().0);
+    if horizon.last.sequence == Sequence::NONE {
+        return Ok(Sequence::FIRST);
+    }
+    // Commit times never go back, so the segments are sorted by them.
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        let snapshot = super::snapshot_of(files, crate::position::SegmentId(middle))?;
+        if snapshot.last.time_us < before_us { low = middle } else { high = middle - 1 }
+    }
+    if low == horizon.retained.first_live.0 {
+        return Ok(horizon.retained.first_sequence);
+    }
+    Ok(super::snapshot_of(files, crate::position::SegmentId(low))?.last.sequence.next())
+}
+
+/// Every registered consumer's position.
+pub(super) fn positions(storage: &dyn Storage) -> Result<Vec<(String, ConsumerState)>> {
+    let names = Survey::of(storage)?.consumers;
+    names.into_iter().filter_map(|name| Some(read_state(storage, &name).transpose()?.map(|state| (name, state)))).collect()
+}
+
+/// The consumers with their lag.
+pub(crate) fn consumers(origin: &Origin) -> Result<Vec<ConsumerInfo>> {
+    let horizon = origin.horizon()?;
+    let mut consumers: Vec<ConsumerInfo> = positions(&*origin.files().storage)?
+        .into_iter()
+        .map(|(name, state)| ConsumerInfo {
+            name,
+            acknowledged: state.sequence,
+            lag_checkpoints: horizon.last.sequence.get().saturating_sub(state.sequence.get()),
+            lag_bytes: if state.sequence >= horizon.last.sequence {
+                0
+            } else {
+                lag_bytes(origin.files(), &horizon.retained, state.at, horizon.end)
+            },
+        })
+        .collect();
+    consumers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(consumers)
+}
+
+/// Bytes of segments between two places.
+fn lag_bytes(files: &Files, retained: &Retained, from: Address, end: Address) -> u64 {
+    let first = from.segment().max(retained.first_live);
+    if first >= end.segment() {
+        return u64::from(end.offset().saturating_sub(from.offset()));
+    }
+    let between = (first.0..end.segment().0).filter_map(|id| files.get(crate::position::SegmentId(id)).ok());
+    let whole: u64 = between.map(|segment| u64::from(segment.bytes())).sum();
+    (whole + u64::from(end.offset())).saturating_sub(from.offset().into())
+}
+
+/// Refuses more segments while a consumer that blocks is too far behind.
+pub(crate) fn check_lag(journal: &Journal) -> Result<()> {
+    let horizon = super::horizon(journal);
+    for (name, state) in positions(journal.storage())? {
+        let Some(MaxLag { bytes, then: LagPolicy::Block }) = state.max_lag else { continue };
+        let lag = lag_bytes(&journal.files, &horizon.retained, state.at, horizon.end);
+        if lag > bytes {
+            return Err(Error::new(
+                ErrorKind::Full,
+                format!("consumer {name} is {lag} bytes behind, its max_lag is {bytes}; let it acknowledge, or drop it"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What holds the space of a full log, in words.
+pub(crate) fn what_holds(journal: &Journal) -> String {
+    let horizon = super::horizon(journal);
+    match Holds::of_journal(journal, &horizon, &journal.config.retention) {
+        Ok(holds) if holds.names.is_empty() => "no consumer is registered, so nothing is pruned by itself: prune, or add a consumer".to_owned(),
+        Ok(holds) => holds.describe(),
+        Err(error) => error.to_string(),
+    }
+}

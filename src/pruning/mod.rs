@@ -1,0 +1,224 @@
+//! Pruning: removing whole old segments that nobody needs. Planned first; the switch is one frame.
+//!
+//! What lives on of the segments that go (states, definitions) is copied into a base file, which is flushed before the
+//! switch. A crash before the switch leaves a file that nobody names; after it, segments that nobody needs.
+
+mod base;
+mod hold;
+mod units;
+
+use serde::Serialize;
+
+use crate::config::Retention;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::Commit;
+use crate::format::note::Pruned;
+use crate::format::snapshot::Retained;
+use crate::format::{BLOCK, names};
+use crate::journal::Journal;
+use crate::locate;
+use crate::origin::{Horizon, Origin};
+use crate::position::{Address, Sequence, SegmentId};
+use crate::recovery::Survey;
+use crate::segment::Files;
+use crate::view::read_start;
+
+pub(crate) use hold::{check_lag, consumers, what_holds};
+use hold::Holds;
+
+pub(crate) use base::restore_reserve;
+
+/// What a pruning removes, or did remove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Pruning {
+    /// Whole segments.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The oldest checkpoint that is kept.
+    pub first: Sequence,
+    /// What keeps the rest.
+    pub held_by: String,
+    /// Consumers that fell behind further than they may, and are left behind.
+    pub detached: Vec<String>,
+}
+
+/// A log without consumers is not pruned by itself, only when somebody asks: at the cap that would be silent loss.
+pub(crate) fn prune_for_room(journal: &Journal) -> Result<bool> {
+    if Survey::of(journal.storage())?.consumers.is_empty() {
+        return Ok(false);
+    }
+    Ok(prune(journal, &journal.config.retention)?.segments > 0)
+}
+
+/// What would be removed. Changes nothing.
+pub(crate) fn plan(origin: &Origin, retention: &Retention) -> Result<Pruning> {
+    let horizon = origin.horizon()?;
+    let holds = Holds::of(origin, &horizon, retention)?;
+    let first_live = cut(origin.files(), &horizon, holds.keep_from(), None)?;
+    describe(origin.files(), &horizon, &holds, first_live)
+}
+
+/// Prunes. Blocks for a few flushes; appends go on meanwhile.
+pub(crate) fn prune(journal: &Journal, retention: &Retention) -> Result<Pruning> {
+    let _one = journal.pruning.lock();
+    journal.flush_all()?;
+    let origin_horizon = horizon(journal);
+    let holds = Holds::of_journal(journal, &origin_horizon, retention)?;
+    let files = &journal.files;
+    let wanted = cut(files, &origin_horizon, holds.keep_from(), None)?;
+    if wanted <= origin_horizon.retained.first_live {
+        return describe(files, &origin_horizon, &holds, wanted);
+    }
+    // Uncommitted records of slow streams move to the head; what can't move now stays, and so does its segment.
+    let floor = units::move_out(journal, wanted)?;
+    journal.flush_all()?;
+    let now = horizon(journal);
+    let first_live = cut(files, &now, holds.keep_from(), Some(floor))?;
+    let report = describe(files, &origin_horizon, &holds, first_live)?;
+    if first_live <= now.retained.first_live {
+        return Ok(report);
+    }
+    let before = now.retained.clone();
+    let retained = base::write(journal, &before, first_live, holds.keep_from())?;
+    switch(journal, &holds, retained)?;
+    if let Some(late) = latecomer(journal, &holds)? {
+        // It registered while we looked the other way: nothing was removed yet, so the switch goes back.
+        tracing::info!(consumer = late, "registered during a pruning, which is taken back");
+        switch(journal, &holds, before.clone())?;
+        clean_up(journal)?;
+        return Ok(Pruning { segments: 0, bytes: 0, first: before.first_sequence, ..report });
+    }
+    clean_up(journal)?;
+    restore_reserve(journal);
+    journal.notify();
+    tracing::info!(segments = report.segments, bytes = report.bytes, first = %report.first, "pruned");
+    Ok(report)
+}
+
+fn horizon(journal: &Journal) -> Horizon {
+    let state = journal.state();
+    Horizon {
+        end: state.durable,
+        last: state.high_water,
+        confirmed: state.high_water.sequence,
+        retained: state.view.retained.clone(),
+    }
+}
+
+/// The first segment to be kept, if checkpoints from `keep` on are: every segment that one of them names is kept, too.
+fn cut(files: &Files, horizon: &Horizon, keep: Sequence, floor: Option<Address>) -> Result<SegmentId> {
+    let first = horizon.retained.first_live;
+    if horizon.last.sequence == Sequence::NONE || keep <= horizon.retained.first_sequence && first == SegmentId::FIRST {
+        return Ok(first);
+    }
+    let last = horizon.last.at.segment();
+    let from = locate::segment_of(files, first, last, keep.max(Sequence::FIRST))?;
+    let mut low = floor.unwrap_or(Address(u64::MAX)).min(Address::new(from, BLOCK));
+    for id in from.0..last.0 {
+        let seal = locate::read_seal(files, SegmentId(id))?;
+        if !seal.low.is_none() {
+            low = low.min(seal.low);
+        }
+    }
+    low = low.min(lowest_in(files, last, horizon.end)?);
+    Ok(low.segment().max(first))
+}
+
+/// The lowest extent that a commit of the active segment names.
+fn lowest_in(files: &Files, segment: SegmentId, end: Address) -> Result<Address> {
+    let mut walker = crate::segment::Walker::new(files.get(segment)?, BLOCK);
+    let mut low = Address(u64::MAX);
+    while let Some((Commit { head, .. }, _)) = locate::next_commit(files, &mut walker, end)? {
+        low = low.min(head.low);
+    }
+    Ok(low)
+}
+
+fn describe(files: &Files, horizon: &Horizon, holds: &Holds, first_live: SegmentId) -> Result<Pruning> {
+    let from = horizon.retained.first_live;
+    let goes = first_live > from;
+    let mut bytes = 0;
+    for id in from.0..first_live.0.max(from.0) {
+        bytes += u64::from(files.get(SegmentId(id))?.bytes());
+    }
+    Ok(Pruning {
+        segments: u64::from(first_live.0.saturating_sub(from.0)),
+        bytes,
+        first: if goes { holds.keep_from() } else { horizon.retained.first_sequence },
+        held_by: holds.describe(),
+        detached: holds.detached.iter().map(|(name, _)| name.clone()).collect(),
+    })
+}
+
+fn switch(journal: &Journal, holds: &Holds, retained: Retained) -> Result<()> {
+    let time_us = journal.config.environment.now_us();
+    journal.note_pruned(&Pruned { time_us, retained, detached: holds.detached.clone() })
+}
+
+/// A consumer that has registered since the holds were read and needs what was pruned.
+fn latecomer(journal: &Journal, holds: &Holds) -> Result<Option<String>> {
+    let first = journal.state().view.retained.first_sequence;
+    let now = hold::positions(journal.storage())?;
+    Ok(now
+        .into_iter()
+        .find(|(name, state)| !holds.knows(name) && state.sequence.next() < first)
+        .map(|(name, _)| name))
+}
+
+/// Removes what the log no longer names, keeping some segments to be written over. Safe at any time: also after a crash.
+pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
+    let survey = Survey::of(journal.storage())?;
+    let (retained, spare_names) = {
+        let state = journal.state();
+        let spares: Vec<String> = state.spares.iter().map(|spare| spare.name.clone()).collect();
+        (state.view.retained.clone(), spares)
+    };
+    let mut removed = false;
+    for id in survey.segments.iter().take_while(|id| **id < retained.first_live) {
+        let name = names::segment(*id);
+        if spare_names.contains(&name) {
+            continue;
+        }
+        removed |= retire(journal, *id, &name)?;
+    }
+    for id in survey.bases.iter().filter(|id| !retained.bases.iter().any(|base| base.id == **id)) {
+        journal.files.forget(*id);
+        let name = names::segment(*id);
+        journal.storage().remove(&name).map_err(|e| Error::io("removing a base file", &name, e))?;
+        removed = true;
+    }
+    if removed {
+        let path = journal.storage().path();
+        journal.storage().sync_names().map_err(|e| Error::io("flushing the log's directory", path, e))?;
+    }
+    Ok(())
+}
+
+/// Keeps a segment's file to be written over, or removes it.
+fn retire(journal: &Journal, id: SegmentId, name: &str) -> Result<bool> {
+    let segment = match journal.files.get(id) {
+        Ok(segment) => Some(segment),
+        // Half-made, or made anew under an old name: only its room counts.
+        Err(error) if *error.kind() == ErrorKind::Corrupt => None,
+        Err(error) => return Err(error),
+    };
+    journal.files.forget(id);
+    if let Some(segment) = segment {
+        let usual = segment.bytes() == journal.config.segment_bytes.next_multiple_of(BLOCK);
+        let alone = std::sync::Arc::strong_count(&segment) == 1 && !segment.in_use() && segment.links()? == 1;
+        let mut state = journal.state();
+        if usual && alone && state.spares.len() < journal.config.spare_segments {
+            state.spares.push(crate::journal::Spare { name: name.to_owned(), bytes: segment.bytes() });
+            return Ok(false);
+        }
+    }
+    journal.storage().remove(name).map_err(|e| Error::io("removing a segment", name, e))?;
+    Ok(true)
+}
+
+/// The snapshot at the beginning of a segment.
+pub(crate) fn snapshot_of(files: &Files, segment: SegmentId) -> Result<crate::format::snapshot::Snapshot> {
+    Ok(read_start(files, segment)?.1.snapshot)
+}

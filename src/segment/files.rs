@@ -1,0 +1,98 @@
+//! The open segments of a log, found by number.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::Segment;
+use crate::error::{Error, Result};
+use crate::format::commit::StateAt;
+use crate::format::frame::{HEADER, Header, Kind};
+use crate::format::names;
+use crate::position::{Address, LogId, SegmentId};
+use crate::storage::{Access, Storage};
+
+/// So many segments stay open for reading.
+const OPEN_MAX: usize = 32;
+
+/// Opens segments when they are asked for, and keeps some of them open.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub storage: Arc<dyn Storage>,
+    pub log: LogId,
+    access: Access,
+    open: Mutex<BTreeMap<SegmentId, Arc<Segment>>>,
+}
+
+impl Files {
+    pub(crate) fn new(storage: Arc<dyn Storage>, log: LogId, access: Access) -> Self {
+        Files { storage, log, access, open: Mutex::new(BTreeMap::new()) }
+    }
+
+    pub(crate) fn get(&self, id: SegmentId) -> Result<Arc<Segment>> {
+        if let Some(segment) = self.open.lock().get(&id) {
+            return Ok(segment.clone());
+        }
+        let segment = Segment::open(&*self.storage, id, self.access).map_err(|fault| fault.into_error(id))?;
+        if segment.header.log != self.log {
+            return Err(Error::corrupt(
+                names::segment(id),
+                24,
+                format!("it belongs to log {}, expected {}", segment.header.log, self.log),
+            ));
+        }
+        let segment = Arc::new(segment);
+        self.insert(segment.clone());
+        Ok(segment)
+    }
+
+    pub(crate) fn insert(&self, segment: Arc<Segment>) {
+        let mut open = self.open.lock();
+        if open.len() >= OPEN_MAX {
+            // The oldest that nobody uses right now; the newest are needed again soonest.
+            let idle = open.iter().find(|(_, segment)| Arc::strong_count(segment) == 1 && !segment.in_use());
+            if let Some(id) = idle.map(|(id, _)| *id) {
+                open.remove(&id);
+            }
+        }
+        open.insert(segment.id(), segment);
+    }
+
+    /// Closes a segment, as far as this cache is concerned; returns it if it was open.
+    pub(crate) fn forget(&self, id: SegmentId) -> Option<Arc<Segment>> {
+        self.open.lock().remove(&id)
+    }
+
+    /// The frame at an address, with everything about it checked.
+    pub(crate) fn frame(&self, at: Address) -> Result<(Header, Bytes)> {
+        self.get(at.segment())?.frame(at.offset())
+    }
+
+    /// The body of the frame at an address, which has to be of this kind.
+    pub(crate) fn body(&self, at: Address, kind: Kind) -> Result<Bytes> {
+        let (header, body) = self.frame(at)?;
+        if header.kind != kind {
+            return Err(self.damaged(at, format!("expected a {kind:?} frame, found a {:?} frame", header.kind)));
+        }
+        Ok(body)
+    }
+
+    /// A state's text, checked by its own CRC.
+    pub(crate) fn state_text(&self, state: &StateAt) -> Result<String> {
+        let offset = u64::from(state.frame.offset()) + HEADER as u64 + u64::from(state.offset);
+        let offset = u32::try_from(offset).map_err(|_| self.damaged(state.frame, "a state lies beyond its segment"))?;
+        let bytes = self.get(state.frame.segment())?.read(offset, state.len as usize)?;
+        let found = crc32fast::hash(&bytes);
+        if found != state.crc {
+            let at = Address::new(state.frame.segment(), offset);
+            return Err(self.damaged(at, format!("state checksum: expected {:08x}, found {found:08x}", state.crc)));
+        }
+        String::from_utf8(bytes.into()).map_err(|_| self.damaged(state.frame, "a state is not UTF-8"))
+    }
+
+    pub(crate) fn damaged(&self, at: Address, what: impl std::fmt::Display) -> Error {
+        Error::corrupt(names::segment(at.segment()), at.offset().into(), what.to_string())
+    }
+}

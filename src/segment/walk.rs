@@ -1,0 +1,129 @@
+//! Walking a segment's frames one after another, through a window that is read ahead.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::Segment;
+use crate::error::Result;
+use crate::format::BLOCK;
+use crate::format::frame::{self, FRAME_MIN, Fault, HEADER, Header};
+use crate::position::Address;
+
+/// So much is read at once.
+const WINDOW: usize = 64 << 10;
+/// Bodies that nobody keeps are checked in pieces of this.
+const PIECE: usize = 1 << 20;
+
+/// Stands at a frame of one segment. Bytes behind the end of the file read as zeros: a file's size is not to be
+/// trusted after a crash.
+#[derive(Debug)]
+pub(crate) struct Walker {
+    segment: Arc<Segment>,
+    at: u32,
+    window: Bytes,
+    window_at: u32,
+}
+
+impl Walker {
+    pub(crate) fn new(segment: Arc<Segment>, at: u32) -> Self {
+        Walker { segment, at: at.max(BLOCK), window: Bytes::new(), window_at: 0 }
+    }
+
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    pub(crate) fn offset(&self) -> u32 {
+        self.at
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        self.segment.address(self.at)
+    }
+
+    /// Forgets what was read ahead: more may have been written since.
+    pub(crate) fn refresh(&mut self) {
+        self.window = Bytes::new();
+    }
+
+    /// Whether no further frame fits.
+    pub(crate) fn is_at_end(&self) -> bool {
+        u64::from(self.at) + u64::from(FRAME_MIN) > u64::from(self.segment.bytes())
+    }
+
+    /// The header of the frame it stands at.
+    pub(crate) fn header(&mut self) -> Result<Result<Header, Fault>> {
+        let bytes = self.bytes(self.at, HEADER)?;
+        let mut header = [0; HEADER];
+        header.copy_from_slice(&bytes);
+        Ok(self.segment.frame_header(&header, self.at))
+    }
+
+    /// The body of the frame it stands at, checked.
+    pub(crate) fn body(&mut self, header: &Header) -> Result<Result<Bytes, Fault>> {
+        let rest = self.bytes(self.at + HEADER as u32, header.frame_len() as usize - HEADER)?;
+        Ok(self.segment.check(header, self.at, rest))
+    }
+
+    /// Checks the frame it stands at in bounded memory, keeping nothing.
+    pub(crate) fn check(&mut self, header: &Header) -> Result<Result<(), Fault>> {
+        if header.body_len as usize <= WINDOW {
+            return Ok(self.body(header)?.map(drop));
+        }
+        let tail_at = self.at + HEADER as u32 + header.body_len;
+        let tail_len = header.frame_len() as usize - HEADER - header.body_len as usize;
+        // The marker first: it is cheap, and the usual tear lacks it.
+        let tail = self.read(tail_at, tail_len)?;
+        if let Err(fault) = frame::check_tail(&tail, header, self.address()) {
+            return Ok(Err(fault));
+        }
+        let mut hasher = crc32fast::Hasher::new();
+        let mut at = self.at + HEADER as u32;
+        while at < tail_at {
+            let piece = self.read(at, PIECE.min((tail_at - at) as usize))?;
+            hasher.update(&piece);
+            at += piece.len() as u32;
+        }
+        let found = hasher.finalize();
+        if found != header.body_crc {
+            return Ok(Err(Fault::BodyCrc { expected: header.body_crc, found }));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Goes on to the frame behind this one.
+    pub(crate) fn step(&mut self, header: &Header) {
+        self.at += header.frame_len() as u32;
+    }
+
+    /// These bytes, out of the window if they are in it.
+    fn bytes(&mut self, offset: u32, len: usize) -> Result<Bytes> {
+        let inside = |walker: &Self| {
+            let skip = offset.checked_sub(walker.window_at)? as usize;
+            (skip + len <= walker.window.len()).then(|| walker.window.slice(skip..skip + len))
+        };
+        if let Some(bytes) = inside(self) {
+            return Ok(bytes);
+        }
+        if len > WINDOW {
+            return self.read(offset, len);
+        }
+        self.window = self.read(offset, WINDOW.min((self.segment.bytes() - offset) as usize).max(len))?;
+        self.window_at = offset;
+        Ok(self.window.slice(..len))
+    }
+
+    /// Reads past the window; zeros behind the end of the file.
+    fn read(&self, offset: u32, len: usize) -> Result<Bytes> {
+        let mut buf = BytesMut::zeroed(len);
+        let mut filled = 0;
+        while filled < len {
+            match self.segment.read_some(&mut buf[filled..], offset + filled as u32)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        Ok(buf.freeze())
+    }
+}

@@ -1,0 +1,141 @@
+//! The states of a log, as of one checkpoint.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::StateAt;
+use crate::format::define::StreamName;
+use crate::locate;
+use crate::origin::{Origin, gap};
+use crate::position::{Position, Sequence, StreamId};
+use crate::segment::Walker;
+use crate::streams::Stream;
+use crate::view::{View, read_start};
+
+/// A state's text, and the checkpoint that set it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateText {
+    /// The JSON text, exactly as it was given.
+    pub text: String,
+    /// The checkpoint that set it.
+    pub since: Sequence,
+}
+
+/// The states as of one checkpoint. It remembers where they lie and reads a text when it is asked for.
+#[derive(Debug, Clone)]
+pub struct States {
+    origin: Origin,
+    position: Option<Position>,
+    entries: Vec<(StreamId, Option<StreamName>, StateAt)>,
+}
+
+impl States {
+    /// At the high-water mark.
+    pub(crate) fn now(origin: &Origin) -> Result<States> {
+        let horizon = origin.horizon()?;
+        let all: Vec<_> = origin.with_view(|view| names(view).collect());
+        let entries = all.into_iter().filter_map(|(stream, name)| Some((stream, name, origin.state(stream)?))).collect();
+        let position = position(origin, horizon.last.sequence, horizon.last.id);
+        Ok(States { origin: origin.clone(), position, entries })
+    }
+
+    /// At any retained checkpoint.
+    pub(crate) fn at(origin: &Origin, sequence: Sequence) -> Result<States> {
+        let horizon = origin.horizon()?;
+        if sequence < horizon.retained.first_sequence {
+            return Err(gap(sequence, &horizon.retained));
+        }
+        if sequence > horizon.last.sequence {
+            return Err(Error::not_found(format!(
+                "there is no checkpoint {sequence} in this log; the last is {}",
+                horizon.last.sequence
+            )));
+        }
+        let files = origin.files();
+        let segment = locate::segment_of(files, horizon.retained.first_live, horizon.last.at.segment(), sequence)?;
+        let (_, start) = read_start(files, segment)?;
+        let mut view = View::load(files, &start.snapshot, &horizon.retained)?;
+        let mut walker = Walker::new(files.get(segment)?, 0);
+        while view.last.sequence < sequence {
+            let Some((commit, at)) = locate::next_commit(files, &mut walker, horizon.end)? else {
+                return Err(files.damaged(walker.address(), format!("checkpoint {sequence} is missing")));
+            };
+            view.commit(&commit, at);
+        }
+        let named: Vec<_> = origin.with_view(|now| names(now).collect());
+        let entries = named.into_iter().filter_map(|(stream, name)| Some((stream, name, view.state(stream)?))).collect();
+        Ok(States { origin: origin.clone(), position: position(origin, sequence, view.last.id), entries })
+    }
+
+    /// The checkpoint; `None` for an empty log.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// A stream's state, as a value.
+    pub fn get<T: DeserializeOwned>(&self, stream: &Stream) -> Result<Option<T>> {
+        let Some(text) = self.find(|id, _| id == stream.id())? else { return Ok(None) };
+        parse(&text.text).map(Some)
+    }
+
+    /// A stream's state, as the text that was given.
+    pub fn get_text(&self, stream: &StreamName) -> Result<Option<StateText>> {
+        self.find(|id, name| id != StreamId::GLOBAL && name == Some(stream))
+    }
+
+    /// The global state.
+    pub fn global(&self) -> Result<Option<StateText>> {
+        self.find(|id, _| id == StreamId::GLOBAL)
+    }
+
+    /// The states of all streams, in the order in which the streams were registered.
+    pub fn all(&self) -> Result<Vec<(StreamName, StateText)>> {
+        let streams = self.entries.iter().filter_map(|(id, name, at)| Some((*id, name.as_ref()?, at)));
+        streams.map(|(id, name, at)| Ok((name.clone(), self.text(id, at)?))).collect()
+    }
+
+    /// Every text, for verification.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Result<StateText>> {
+        self.entries.iter().map(|(id, _, at)| self.text(*id, at))
+    }
+
+    fn find(&self, wanted: impl Fn(StreamId, Option<&StreamName>) -> bool) -> Result<Option<StateText>> {
+        let found = self.entries.iter().find(|(id, name, _)| wanted(*id, name.as_ref()));
+        found.map(|(id, _, at)| self.text(*id, at)).transpose()
+    }
+
+    fn text(&self, stream: StreamId, at: &StateAt) -> Result<StateText> {
+        let text = match self.origin.state_text(at) {
+            Err(error) if *error.kind() == ErrorKind::Corrupt => self.moved(stream, at, error)?,
+            other => other?,
+        };
+        Ok(StateText { text, since: at.since })
+    }
+
+    /// Pruning may have moved a text since this was made.
+    fn moved(&self, stream: StreamId, at: &StateAt, error: Error) -> Result<String> {
+        let horizon = self.origin.horizon()?;
+        if horizon.retained.holds(at.frame) {
+            return Err(error);
+        }
+        match self.origin.state(stream) {
+            Some(now) if now.since == at.since => self.origin.state_text(&now),
+            _ => Err(gap(at.since, &horizon.retained)),
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::invalid(format!("the stored state is not of the wanted type: {e}")))
+}
+
+/// Every entry of a view with its name; the global state has none.
+fn names(view: &View) -> impl Iterator<Item = (StreamId, Option<StreamName>)> {
+    let dropped = |stream| view.entry(stream).and_then(|e| e.defined.as_ref()).is_some_and(|d| d.dropped);
+    view.all().filter(move |(stream, _)| !dropped(*stream)).map(|(s, e)| (s, e.defined.as_ref().map(|d| d.name.clone())))
+}
+
+fn position(origin: &Origin, sequence: Sequence, checkpoint: crate::CheckpointId) -> Option<Position> {
+    (sequence > Sequence::NONE).then(|| Position { log: origin.log(), sequence, checkpoint })
+}

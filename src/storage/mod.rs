@@ -1,0 +1,153 @@
+//! The files of one log, behind two small traits: a directory and a file in it. [`Disk`] is the real one, [`Memory`]
+//! serves tests; a wrapper around either can slow, count or break its calls.
+
+mod disk;
+mod filesystem;
+mod map;
+mod memory;
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+pub use disk::Disk;
+pub(crate) use filesystem::{FileSystem, judge};
+pub use memory::Memory;
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It must exist.
+    Read,
+    /// It must exist.
+    Write,
+    /// It is made if it does not exist, for its owner alone (mode 0600).
+    Create,
+}
+
+/// Which lock is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockMode {
+    /// Held by one, beside nobody.
+    Exclusive,
+    /// Held beside others that hold it shared.
+    Shared,
+}
+
+/// A directory with the files of one log. Names are plain file names; nothing lies deeper.
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// The directory, for messages.
+    fn path(&self) -> &std::path::Path;
+
+    /// Opens a file.
+    fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>>;
+
+    /// The names of all files.
+    fn names(&self) -> io::Result<Vec<String>>;
+
+    /// Renames a file over whatever has the new name. Durable after [`sync_names`](Storage::sync_names).
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file. Durable after [`sync_names`](Storage::sync_names); before that it may come back.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Flushes the directory: which names exist, and what they name.
+    fn sync_names(&self) -> io::Result<()>;
+
+    /// Tries to lock a file, made if need be; `None` if somebody else holds it. It is given up when it is dropped
+    /// and when the process ends.
+    fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>>;
+}
+
+/// One open file. Calls may come from several threads at once.
+pub trait StorageFile: Send + Sync + fmt::Debug {
+    /// Reads at most `buf.len()` bytes; 0 is the end of the file.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes the pieces one after another; may write less than all.
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
+
+    /// Makes the file at least this long, with room for every byte of it.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
+
+    /// Flushes content and length to the device.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The length.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the length is 0.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// How many names the file has: with more than one, it may be somebody's backup.
+    fn links(&self) -> io::Result<u64>;
+
+    /// Reads what the *device* holds, past the page cache; `None` where that can't be done. A page of a failed flush
+    /// reads back as it was written, though it is not on disk: only this tells.
+    fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>>;
+
+    /// The first `bytes` as a memory map, or `None` where that can't be done.
+    fn map(&self, bytes: u64) -> io::Result<Option<FileMap>>;
+}
+
+/// A part of a file as memory; it stays mapped as long as this is alive.
+pub type FileMap = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A lock that is held until it is dropped.
+pub trait Lock: Send + Sync + fmt::Debug {
+    /// Replaces the text in the locked file: who holds it.
+    fn describe(&self, text: &str) -> io::Result<()>;
+}
+
+/// Fills `buf` or says with `UnexpectedEof` that the file ends before.
+pub(crate) fn read_exact_at(file: &dyn StorageFile, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match file.read_at(buf, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                buf = &mut buf[n..];
+                offset += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Writes all pieces, finishing short writes.
+pub(crate) fn write_all_at(file: &dyn StorageFile, pieces: &[&[u8]], mut offset: u64) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut rest = &mut slices[..];
+    IoSlice::advance_slices(&mut rest, 0); // drops empty pieces in front
+    while !rest.is_empty() {
+        match file.write_at(rest, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                offset += n as u64;
+                IoSlice::advance_slices(&mut rest, n);
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// The whole of a small file; what it holds beyond `limit` bytes is not read.
+pub(crate) fn read_small(file: &dyn StorageFile, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; limit];
+    let mut filled = 0;
+    while filled < limit {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}

@@ -1,0 +1,364 @@
+//! A writer: it owns some streams, takes their records, and commits them with their states.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::commit::{Commit, Cover};
+use crate::config::{Config, Digest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::{self, CommitStream, encode_extents_part};
+use crate::format::data::{BASE_TIME, OpKind, RECORD_HEADER_MAX, RecordParts};
+use crate::format::frame::{FrameBuf, Kind, SealedFrame};
+use crate::journal::{CommitRequest, Committed, Journal, Unit, UnitStream};
+use crate::position::StreamId;
+use crate::streams::Stream;
+
+/// When a stream's unit has more extents than this, they go into a part frame, so that memory stays bounded for any
+/// checkpoint.
+const EXTENTS_MAX: usize = 4096;
+
+/// What a record does, borrowed: it is copied once, into the log's buffer.
+///
+/// ```
+/// use highwater::Op;
+/// let op = Op::Upsert { key: b"42", row: br#"{"id":42}"# };
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op<'a> {
+    /// A new row; `key` is empty for a stream without one.
+    Insert {
+        /// The canonical encoding of the key columns: see [`key::encode`](crate::key::encode).
+        key: &'a [u8],
+        /// The payload.
+        row: &'a [u8],
+    },
+    /// The whole row.
+    Upsert {
+        /// The key.
+        key: &'a [u8],
+        /// The payload.
+        row: &'a [u8],
+    },
+    /// A part of a row.
+    Update {
+        /// The key.
+        key: &'a [u8],
+        /// The columns that change.
+        row: &'a [u8],
+    },
+    /// The row goes. A payload is allowed: some sources send the row's last image.
+    Delete {
+        /// The key.
+        key: &'a [u8],
+        /// The last image, or nothing.
+        row: &'a [u8],
+    },
+    /// Every row goes.
+    Truncate,
+}
+
+impl<'a> Op<'a> {
+    fn parts(self) -> (OpKind, &'a [u8], &'a [u8]) {
+        match self {
+            Op::Insert { key, row } => (OpKind::Insert, key, row),
+            Op::Upsert { key, row } => (OpKind::Upsert, key, row),
+            Op::Update { key, row } => (OpKind::Update, key, row),
+            Op::Delete { key, row } => (OpKind::Delete, key, row),
+            Op::Truncate => (OpKind::Truncate, b"", b""),
+        }
+    }
+}
+
+/// What can come with a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Meta<'a> {
+    /// When the source emitted it, in microseconds since 1970-01-01 UTC. `None`: the time of the call.
+    pub emitted_us: Option<i64>,
+    /// Bytes that mean nothing to the log.
+    pub metadata: &'a [u8],
+}
+
+/// Owns a set of streams and writes to them. What was appended since the last commit is gone when it is dropped.
+#[derive(Debug)]
+pub struct Writer {
+    journal: Arc<Journal>,
+    id: u64,
+    unit: Arc<Unit>,
+    streams: HashMap<StreamId, Open>,
+    /// Bytes in memory, over all streams.
+    buffered: usize,
+}
+
+/// One stream's uncommitted records.
+#[derive(Debug, Default)]
+struct Open {
+    /// Its last frame, being filled.
+    frame: Option<FrameBuf>,
+    frame_items: u32,
+    records: u64,
+    bytes: u64,
+    /// On disk, with the frame being filled.
+    log_bytes: u64,
+    previous_us: i64,
+    checksum: crc32fast::Hasher,
+    digest: Option<Box<blake3::Hasher>>,
+}
+
+impl Open {
+    fn buffered(&self) -> usize {
+        self.frame.as_ref().map_or(0, FrameBuf::body_len)
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(journal: Arc<Journal>, streams: &[&Stream]) -> Result<Writer> {
+        let unit = Arc::new(Unit::default());
+        let id = {
+            let mut state = journal.state();
+            let id = state.next_writer;
+            state.next_writer += 1;
+            state.units.retain(|unit| unit.strong_count() > 0);
+            state.units.push(Arc::downgrade(&unit));
+            id
+        };
+        let mut writer = Writer { journal, id, unit, streams: HashMap::new(), buffered: 0 };
+        for stream in streams {
+            writer.add(stream)?;
+        }
+        Ok(writer)
+    }
+
+    /// Takes another stream. Fails with [`ErrorKind::StreamBusy`] while another writer has it.
+    pub fn add(&mut self, stream: &Stream) -> Result<()> {
+        stream.check_log(self.journal.log())?;
+        let mut state = self.journal.state();
+        match state.owners.get(&stream.id()) {
+            Some(owner) if *owner == self.id => return Ok(()),
+            Some(_) => {
+                return Err(Error::new(
+                    ErrorKind::StreamBusy,
+                    format!("stream {} is owned by another writer of this process; drop that one first", stream.name()),
+                ));
+            }
+            None => drop(state.owners.insert(stream.id(), self.id)),
+        }
+        drop(state);
+        self.streams.insert(stream.id(), Open::default());
+        Ok(())
+    }
+
+    /// Appends a record, emitted now. It is copied; nothing is visible before the commit. Blocks only for I/O when
+    /// buffers are full, and at the log's cap as configured.
+    ///
+    /// Fails with [`ErrorKind::TooLarge`], [`ErrorKind::Full`], or [`ErrorKind::Failed`]; after any of them the stream's
+    /// uncommitted records are as they were before the call.
+    pub fn append(&mut self, stream: &Stream, op: Op<'_>) -> Result<()> {
+        self.append_with(stream, op, Meta::default())
+    }
+
+    /// Appends a record with its emitted-at time and metadata.
+    pub fn append_with(&mut self, stream: &Stream, op: Op<'_>, meta: Meta<'_>) -> Result<()> {
+        let (kind, key, payload) = op.parts();
+        let config = &self.journal.config;
+        let emitted_us = meta.emitted_us.unwrap_or_else(|| config.environment.now_us());
+        let record = RecordParts { op: kind, emitted_us, key, metadata: meta.metadata, payload };
+        let len = record.content_len();
+        if len > config.record_bytes_max as usize {
+            return Err(Error::too_large(
+                format!("a record of stream {} (Config::record_bytes_max)", stream.name()),
+                config.record_bytes_max.into(),
+                len as u64,
+            ));
+        }
+        let open = find(&mut self.streams, stream)?;
+        check_unit(open, config, stream, len)?;
+        let full = open.buffered() + RECORD_HEADER_MAX + len > config.data_frame_bytes();
+        if full && open.frame_items > 0 {
+            self.spill(stream.id())?;
+        }
+        let open = find(&mut self.streams, stream)?;
+        let previous_us = open.previous_us;
+        let frame = open.frame.get_or_insert_with(|| {
+            let mut frame = FrameBuf::new(self.journal.buffer());
+            frame.body_mut().extend_from_slice(&previous_us.to_le_bytes());
+            frame
+        });
+        let before = frame.body_len();
+        record.encode(frame.body_mut(), previous_us);
+        self.buffered += frame.body_len() - before;
+        open.log_bytes += (frame.body_len() - before) as u64;
+        open.previous_us = emitted_us;
+        open.frame_items += 1;
+        open.records += 1;
+        open.bytes += len as u64;
+        if self.buffered > self.journal.config.buffer_bytes_max {
+            self.spill_largest()?;
+        }
+        Ok(())
+    }
+
+    /// Drops a stream's uncommitted records, as after an error in the middle of a page. They are never visible.
+    pub fn discard(&mut self, stream: &Stream) -> Result<()> {
+        let open = find(&mut self.streams, stream)?;
+        self.buffered -= open.buffered();
+        *open = Open::default();
+        let mut streams = self.unit.streams.lock();
+        streams.remove(&stream.id());
+        self.unit.settle(&streams);
+        Ok(())
+    }
+
+    /// How many records of a stream are not committed.
+    pub fn uncommitted(&self, stream: &Stream) -> u64 {
+        self.streams.get(&stream.id()).map_or(0, |open| open.records)
+    }
+
+    /// Commits a checkpoint: the records of the streams it covers since their previous one, and the states given,
+    /// together, atomically. With [`Durability::Sync`](crate::Durability::Sync) it is durable when this returns; blocks
+    /// for one write and one flush, which writers on other threads share.
+    ///
+    /// An error leaves the records uncommitted and the writer usable, unless the log failed
+    /// ([`ErrorKind::Failed`], [`ErrorKind::Io`]); then whether the checkpoint is there is known after opening again.
+    pub fn commit(&mut self, commit: Commit) -> Result<Committed> {
+        let (covered, mut request) = self.prepare(commit)?;
+        for stream in &covered {
+            self.spill(*stream)?;
+        }
+        // Held to the end: pruning must not move what the commit frame names.
+        let mut unit = self.unit.streams.lock();
+        let none = UnitStream::default();
+        request.low = covered.iter().filter_map(|s| unit.get(s)?.low()).min();
+        {
+            let state = self.journal.state();
+            for stream in &covered {
+                let Some(open) = self.streams.get(stream).filter(|open| open.records > 0) else { continue };
+                let extents = unit.get(stream).unwrap_or(&none);
+                request.streams.push(CommitStream {
+                    stream: *stream,
+                    records: open.records,
+                    bytes: open.bytes,
+                    fingerprint: state.fingerprint(*stream),
+                    checksum: open.checksum.clone().finalize(),
+                    digest: open.digest.as_ref().map(|digest| *digest.finalize().as_bytes()),
+                    parts: extents.parts.clone(),
+                    extents: extents.extents.clone(),
+                });
+            }
+        }
+        let committed = self.journal.commit(&request)?;
+        for stream in &covered {
+            unit.remove(stream);
+            self.streams.insert(*stream, Open::default());
+        }
+        self.unit.settle(&unit);
+        Ok(committed)
+    }
+
+    /// Checks a commit against what this writer may do; which streams it covers, in the order of their numbers.
+    fn prepare(&self, commit: Commit) -> Result<(Vec<StreamId>, CommitRequest)> {
+        let (cover, mut request) = commit.into_request(&self.journal)?;
+        let mut covered: Vec<StreamId> = match cover {
+            Cover::All => self.streams.keys().copied().collect(),
+            Cover::Named(named) => named,
+        };
+        covered.sort_unstable();
+        covered.dedup();
+        if let Some(foreign) = covered.iter().find(|stream| !self.streams.contains_key(stream)) {
+            return Err(Error::invalid(format!("stream {foreign} does not belong to this writer; add it first")));
+        }
+        if cover_is_global(&request) {
+            request.flags |= commit::GLOBAL;
+            let state = self.journal.state();
+            if state.owners.values().any(|owner| *owner != self.id) {
+                return Err(Error::new(
+                    ErrorKind::StreamBusy,
+                    "the global state belongs to a writer that owns all streams, and another writer owns some",
+                ));
+            }
+        }
+        Ok((covered, request))
+    }
+
+    /// Writes out the frame that a stream is filling.
+    fn spill(&mut self, stream: StreamId) -> Result<()> {
+        let Some(open) = self.streams.get_mut(&stream) else { return Ok(()) };
+        let Some(frame) = open.frame.take() else { return Ok(()) };
+        let body = frame.body_len();
+        let records = &frame.body()[BASE_TIME..];
+        let (content, len) = (crc32fast::hash(records), records.len() as u64);
+        let digest = (self.journal.config.digest == Digest::Blake3).then(|| {
+            let mut digest = open.digest.clone().unwrap_or_default();
+            digest.update(records);
+            digest
+        });
+        let mut sealed = Some(frame.seal_data(BASE_TIME, stream.get(), open.frame_items, content));
+        let extent = match self.journal.append(&self.unit, &mut sealed) {
+            Ok(extent) => extent,
+            Err(error) => {
+                open.frame = sealed.map(SealedFrame::reopen);
+                return Err(error);
+            }
+        };
+        self.buffered -= body;
+        open.digest = digest;
+        open.checksum.combine(&crc32fast::Hasher::new_with_initial_len(content, len));
+        open.frame_items = 0;
+        self.unit.record(stream, extent);
+        self.spill_extents(stream)
+    }
+
+    fn spill_largest(&mut self) -> Result<()> {
+        let largest = self.streams.iter().max_by_key(|(_, open)| open.buffered()).map(|(stream, _)| *stream);
+        largest.map_or(Ok(()), |stream| self.spill(stream))
+    }
+
+    /// A unit of very many extents lists the older ones in the log.
+    fn spill_extents(&mut self, stream: StreamId) -> Result<()> {
+        let mut streams = self.unit.streams.lock();
+        let Some(extents) = streams.get_mut(&stream).filter(|unit| unit.extents.len() >= EXTENTS_MAX) else {
+            return Ok(());
+        };
+        let mut frame = FrameBuf::new(Vec::new());
+        encode_extents_part(frame.body_mut(), &extents.extents);
+        // Pruning can't move this unit while it is locked; it stays behind the lowest extent.
+        let part = self.journal.append(&self.unit, &mut Some(frame.seal(Kind::Part, stream.get())))?;
+        let lows = extents.extents.iter().map(|e| e.at).chain([extents.parts_low]).filter(|at| !at.is_none());
+        extents.parts_low = lows.min().unwrap_or(extents.parts_low);
+        extents.parts.push(part.at);
+        extents.extents.clear();
+        self.unit.settle(&streams);
+        self.unit.landed();
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Uncommitted frames need no undoing: nothing names them.
+        self.journal.state().owners.retain(|_, owner| *owner != self.id);
+    }
+}
+
+fn find<'a>(streams: &'a mut HashMap<StreamId, Open>, stream: &Stream) -> Result<&'a mut Open> {
+    streams
+        .get_mut(&stream.id())
+        .ok_or_else(|| Error::invalid(format!("stream {} does not belong to this writer; add it first", stream.name())))
+}
+
+fn check_unit(open: &Open, config: &Config, stream: &Stream, more: usize) -> Result<()> {
+    let limit = config.unit_bytes_max.into_iter().chain(config.size_max).min();
+    let actual = open.log_bytes + more as u64;
+    match limit {
+        Some(limit) if actual > limit => Err(Error::too_large(
+            format!("the uncommitted records of stream {} (commit more often, or raise unit_bytes_max and size_max)", stream.name()),
+            limit,
+            actual,
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn cover_is_global(request: &CommitRequest) -> bool {
+    request.states.iter().any(|(stream, _)| *stream == StreamId::GLOBAL)
+}
+
