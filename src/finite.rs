@@ -187,7 +187,7 @@ impl ser::SerializeMap for Finite {
 mod tests {
     use super::*;
 
-    #[derive(Serialize)]
+    #[derive(serde::Serialize)]
     struct Cursor {
         at: Vec<Option<f64>>,
     }

@@ -23,8 +23,8 @@ use crate::streams::{self, Stream, StreamSpec};
 use crate::view::View;
 use crate::writer::Writer;
 
-/// A log that this process writes. It is also a [`LogReader`]. Handles that were made from it (writers, readers) keep it
-/// open; the lock is given up when the last is gone.
+/// A log that this process writes. It is also a [`LogReader`]. Dropping it closes it and gives up the lock; writers that
+/// are still there then fail, readers go on reading what there was.
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();

@@ -178,12 +178,12 @@ impl Writer {
         }
         let open = find(&mut self.streams, stream)?;
         let previous_us = open.previous_us;
+        let before = open.buffered();
         let frame = open.frame.get_or_insert_with(|| {
             let mut frame = FrameBuf::new(self.journal.buffer());
             frame.body_mut().extend_from_slice(&previous_us.to_le_bytes());
             frame
         });
-        let before = frame.body_len();
         record.encode(frame.body_mut(), previous_us);
         self.buffered += frame.body_len() - before;
         open.log_bytes += (frame.body_len() - before) as u64;

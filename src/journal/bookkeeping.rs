@@ -85,6 +85,7 @@ impl Journal {
         let result = self.write_close();
         self.closing.store(true, std::sync::atomic::Ordering::Relaxed);
         self.notify();
+        self.lock.lock().take();
         result
     }
 

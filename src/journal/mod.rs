@@ -41,8 +41,8 @@ pub(crate) struct Journal {
     pub pruning: Mutex<()>,
     pid: u32,
     closing: AtomicBool,
-    /// Given up last.
-    _lock: Box<dyn Lock>,
+    /// Given up at the close.
+    lock: Mutex<Option<Box<dyn Lock>>>,
 }
 
 impl Journal {
@@ -63,7 +63,7 @@ impl Journal {
             pruning: Mutex::new(()),
             pid: std::process::id(),
             closing: AtomicBool::new(false),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         }
     }
 

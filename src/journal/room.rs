@@ -134,7 +134,7 @@ impl Journal {
                 continue;
             }
             let deadline = match self.config.when_full {
-                WhenFull::Wait(wait) if !self.waits_for_itself(need) => started + wait,
+                WhenFull::Wait(wait) if crate::pruning::somebody_lags(self)? => started + wait,
                 _ => return Err(full),
             };
             let now = self.config.environment.elapsed();
@@ -231,14 +231,6 @@ impl Journal {
             }
         }
         Ok(bytes)
-    }
-
-    /// Whether the uncommitted units alone fill the log: nobody could ever make room for them.
-    fn waits_for_itself(&self, need: u64) -> bool {
-        let Some(limit) = self.config.size_max else { return false };
-        let units = self.state().living_units();
-        let open: u64 = units.iter().filter_map(|u| Some(u.streams.try_lock()?.values().map(|s| s.bytes).sum::<u64>())).sum();
-        open + need > limit
     }
 }
 

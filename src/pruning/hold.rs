@@ -163,6 +163,13 @@ pub(crate) fn check_lag(journal: &Journal) -> Result<()> {
     Ok(())
 }
 
+/// Whether a consumer could make room by acknowledging. If none can, the log is full of what is not committed, or of what
+/// retention keeps, and waiting would never end.
+pub(crate) fn somebody_lags(journal: &Journal) -> Result<bool> {
+    let last = super::horizon(journal).last.sequence;
+    Ok(positions(journal.storage())?.iter().any(|(_, state)| state.sequence < last))
+}
+
 /// What holds the space of a full log, in words.
 pub(crate) fn what_holds(journal: &Journal) -> String {
     let horizon = super::horizon(journal);

@@ -23,7 +23,7 @@ use crate::recovery::Survey;
 use crate::segment::Files;
 use crate::view::read_start;
 
-pub(crate) use hold::{check_lag, consumers, what_holds};
+pub(crate) use hold::{check_lag, consumers, somebody_lags, what_holds};
 use hold::Holds;
 
 pub(crate) use base::restore_reserve;

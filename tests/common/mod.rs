@@ -1,6 +1,6 @@
 //! A tiny vocabulary for tests.
 
-#![allow(dead_code)] // each test file uses a part of it
+#![allow(dead_code, unreachable_pub)] // each test file uses a part of it
 
 use std::ops::Range;
 use std::path::Path;
@@ -32,6 +32,11 @@ impl Fixture {
     /// Segments of 64 KiB: everything that happens at a segment's end happens soon.
     pub fn small(&self) -> Config {
         Config { segment_bytes: 64 << 10, environment: self.world.clone(), ..Config::default() }
+    }
+
+    /// The same by the system's clock, for tests that wait.
+    pub fn small_in_real_time(&self) -> Config {
+        Config { environment: Config::default().environment, ..self.small() }
     }
 
     pub fn open(&self) -> Log {

@@ -8,58 +8,70 @@ import json
 import re
 from dataclasses import dataclass
 
-_decode = json.JSONDecoder().raw_decode
-_skip_space = re.compile(r"[ \t\r\n]*").match
+_scan = json.JSONDecoder().scan_once
+_space = re.compile(r"[ \t\r\n]*").match
+_colon = re.compile(r"[ \t\r\n]*:[ \t\r\n]*").match
+_separator = re.compile(r"[ \t\r\n]*([,\]}])[ \t\r\n]*").match
 
 
-def _at(text, index, wanted):
-    """The index after `wanted`, which must be the next character but for white space."""
-    index = _skip_space(text, index).end()
-    if not text.startswith(wanted, index):
-        raise ValueError(f"expected {wanted!r} at character {index}")
-    return index + 1
+def _decode(text, start):
+    """(value, where it ends)."""
+    try:
+        return _scan(text, start)
+    except StopIteration:
+        raise ValueError(f"no JSON value at character {start}") from None
 
 
-def _next_is(text, index, wanted):
-    return text.startswith(wanted, _skip_space(text, index).end())
+def _open(text, index, bracket):
+    """Where the first thing inside begins."""
+    index = _space(text, index).end()
+    if text[index : index + 1] != bracket:
+        raise ValueError(f"no {bracket} at character {index}")
+    return _space(text, index + 1).end()
 
 
-def raw_members(text):
-    """{key: raw text of its value} of a JSON object."""
+def _after(text, end, closing):
+    """Where the next thing after a comma begins; None after the closing bracket."""
+    found = _separator(text, end)
+    if not found or found[1] not in ("," + closing):
+        raise ValueError(f"neither a comma nor {closing} at character {end}")
+    return found.end() if found[1] == "," else None
+
+
+def members(text, index=0):
+    """{key: (start, end) of its value} for the JSON object at `index`."""
     found = {}
-    index = _at(text, 0, "{")
-    if _next_is(text, index, "}"):
+    index = _open(text, index, "{")
+    if text[index : index + 1] == "}":
         return found
-    while True:
-        key, index = _decode(text, _skip_space(text, index).end())
-        start = _skip_space(text, _at(text, index, ":")).end()
-        value, end = _decode(text, start)
-        found[key] = text[start:end]
-        if not _next_is(text, end, ","):
-            _at(text, end, "}")
-            return found
-        index = _at(text, end, ",")
+    while index is not None:
+        key, end = _decode(text, index)
+        colon = _colon(text, end)
+        if not colon or not isinstance(key, str):
+            raise ValueError(f"no key and colon at character {index}")
+        start = colon.end()
+        _, end = _decode(text, start)
+        found[key] = (start, end)
+        index = _after(text, end, "}")
+    return found
 
 
 def raw_elements(text):
-    """The raw texts of the elements of a JSON array."""
+    """The exact texts of the elements of a JSON array."""
     found = []
-    index = _at(text, 0, "[")
-    if _next_is(text, index, "]"):
+    index = _open(text, 0, "[")
+    if text[index : index + 1] == "]":
         return found
-    while True:
-        start = _skip_space(text, index).end()
-        _, end = _decode(text, start)
-        found.append(text[start:end])
-        if not _next_is(text, end, ","):
-            _at(text, end, "]")
-            return found
-        index = _at(text, end, ",")
+    while index is not None:
+        _, end = _decode(text, index)
+        found.append(text[index:end])
+        index = _after(text, end, "]")
+    return found
 
 
-def stream_id(descriptor):
+def stream_id(descriptor, name="name"):
     """A namespace that is null is one that is absent; one that is "" is neither."""
-    return (descriptor.get("namespace"), descriptor["name"])
+    return (descriptor.get("namespace"), descriptor[name])
 
 
 def stream_name(stream):
@@ -100,20 +112,19 @@ def parse(line):
     """A Record, a State, a Status, or None for any other message and for what is no message at all."""
     try:
         text = line.decode()
-        outer = raw_members(text)
-        kind = json.loads(outer.get("type", "null"))
+        whole = json.loads(text)
+        kind = whole["type"]
         if kind == "RECORD":
-            inner = raw_members(outer["record"])
-            stream = (json.loads(inner.get("namespace", "null")), json.loads(inner["stream"]))
-            meta = json.dumps(json.loads(inner.get("meta", "null")), sort_keys=True)
-            return Record(stream, inner["data"], inner["emitted_at"], meta)
+            record = whole["record"]
+            inside = members(text, members(text)["record"][0])
+            data, emitted_at = (text[slice(*inside[key])] for key in ("data", "emitted_at"))
+            return Record(stream_id(record, "stream"), data, emitted_at, json.dumps(record.get("meta"), sort_keys=True))
         if kind == "STATE":
-            return State(state_stream(outer["state"]), outer["state"], line)
-        if kind == "TRACE":
-            trace = json.loads(outer["trace"])
-            if trace["type"] == "STREAM_STATUS":
-                status = trace["stream_status"]
-                return Status(stream_id(status["stream_descriptor"]), status["status"])
+            state = text[slice(*members(text)["state"])]
+            return State(state_stream(state), state, line)
+        if kind == "TRACE" and whole["trace"]["type"] == "STREAM_STATUS":
+            status = whole["trace"]["stream_status"]
+            return Status(stream_id(status["stream_descriptor"]), status["status"])
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     return None

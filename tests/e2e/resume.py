@@ -69,8 +69,8 @@ class Running:
         self.phase_file = folder / "phase"
         config = folder / "config.json"
         # A worker per slice, and some that make the slices; api.py says why.
-        workers = len(api.STREAMS) * (len(content.days) + 2)
-        days = {"first_day": content.days[0], "end_day": content.end_day}
+        workers = len(api.STREAMS) * (len(content.days) + 3)
+        days = {"start_day": content.start_day, "end_day": content.end_day}
         config.write_text(json.dumps({"url": server.url, "workers": workers} | days))
         manifest = processes.REPO / "tests/e2e/manifest.yaml"
         arguments = ["--config", config, "--catalog", catalog, "--manifest-path", manifest]
@@ -253,8 +253,8 @@ class Test:
             for key in expected.keys() | found.keys():
                 if expected.get(key) != found.get(key):
                     raise Violation(
-                        f"round {self.rounds}: stream {name}, key {key}: "
-                        f"the API has {expected.get(key)}, the log has {found.get(key)}"
+                        f"round {self.rounds}: stream {name}, key {key}: the API has {expected.get(key)}, the log has "
+                        f"{found.get(key)}; since the log holds what was sent and committed, the source went astray"
                     )
         one = next(iter(api.STREAMS))
         if cli.cat(log, one) != {(None, one): committed[None, one]}:

@@ -66,15 +66,9 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     };
     let mut reader = log.reader(first)?;
     let mut sink = Sink::new(args.format);
-    while first <= last {
+    while reader.next_sequence() <= last {
         match reader.next()? {
-            Some(checkpoint) if checkpoint.sequence() > last => break,
-            Some(checkpoint) => {
-                sink.checkpoint(&checkpoint, stream)?;
-                if checkpoint.sequence() == last {
-                    break;
-                }
-            }
+            Some(checkpoint) => sink.checkpoint(&checkpoint, stream)?,
             None if args.follow => {
                 sink.out.flush()?;
                 reader.wait(WAIT)?;
@@ -155,7 +149,8 @@ impl Sink {
 
 fn prefix(name: &highwater::StreamName) -> Vec<u8> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let namespace = name.namespace.as_deref().map(|n| format!(r#""namespace":{},"#, quoted(n))).unwrap_or_default();
+    let namespace =
+        name.namespace.as_deref().map(|n| format!(r#""namespace":{},"#, quoted(n))).unwrap_or_default();
     format!(r#"{{"type":"RECORD","record":{{{namespace}"stream":{},"data":"#, quoted(&name.name)).into_bytes()
 }
 
@@ -195,8 +190,14 @@ mod tests {
 
     #[test]
     fn an_empty_namespace_is_kept() {
-        let name = |namespace: Option<&str>| highwater::StreamName { namespace: namespace.map(str::to_owned), name: "s".into() };
+        let name = |namespace: Option<&str>| highwater::StreamName {
+            namespace: namespace.map(str::to_owned),
+            name: "s".into(),
+        };
         assert_eq!(prefix(&name(None)), br#"{"type":"RECORD","record":{"stream":"s","data":"#);
-        assert_eq!(prefix(&name(Some(""))), br#"{"type":"RECORD","record":{"namespace":"","stream":"s","data":"#);
+        assert_eq!(
+            prefix(&name(Some(""))),
+            br#"{"type":"RECORD","record":{"namespace":"","stream":"s","data":"#
+        );
     }
 }

@@ -44,7 +44,11 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         (None, None) => log.first(),
     };
     let reader = log.reader(first)?;
-    if args.json { print_json(reader, end)? } else { print_table(reader, end)? }
+    if args.json {
+        print_json(reader, end)?;
+    } else {
+        print_table(reader, end)?;
+    }
     Ok(Code::Well)
 }
 
@@ -57,7 +61,8 @@ fn next(reader: &mut Reader, end: Sequence) -> Result<Option<Checkpoint>, Failur
 }
 
 fn print_table(mut reader: Reader, end: Sequence) -> Result<(), Failure> {
-    let mut table = output::table(["SEQUENCE", "TIME", "KIND", "RECORDS", "BYTES", "STREAMS", "LABELS"], &[0, 3, 4]);
+    let mut table =
+        output::table(["SEQUENCE", "TIME", "KIND", "RECORDS", "BYTES", "STREAMS", "LABELS"], &[0, 3, 4]);
     while let Some(checkpoint) = next(&mut reader, end)? {
         table.add_row([
             checkpoint.sequence().to_string(),
@@ -134,7 +139,11 @@ impl<'a> Json<'a> {
             records: checkpoint.record_count(),
             bytes: checkpoint.byte_count(),
             streams: checkpoint.streams(),
-            states: checkpoint.states().into_iter().map(|(stream, set)| StateJson { stream, cleared: !set }).collect(),
+            states: checkpoint
+                .states()
+                .into_iter()
+                .map(|(stream, set)| StateJson { stream, cleared: !set })
+                .collect(),
             labels: checkpoint.labels().iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
         }
     }

@@ -86,7 +86,7 @@ impl Failure {
         }
         if let Some(hint) = self.hint {
             let log = log.map_or_else(|| "LOG".to_owned(), quoted);
-            terminal::hint(&hint.replace("LOG", &log));
+            terminal::hint(hint.replace("LOG", &log));
         }
         self.code
     }
@@ -121,7 +121,9 @@ fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Corrupt => "cp -a LOG LOG.copy && highwater verify LOG",
         ErrorKind::Full => "highwater prune LOG --dry-run",
-        ErrorKind::Locked => "end the process that holds it, or wait for it with: highwater ingest LOG --lock-wait 60",
+        ErrorKind::Locked => {
+            "end the process that holds it, or wait for it with: highwater ingest LOG --lock-wait 60"
+        }
         ErrorKind::NotFound => "highwater checkpoints LOG --last 5    (and check the path)",
         ErrorKind::Gap { .. } => "highwater checkpoints LOG    lists what is left",
         ErrorKind::NotALog => "ls -la LOG    (a log is a directory of its own)",

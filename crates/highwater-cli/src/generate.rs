@@ -51,7 +51,10 @@ pub(crate) fn man(args: &Man) -> Result<Code, Failure> {
         let found = command.find_subcommand(name);
         command = found.ok_or_else(|| Failure::usage(format!("there is no command {name}")))?;
     }
-    let title = std::iter::once("highwater").chain(args.command.iter().map(String::as_str)).collect::<Vec<_>>().join("-");
+    let title = std::iter::once("highwater")
+        .chain(args.command.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join("-");
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).title(title).render(&mut page)?;
     print(&page)

@@ -25,9 +25,10 @@ impl Wanted {
         match choose(streams.iter().map(|info| &info.name), wanted, self.namespace.as_deref()) {
             Choice::One(n) => Ok(streams.into_iter().nth(n)),
             Choice::None => Err(unknown(wanted, self.namespace.as_deref(), &streams)),
-            Choice::Several => {
-                Err(Failure::usage(format!("several streams are named {}; say which with --namespace", tame(wanted))))
-            }
+            Choice::Several => Err(Failure::usage(format!(
+                "several streams are named {}; say which with --namespace",
+                tame(wanted)
+            ))),
         }
     }
 }
@@ -66,11 +67,13 @@ const NAMED_MAX: usize = 20;
 
 fn unknown(wanted: &str, namespace: Option<&str>, streams: &[StreamInfo]) -> Failure {
     let wanted = StreamName { namespace: namespace.map(str::to_owned), name: wanted.to_owned() };
-    let mut known: Vec<String> = streams.iter().take(NAMED_MAX).map(|info| tame(&info.name.to_string())).collect();
+    let mut known: Vec<String> =
+        streams.iter().take(NAMED_MAX).map(|info| tame(&info.name.to_string())).collect();
     if streams.len() > NAMED_MAX {
         known.push(format!("and {} more", streams.len() - NAMED_MAX));
     }
-    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+    let known =
+        if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
     Failure::not_found(format!("the log has no stream {}; {known}", tame(&wanted.to_string())))
         .hint("highwater info LOG")
 }
@@ -89,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_name_alone_means_the_one_without_a_namespace_or_the_only_one() {
-        let names = names(&[(Some("a"), "x"), (Some("b"), "x"), (None, "y"), (Some("a"), "y"), (Some(""), "z")]);
+        let names =
+            names(&[(Some("a"), "x"), (Some("b"), "x"), (None, "y"), (Some("a"), "y"), (Some(""), "z")]);
         let chosen = |wanted, namespace| choose(names.iter(), wanted, namespace);
         assert_eq!(chosen("x", None), Choice::Several);
         assert_eq!(chosen("x", Some("b")), Choice::One(1));

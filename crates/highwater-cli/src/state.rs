@@ -75,14 +75,20 @@ pub(crate) struct Found {
 
 impl Found {
     /// Of one stream only, or of all; at the last checkpoint unless another is named.
-    pub(crate) fn read(log: &LogReader, at: Option<Sequence>, only: Option<&StreamName>) -> Result<Self, Failure> {
+    pub(crate) fn read(
+        log: &LogReader,
+        at: Option<Sequence>,
+        only: Option<&StreamName>,
+    ) -> Result<Self, Failure> {
         let states = match at {
             Some(sequence) => log.state_at(sequence)?,
             None => log.state()?,
         };
         let sequence = states.position().map_or(Sequence::NONE, |position| position.sequence);
         let (global, streams) = match only {
-            Some(name) => (None, states.get_text(name)?.map(|text| (name.clone(), text)).into_iter().collect()),
+            Some(name) => {
+                (None, states.get_text(name)?.map(|text| (name.clone(), text)).into_iter().collect())
+            }
             None => (states.global()?, states.all()?),
         };
         Ok(Found { sequence, global, streams })
@@ -92,7 +98,9 @@ impl Found {
     pub(crate) fn kind(&self) -> Option<StateKind> {
         let newest = self.streams.iter().map(|(_, text)| text.since).max();
         match &self.global {
-            Some(global) if newest.is_none_or(|since| since <= global.since) => Some(message::global_kind(&global.text)),
+            Some(global) if newest.is_none_or(|since| since <= global.since) => {
+                Some(message::global_kind(&global.text))
+            }
             _ => newest.map(|_| StateKind::Stream),
         }
     }
@@ -140,7 +148,8 @@ impl Found {
 
     /// A state that came from elsewhere than `ingest --format airbyte` is shown, but no source will take it.
     fn say_foreign(&self) {
-        let is_foreign = |text: &str| !matches!(message::State::parse(text), Ok(state) if state.kind == StateKind::Stream);
+        let is_foreign =
+            |text: &str| !matches!(message::State::parse(text), Ok(state) if state.kind == StateKind::Stream);
         let foreign = self.streams.iter().filter(|(_, state)| is_foreign(&state.text)).count();
         if foreign > 0 {
             terminal::warning(format!(
@@ -150,7 +159,8 @@ impl Found {
     }
 
     fn print_json(&self, log: &LogReader) -> Result<(), Failure> {
-        let streams: Result<Vec<_>, Failure> = self.streams.iter().map(|(name, state)| StreamJson::new(name, state)).collect();
+        let streams: Result<Vec<_>, Failure> =
+            self.streams.iter().map(|(name, state)| StreamJson::new(name, state)).collect();
         let global = self.global.as_ref();
         Ok(output::json(Json {
             log: log.id().to_string(),

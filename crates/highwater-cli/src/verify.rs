@@ -35,15 +35,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     match verify(args) {
-        Ok(found) => {
-            print(args, &found)?;
-            Ok(code(&found))
-        }
+        Ok(found) => print(args, &found),
         // Damage that keeps it from being opened at all is a finding, too.
-        Err(error) if *error.kind() == ErrorKind::Corrupt && args.json => {
-            output::json(json!({ "sound": false, "problems": [error.to_string()] }))?;
-            Ok(Code::Damage)
-        }
+        Err(error) if *error.kind() == ErrorKind::Corrupt => print_unreadable(args, &error.to_string()),
         Err(error) => Err(error.into()),
     }
 }
@@ -82,9 +76,10 @@ struct Json<'a> {
     found: &'a Verification,
 }
 
-fn print(args: &Args, found: &Verification) -> Result<(), Failure> {
+fn print(args: &Args, found: &Verification) -> Result<Code, Failure> {
     if args.json {
-        return Ok(output::json(Json { sound: found.is_sound(), found })?);
+        output::json(Json { sound: found.is_sound(), found })?;
+        return Ok(code(found));
     }
     let mut out = output::buffered();
     for problem in &found.problems {
@@ -104,12 +99,32 @@ fn print(args: &Args, found: &Verification) -> Result<(), Failure> {
         plural(found.records, "record"),
         bytes(found.bytes),
         plural(found.checkpoints, "checkpoint"),
-        plural(found.segments as u64, "segment"),
+        plural(found.segments, "segment"),
     )?;
     out.flush()?;
-    if code(found) == Code::Damage {
-        let problems = count(found.problems.len() as u64);
-        return Err(Failure::damage(format!("{problems} places are damaged; keep a copy of the directory before anything else")));
+    match code(found) {
+        Code::Damage => Err(damaged(found.problems.len() as u64)),
+        code => Ok(code),
     }
-    Ok(())
+}
+
+fn print_unreadable(args: &Args, problem: &str) -> Result<Code, Failure> {
+    if args.json {
+        output::json(json!({ "sound": false, "problems": [problem], "torn": null }))?;
+        return Ok(Code::Damage);
+    }
+    let mut out = output::buffered();
+    writeln!(out, "damage: {problem}")?;
+    writeln!(out, "the log can't be opened, so nothing behind that was checked")?;
+    out.flush()?;
+    Err(damaged(1))
+}
+
+fn damaged(problems: u64) -> Failure {
+    let what = if problems == 1 {
+        "something is damaged".to_owned()
+    } else {
+        format!("{} places are damaged", count(problems))
+    };
+    Failure::damage(format!("{what}; keep a copy of the directory before anything else"))
 }

@@ -72,7 +72,10 @@ fn parse(text: &str) -> Result<Vec<Configured>, String> {
 
 fn configured(from: ConfiguredStream<'_>) -> Configured {
     // The key of the source stands in where the destination is to deduplicate and nobody chose another.
-    let wants_key = matches!(from.destination_sync_mode.as_deref(), Some("append_dedup" | "overwrite_dedup" | "update" | "soft_delete"));
+    let wants_key = matches!(
+        from.destination_sync_mode.as_deref(),
+        Some("append_dedup" | "overwrite_dedup" | "update" | "soft_delete")
+    );
     let chosen = from.primary_key.filter(|key| !key.is_empty());
     let key = chosen.or_else(|| from.stream.source_defined_primary_key.filter(|_| wants_key));
     Configured {
@@ -101,7 +104,10 @@ mod tests {
     #[test]
     fn a_stream_is_listed_once() {
         let stream = r#"{"stream":{"name":"s"}}"#;
-        assert_eq!(parse(&format!(r#"{{"streams":[{stream},{stream}]}}"#)).unwrap_err(), "stream s is there twice");
+        assert_eq!(
+            parse(&format!(r#"{{"streams":[{stream},{stream}]}}"#)).unwrap_err(),
+            "stream s is there twice"
+        );
         assert!(parse("{}").is_err());
     }
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::Deserialize as DeriveDeserialize;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
 /// A string that is borrowed unless it has escapes in it.
@@ -231,7 +231,9 @@ impl<'a> State<'a> {
             Some("STREAM") if body.stream.is_none() => return Err(cant(&"it has no \"stream\"")),
             Some("STREAM") => StateKind::Stream,
             Some("GLOBAL") => StateKind::Global,
-            Some("LEGACY") | None if body.data.is_none() => return Err(cant(&"it has neither a type nor \"data\"")),
+            Some("LEGACY") | None if body.data.is_none() => {
+                return Err(cant(&"it has neither a type nor \"data\""));
+            }
             Some("LEGACY") | None => StateKind::Legacy,
             Some(other) => return Err(cant(&format!("its type {other:?} is unknown"))),
         };

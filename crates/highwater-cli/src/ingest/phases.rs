@@ -82,8 +82,9 @@ fn parse_slow(text: &str) -> Result<[Duration; 4], Failure> {
             let phase = Phase::NAMES.iter().position(|known| *known == name)?;
             Some((phase, time.strip_suffix("ms")?.parse().ok()?))
         };
-        let (phase, ms) = parsed()
-            .ok_or_else(|| Failure::usage(format!("HIGHWATER_DEBUG_SLOW: {part:?}; expected PHASE:NUMBERms")))?;
+        let (phase, ms) = parsed().ok_or_else(|| {
+            Failure::usage(format!("HIGHWATER_DEBUG_SLOW: {part:?}; expected PHASE:NUMBERms"))
+        })?;
         slow[phase] = Duration::from_millis(ms);
     }
     Ok(slow)

@@ -123,8 +123,7 @@ pub(crate) fn as_known(log: &Log, name: &StreamName) -> Result<Stream, Failure> 
     };
     match log.stream(spec()) {
         Err(error) if *error.kind() == ErrorKind::StreamChanged => {
-            let known = log.streams()?.into_iter().find(|info| info.name == *name);
-            let key = known.ok_or(error)?.key;
+            let key = log.find_stream(name)?.key;
             Ok(log.stream(spec().key_paths(key))?)
         }
         registered => Ok(registered?),
@@ -141,7 +140,8 @@ mod tests {
         for (n, namespace) in [None, Some(""), Some("a"), None, Some("a"), Some("")].into_iter().enumerate() {
             streams.entry(namespace, "s").counts.records += 1 << (4 * n);
         }
-        let counted: Vec<_> = streams.iter().map(|entry| (entry.name.namespace.as_deref(), entry.counts.records)).collect();
+        let counted: Vec<_> =
+            streams.iter().map(|entry| (entry.name.namespace.as_deref(), entry.counts.records)).collect();
         assert_eq!(counted, [(None, 0x1001), (Some(""), 0x10_0010), (Some("a"), 0x1_0100)]);
     }
 }

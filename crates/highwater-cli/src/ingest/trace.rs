@@ -98,7 +98,10 @@ pub(crate) fn log_text(raw: Option<&RawValue>) -> String {
 /// Any other message, by its type only: what is in a CONTROL message is a secret.
 pub(crate) fn other_text(kind: &str) -> String {
     match kind {
-        "CONTROL" => "the source sent a new configuration (CONTROL); it is not kept here, since it may hold secrets".to_owned(),
+        "CONTROL" => {
+            "the source sent a new configuration (CONTROL); it is not kept here, since it may hold secrets"
+                .to_owned()
+        }
         _ => format!("{} message, of no use here", tame(kind)),
     }
 }

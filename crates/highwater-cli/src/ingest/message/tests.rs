@@ -14,14 +14,19 @@ fn reject_of(text: &str) -> Reject {
 #[test]
 fn the_text_of_data_is_kept_to_the_byte() {
     let data = r#"{"b": 1.0, "a":12345678901234567890123, "a": "\u00e9\ud800"}"#;
-    let line = format!(r#"{{"type":"RECORD","record":{{"stream":"s\u0031","emitted_at":1,"data": {data} ,"x":[]}}}}"#);
+    let line = format!(
+        r#"{{"type":"RECORD","record":{{"stream":"s\u0031","emitted_at":1,"data": {data} ,"x":[]}}}}"#
+    );
     assert_eq!(record(&line), (None, "s1".to_owned(), data.to_owned()));
 }
 
 #[test]
 fn a_null_namespace_is_absent_and_an_empty_one_is_not() {
     let with = |namespace: &str| {
-        record(&format!(r#"{{"type":"RECORD","record":{{"stream":"s","namespace":{namespace},"data":{{}}}}}}"#)).0
+        record(&format!(
+            r#"{{"type":"RECORD","record":{{"stream":"s","namespace":{namespace},"data":{{}}}}}}"#
+        ))
+        .0
     };
     assert_eq!(with("null"), None);
     assert_eq!(with("\"\""), Some(String::new()));
@@ -29,7 +34,9 @@ fn a_null_namespace_is_absent_and_an_empty_one_is_not() {
 
 #[test]
 fn noise_is_told_from_a_record_that_would_be_lost() {
-    for noise in ["", "Traceback", "{", "[1]", "null", "{}", r#"{"type":1}"#, r#"{"type":"RECORD","record":{"#] {
+    for noise in
+        ["", "Traceback", "{", "[1]", "null", "{}", r#"{"type":1}"#, r#"{"type":"RECORD","record":{"#]
+    {
         assert_eq!(reject_of(noise), Reject::Noise, "{noise}");
     }
     assert_eq!(parse(b"{\"type\":\"LOG\",\"x\":\"\xff\"}").unwrap_err(), Reject::Noise);
@@ -61,7 +68,10 @@ fn a_deletion_is_a_column_that_is_not_null() {
 #[test]
 fn states_of_every_kind() {
     let kind = |text| State::parse(text).map(|state| state.kind);
-    assert_eq!(kind(r#"{"type":"STREAM","stream":{"stream_descriptor":{"name":"s"}}}"#), Ok(StateKind::Stream));
+    assert_eq!(
+        kind(r#"{"type":"STREAM","stream":{"stream_descriptor":{"name":"s"}}}"#),
+        Ok(StateKind::Stream)
+    );
     assert_eq!(kind(r#"{"type":"GLOBAL","global":{"stream_states":[]}}"#), Ok(StateKind::Global));
     assert_eq!(kind(r#"{"type":"LEGACY","data":{}}"#), Ok(StateKind::Legacy));
     assert_eq!(kind(r#"{"data":{"a":1}}"#), Ok(StateKind::Legacy));

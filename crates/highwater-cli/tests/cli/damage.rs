@@ -1,0 +1,68 @@
+//! `verify`, on logs that something happened to.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use crate::helpers::*;
+
+fn log_of_ten() -> Log {
+    let of = |id| [records("a", [id]), vec![state("a", &id.to_string())]].concat();
+    Log::of(&(100..110).flat_map(of).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_whole_log_is_whole() {
+    let log = log_of_ten();
+    log.run("verify", &[])
+        .exits(0)
+        .prints("10 records (100 B), 10 checkpoints in 1 segment: everything is whole\n");
+    let json = log.run("verify", &["--json"]).exits(0).json();
+    assert_eq!((&json["sound"], &json["checkpoints"]), (&true.into(), &10.into()));
+}
+
+#[test]
+fn damage_is_named_by_file_and_byte() {
+    let log = log_of_ten();
+    let segment = &segments(&log.path)[0];
+    let mut bytes = fs::read(segment).unwrap();
+    let at = bytes.windows(8).position(|window| window == b"{\"id\":10").unwrap();
+    bytes[at + 2] ^= 1;
+    fs::write(segment, bytes).unwrap();
+    let ran = log.run("verify", &[]).exits(3).says("highwater");
+    assert!(ran.out.contains(".hws byte "), "{ran:#?}");
+    let json = log.run("verify", &["--json"]).exits(3).json();
+    assert_eq!(json["problems"].as_array().unwrap().len(), 1, "{json}");
+    log.run("cat", &[]).exits(3).says(".hws byte").says("cp -a");
+}
+
+#[test]
+fn damage_that_keeps_it_from_opening_is_a_finding_too() {
+    let log = log_of_ten();
+    let segment = fs::File::options().write(true).open(&segments(&log.path)[0]).unwrap();
+    segment.write_all_at(&[0xff; 64], 0).unwrap();
+    log.run("verify", &[]).exits(3);
+    assert_eq!(log.run("verify", &["--json"]).exits(3).json()["sound"], false);
+    log.ingest(&[]).exits(3);
+}
+
+#[test]
+fn a_torn_tail_is_its_own_exit_code() {
+    let log = Log::new();
+    let mut ingest = log.start();
+    ingest.send(&[records("a", [1]), vec![state("a", "1")]].concat());
+    ingest.echo();
+    ingest.kill();
+    // What a torn write leaves: junk in the block after the last one written.
+    let path = &segments(&log.path)[0];
+    let end = fs::read(path).unwrap().iter().rposition(|byte| *byte != 0).unwrap() as u64;
+    let segment = fs::File::options().write(true).open(path).unwrap();
+    segment.write_all_at(&[0xa5; 100], (end + 1).next_multiple_of(4096)).unwrap();
+
+    let ran = log.run("verify", &[]).exits(4);
+    assert!(ran.out.contains("torn tail"), "{ran:#?}");
+    log.run("verify", &["--json"]).exits(4).json();
+    log.run("state get", &[]).exits(0).prints(&format!("[{}]\n", stream_state("a", "1"))).says("unconfirmed");
+    log.ingest(&[]).exits(0).says("torn");
+    log.run("verify", &[]).exits(0);
+    assert_eq!(log.payloads("a"), r#"{"id":1}"#);
+}

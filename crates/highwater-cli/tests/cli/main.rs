@@ -1,0 +1,15 @@
+//! The command line, run as its users run it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and may say that it was skipped"
+)]
+
+mod airbyte;
+mod crash;
+mod damage;
+mod helpers;
+mod jsonl;
+mod reading;
+mod states;
+mod trouble;

@@ -1,0 +1,121 @@
+//! Bad input is told apart and named, each with its exit code.
+
+use std::process::Command;
+
+use crate::helpers::*;
+
+const READERS: [&str; 7] =
+    ["cat", "state get", "checkpoints", "info", "verify", "prune --dry-run", "prune --yes"];
+
+#[test]
+fn a_mistyped_path_makes_no_log() {
+    for command in READERS {
+        let log = Log::new();
+        let mut words = command.split(' ');
+        let (name, options): (&str, Vec<&str>) = match command {
+            "state get" => ("state get", vec![]),
+            _ => (words.next().unwrap(), words.collect()),
+        };
+        log.run(name, &options).exits(6).says("log.hw");
+        assert!(!log.path.exists(), "{command}");
+    }
+}
+
+#[test]
+fn a_directory_of_something_else_is_left_alone() {
+    let log = Log::new();
+    std::fs::create_dir(&log.path).unwrap();
+    std::fs::write(log.path.join("photo.jpg"), "x").unwrap();
+    for command in ["ingest", "cat", "verify", "prune"] {
+        log.run(command, &[]).exits(1).says("log.hw");
+    }
+    assert_eq!(std::fs::read_dir(&log.path).unwrap().count(), 1);
+}
+
+#[test]
+fn a_locked_log_names_its_holder() {
+    let log = Log::new();
+    let mut ingest = log.start();
+    ingest.send(&[state("a", "1")]);
+    ingest.echo();
+    log.ingest(&[]).exits(5).says(&ingest.child.id().to_string()).says("--lock-wait");
+    log.run("prune", &["--yes"]).exits(0);
+    let begun = std::time::Instant::now();
+    log.ingest_with(&[], &["--lock-wait", "1"]).exits(5);
+    assert!(begun.elapsed().as_secs() >= 1);
+    ingest.kill();
+    log.ingest(&[]).exits(0);
+}
+
+#[test]
+fn what_makes_no_sense_is_a_usage_error() {
+    let log = Log::new();
+    for options in [
+        &["--every-records", "5"][..],
+        &["--every-seconds", "5"],
+        &["--every-bytes", "5"],
+        &["--stream", "s"],
+        &["--key", "id"],
+        &["--format", "jsonl"],
+        &["--format", "jsonl", "--stream", "s", "--assume-complete"],
+        &["--segment-bytes", "many"],
+        &["--nonsense"],
+    ] {
+        log.ingest_with(&[], options).exits(2);
+    }
+    log.run("cat", &["--namespace", "x"]).exits(2);
+    log.run("prune", &["--min-age", "soon"]).exits(2);
+    assert!(!log.path.exists());
+}
+
+#[test]
+fn a_setting_out_of_its_range_is_named() {
+    Log::new().ingest_with(&[], &["--segment-bytes", "1KiB"]).exits(1).says("segment_bytes");
+}
+
+#[test]
+fn a_missing_catalog_is_named() {
+    let log = Log::new();
+    log.ingest_with(&[], &["--catalog", "/nowhere/catalog.json"]).exits(6).says("/nowhere/catalog.json");
+    let bad = log.file("catalog.json", "{\"streams\":");
+    log.ingest_with(&[], &["--catalog", bad.to_str().unwrap()]).exits(1).says("catalog.json");
+    assert!(!log.path.exists());
+}
+
+/// Runs highwater in a mount namespace of its own, after `setup`. `None` where the system does not allow that.
+#[cfg(target_os = "linux")]
+fn in_namespace(setup: &str, log: &Log, input: &str) -> Option<Ran> {
+    let probe = Command::new("unshare").args(["-rm", "true"]).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no namespaces here");
+        return None;
+    }
+    let script = format!("{setup} && exec \"$0\" ingest \"$1\"");
+    let mut command = assert_cmd::Command::new("unshare");
+    command.args(["-rm", "sh", "-c", &script, HIGHWATER]).arg(&log.path).write_stdin(input);
+    Some(Ran::of(&command.output().unwrap()))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_and_nothing_is_lost() {
+    let log = Log::new();
+    std::fs::create_dir(&log.path).unwrap();
+    let big = |id: u64| record("a", &format!(r#"{{"id":{id},"x":"{}"}}"#, "x".repeat(100_000)));
+    let lines: Vec<String> = (0..200).flat_map(|id| [big(id), state("a", &id.to_string())]).collect();
+    let Some(ran) = in_namespace("mount -t tmpfs -o size=6m none \"$1\"", &log, &joined(&lines)) else {
+        return;
+    };
+    let ran = ran.exits(7).says("no room").says("prune");
+    // It went well for a while, and every echo was of what is kept.
+    assert!(ran.out.lines().count() > 5, "{ran:#?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_read_only_directory_is_named() {
+    let log = Log::of(&[]);
+    let setup = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\"";
+    let Some(ran) = in_namespace(setup, &log, "") else { return };
+    ran.exits(1).says("log.hw").says("ls -ld");
+}
