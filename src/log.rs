@@ -258,6 +258,7 @@ fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal
     let generation = found.mark.map_or(0, |mark| mark.generation);
     let mut state = State::new(found.view, head, acted.goes_on, epoch, found.replay.waypoint, generation);
     state.set_directory(found.replay.directory);
+    state.sealed = found.replay.seal;
     let next = acted.goes_on.segment().next();
     let files = Arc::new(found.files);
     // Prepared before the crash, or half-made; only a whole one counts.

@@ -75,7 +75,12 @@ impl Reader {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        self.advance().map_err(|error| {
+        let mut result = self.advance();
+        while result.is_err() && self.was_overtaken() {
+            self.walker = None;
+            result = self.advance();
+        }
+        result.map_err(|error| {
             let error = self.origin.explain(error, self.next);
             self.failed = Some(error.clone());
             error
@@ -91,6 +96,13 @@ impl Reader {
     /// The last checkpoint there is now, and how much of it is confirmed.
     pub(crate) fn horizon(&self) -> Result<Horizon> {
         self.origin.horizon()
+    }
+
+    /// Whether pruning removed the segment in which it stands: what comes next may still be there, further on.
+    fn was_overtaken(&self) -> bool {
+        let Some(walker) = &self.walker else { return false };
+        let retained = self.origin.horizon().map(|horizon| horizon.retained);
+        retained.is_ok_and(|retained| walker.segment().id() < retained.first_live && self.next >= retained.first_sequence)
     }
 
     fn advance(&mut self) -> Result<Option<Checkpoint>> {

@@ -42,7 +42,8 @@ impl Journal {
         loop {
             self.check(state)?;
             if !state.has_started() {
-                self.start_segment(state, Address::NONE, Address::NONE);
+                let (seal, end) = state.sealed;
+                self.start_segment(state, seal, end);
             }
             if fits(state, bytes, keep) {
                 return Ok(());

@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub(super) since_waypoint_bytes: u64,
     pub(super) since_waypoint_commits: u64,
     pub(super) directory: Vec<(Sequence, u32)>,
+    /// The seal of the segment before the active one, and its end, as long as the active one has not begun.
+    pub sealed: (Address, Address),
     pub(super) mark_generation: u64,
     /// Something was written by this opening.
     pub(super) dirty: bool,
@@ -128,6 +130,7 @@ impl State {
             since_waypoint_bytes: 0,
             since_waypoint_commits: 0,
             directory: Vec::new(),
+            sealed: (Address::NONE, Address::NONE),
             mark_generation,
             dirty: false,
             unwritten: HashMap::new(),

@@ -158,15 +158,16 @@ class Test:
         self.rounds += 1
         content = api.Content(f"{self.seed}/{self.rounds}", DAYS)
         log = self.folder / f"round-{self.rounds}.hw"
-        attempts, through = [], False
+        attempts, number, through = [], 0, False
         while not through:
+            number += 1
             try:
-                attempt, through = self._attempt(log, content, len(attempts) + 1, attempts[-1] if attempts else None)
+                attempt, through = self._attempt(log, content, number, attempts[-1] if attempts else None)
                 attempts.append(attempt)
                 committed = cli.cat(log) if log.exists() else {}
                 ledger.check(attempts, committed)
             except Violation as violation:
-                raise Violation(f"round {self.rounds}, attempt {len(attempts)}: {violation}") from None
+                raise Violation(f"round {self.rounds}, attempt {number}: {violation}") from None
         self._check_round(log, content, committed)
         self.checkpoints += cli.checkpoints(log)
         sent = sum(isinstance(m, messages.Record) for a in attempts for m in a.messages)
@@ -195,6 +196,8 @@ class Test:
             self.phases[running.phase() or "opening"] += 1
         elif ingest_code != 0:
             raise Violation(f"ingest: exit code {ingest_code} at the end of its input\n{running.ingest.tail()}")
+        elif not running.phase():
+            raise Violation("ingest wrote no phase into the file that HIGHWATER_DEBUG_PHASE names, so no kill can be aimed")
         if victim:
             self.victims[victim] += 1
             self.hows[plan.how] += 1

@@ -1,0 +1,96 @@
+//! Modules import downward only, and files stay small: what DESIGN.md says of the house holds.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// From the bottom up; what stands in one line may use each other's neighbours below, never above.
+const LEVELS: &[&[&str]] = &[
+    &["position"],
+    &["error"],
+    &["environment", "finite"],
+    &["config"],
+    &["format"],
+    &["storage"],
+    &["segment", "lock", "pin"],
+    &["view"],
+    &["recovery", "locate"],
+    &["journal"],
+    &["origin", "streams"],
+    &["reader", "states", "commit"],
+    &["consumer", "writer"],
+    &["pruning"],
+    &["status", "verify"],
+    &["log_reader", "background"],
+    &["log"],
+];
+
+/// Upward by nature: a full log prunes itself; verification reads definitions as the log's reader lists them.
+const EXCUSED: &[(&str, &str)] = &[("journal", "pruning"), ("verify", "log_reader")];
+
+fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+fn level(module: &str) -> Option<usize> {
+    LEVELS.iter().position(|level| level.contains(&module))
+}
+
+#[test]
+fn modules_import_downward_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut wrong = BTreeSet::new();
+    for file in files {
+        let relative = file.strip_prefix(&root).unwrap();
+        let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+        let module = first.trim_end_matches(".rs").to_owned();
+        if matches!(module.as_str(), "lib" | "key") {
+            continue;
+        }
+        let own = level(&module).unwrap_or_else(|| panic!("module {module} has no level: add it to LEVELS"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for used in lines.flat_map(|line| line.split("crate::").skip(1)) {
+            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let Some(other) = level(&used) else { continue };
+            if used != module && other >= own && !EXCUSED.contains(&(module.as_str(), used.as_str())) {
+                wrong.insert(format!("{module} imports {used} ({})", relative.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "upward imports: {wrong:#?}");
+}
+
+#[test]
+fn unsafe_code_stays_in_the_room_for_maps() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    sources(&root.join("crates"), &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let has = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("unsafe {"));
+        assert!(!has || file.ends_with("src/storage/map.rs"), "unsafe code in {}", file.display());
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    sources(&root.join("crates"), &mut files);
+    for file in files {
+        let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= 500, "{} has {lines} lines: give each idea a file", file.display());
+    }
+}
