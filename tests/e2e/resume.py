@@ -193,11 +193,11 @@ class Test:
         if (source_code, ingest_code) == (0, 0):
             victim = None  # both had ended by themselves in the very moment
         if victim in ("ingest", "both") and ingest_code == -9:
-            self.phases[running.phase() or "opening"] += 1
+            self.phases[running.phase() or "none yet"] += 1
         elif ingest_code != 0:
             raise Violation(f"ingest: exit code {ingest_code} at the end of its input\n{running.ingest.tail()}")
-        elif not running.phase():
-            raise Violation("ingest wrote no phase into the file that HIGHWATER_DEBUG_PHASE names, so no kill can be aimed")
+        elif not running.phase_file.exists():
+            raise Violation("ingest did not make the file that HIGHWATER_DEBUG_PHASE names, so no kill can be aimed")
         if victim:
             self.victims[victim] += 1
             self.hows[plan.how] += 1

@@ -1,0 +1,182 @@
+//! A log of format version 1, kept in the repository: what is written today has these very bytes, what was written then
+//! is read today, and a reader in another language, written from DESIGN.md alone, says the same.
+//!
+//! After a deliberate change of the format (before the first release only): `HIGHWATER_BLESS=1 cargo test --test golden`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use highwater::environment::Stepped;
+use highwater::storage::{Memory, Storage};
+use highwater::{Commit, Config, Digest, Limit, Log, LogReader, Meta, Op, Retention, Sequence, Start, StreamSpec};
+use serde_json::{Value, json};
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+}
+
+fn config() -> Config {
+    let environment = Arc::new(Stepped::new(42, 1_763_640_000_000_000));
+    Config { segment_bytes: 64 << 10, spare_segments: 0, digest: Digest::Blake3, environment, ..Config::default() }
+}
+
+/// Some of everything: operations, metadata, interleaved streams, large states, definitions with a history, a discarded
+/// unit, a pruning with its base file, an uncommitted tail, a clean close.
+fn write() -> Memory {
+    let files = Memory::new();
+    let (log, _) = Log::open_on(Arc::new(files.clone()), config()).unwrap();
+    let orders = log.stream(StreamSpec::new("orders").namespace("shop").key(["id"]).schema(r#"{"v":1}"#)).unwrap();
+    let events = log.stream(StreamSpec::new("événements")).unwrap();
+    let mut writer = log.writer(&[&orders, &events]).unwrap();
+    let large = format!("\"{}\"", "x".repeat(70 << 10));
+    writer.commit(Commit::new().stream_text(&events, r#"{ "kept": 1.0 }"#)).unwrap();
+    for i in 0..30u32 {
+        let key = format!("[{i}]");
+        let row = format!("{{\"id\":{i},\"note\":\"{}\"}}", "n".repeat(i as usize * 200));
+        let op = match i % 5 {
+            0 => Op::Insert { key: key.as_bytes(), row: row.as_bytes() },
+            1 => Op::Upsert { key: key.as_bytes(), row: row.as_bytes() },
+            2 => Op::Update { key: key.as_bytes(), row: row.as_bytes() },
+            3 => Op::Delete { key: key.as_bytes(), row: b"" },
+            _ => Op::Truncate,
+        };
+        let meta = Meta { emitted_us: Some(1_700_000_000_000_000 - i64::from(i)), metadata: b"{\"m\":1}" };
+        writer.append_with(&orders, op, meta).unwrap();
+        writer.append(&events, Op::Insert { key: b"", row: row.as_bytes() }).unwrap();
+        if i == 10 {
+            writer.discard(&events).unwrap();
+        }
+        let commit = match i % 4 {
+            0 => Commit::new().global(&json!({"at": i})).label("run", format!("r{i}")),
+            1 => continue,
+            _ => Commit::new().stream(&orders, &json!({"cursor": i})),
+        };
+        writer.commit(commit).unwrap();
+    }
+    drop(writer);
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    let batch = lake.next_batch(&Limit { max_checkpoints: 12, ..Limit::default() }).unwrap().unwrap();
+    lake.acknowledge(batch.end()).unwrap();
+    drop((lake, batch));
+    assert!(log.prune(&Retention::default()).unwrap().segments > 0);
+    let orders = log.stream(StreamSpec::new("orders").namespace("shop").key(["id"]).schema(r#"{"v":2}"#)).unwrap();
+    let mut writer = log.writer(&[&orders, &events]).unwrap();
+    writer.append(&orders, Op::Insert { key: b"[99]", row: b"{\"id\":99}" }).unwrap();
+    writer.commit(Commit::new().stream_text(&orders, large)).unwrap();
+    writer.append(&events, Op::Insert { key: b"", row: &[b'u'; 9000] }).unwrap();
+    writer.append(&events, Op::Insert { key: b"", row: b"never committed" }).unwrap();
+    drop(writer);
+    log.close().unwrap();
+    files
+}
+
+/// The files of a log, without the lock and the reserve, which say nothing.
+fn names(files: &Memory) -> Vec<String> {
+    files.names().unwrap().into_iter().filter(|name| name != "lock" && name != "reserve").collect()
+}
+
+fn load() -> Memory {
+    let files = Memory::new();
+    for entry in std::fs::read_dir(golden()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if name != "expected.json" {
+            files.set_content(&name, std::fs::read(entry.path()).unwrap());
+        }
+    }
+    files
+}
+
+/// What a reader has to find, in a shape that any language can print.
+fn content(log: &LogReader) -> Value {
+    let mut checkpoints = Vec::new();
+    let mut reader = log.reader(log.first()).unwrap();
+    while let Some(checkpoint) = reader.next().unwrap() {
+        let mut streams = Vec::new();
+        for counts in checkpoint.streams() {
+            let records: Vec<Value> = checkpoint
+                .records_of(counts.stream)
+                .map(|record| {
+                    let r = record.unwrap();
+                    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                    json!({
+                        "op": r.op.name(), "emitted_us": r.emitted_us, "key": text(&r.key),
+                        "metadata": text(&r.metadata), "payload": text(&r.payload),
+                    })
+                })
+                .collect();
+            streams.push(json!({
+                "stream": counts.stream, "name": counts.name, "bytes": counts.bytes, "checksum": counts.checksum,
+                "fingerprint": counts.fingerprint, "records": records,
+            }));
+        }
+        let labels: serde_json::Map<String, Value> =
+            checkpoint.labels().iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+        checkpoints.push(json!({
+            "sequence": checkpoint.sequence(), "id": checkpoint.position().checkpoint, "time_us": checkpoint.time_us(),
+            "global": checkpoint.is_global(), "labels": labels, "streams": streams,
+        }));
+    }
+    let states = log.state().unwrap();
+    let all: Vec<Value> = states
+        .all()
+        .unwrap()
+        .into_iter()
+        .map(|(name, state)| json!({"name": name, "since": state.since, "text": state.text}))
+        .collect();
+    json!({
+        "log": log.id(), "first": log.first(), "checkpoints": checkpoints,
+        "global": states.global().unwrap(), "states": all, "streams": log.streams().unwrap(),
+    })
+}
+
+fn expected() -> Value {
+    serde_json::from_slice(&std::fs::read(golden().join("expected.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_written_today_has_the_golden_bytes() {
+    let files = write();
+    if std::env::var_os("HIGHWATER_BLESS").is_some() {
+        let _ = std::fs::remove_dir_all(golden());
+        std::fs::create_dir_all(golden()).unwrap();
+        for name in names(&files) {
+            std::fs::write(golden().join(&name), files.content(&name).unwrap()).unwrap();
+        }
+        let log = LogReader::open_on(Arc::new(files.clone())).unwrap();
+        let text = serde_json::to_string_pretty(&content(&log)).unwrap();
+        std::fs::write(golden().join("expected.json"), text + "\n").unwrap();
+    }
+    let kept = load();
+    assert_eq!(names(&files), names(&kept));
+    for name in names(&files) {
+        // The mark and the lock name the process and are no part of the log.
+        if name != "mark" {
+            assert!(files.content(&name) == kept.content(&name), "{name} differs: the format changed");
+        }
+    }
+}
+
+#[test]
+fn what_was_written_then_is_read_today() {
+    let log = LogReader::open_on(Arc::new(load())).unwrap();
+    assert_eq!(content(&log), expected());
+    assert!(log.first() > Sequence::FIRST && log.verify(&mut |_| {}).unwrap().is_sound());
+    let (log, recovery) = Log::open_on(Arc::new(load()), config()).unwrap();
+    assert!(recovery.is_clean(), "{recovery}");
+    assert_eq!(content(&log), expected());
+}
+
+/// The script was written by somebody who had DESIGN.md and nothing else.
+#[test]
+fn another_language_reads_the_same() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/second_opinion.py");
+    let output = match Command::new("python3").arg(script).arg(golden()).output() {
+        Ok(output) => output,
+        Err(e) => panic!("python3 is needed for the second opinion: {e}"),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found, expected());
+}
