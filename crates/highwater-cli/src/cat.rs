@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use highwater::{Checkpoint, LogReader, OpKind, Record, Sequence, StreamId};
+use highwater::{Checkpoint, OpKind, Record, Sequence, StreamId};
 
 use crate::failure::{Code, Failure};
-use crate::known::Wanted;
+use crate::known::{self, Wanted};
 use crate::output;
 use crate::terminal;
 
@@ -54,7 +54,7 @@ enum Format {
 const WAIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let log = LogReader::open(&args.log)?;
+    let log = known::open(&args.log)?;
     output::say_unconfirmed(&log);
     // A stream may be there soon, so following one that is not there yet is no mistake; but it is rarely meant.
     let stream = args.wanted.find(&log)?.map(|info| info.id);

@@ -8,6 +8,7 @@ use highwater::{Checkpoint, LogReader, Reader, Sequence, StreamCounts};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::output;
 use crate::quantity::{bytes, count, timestamp};
 use crate::terminal::tame;
@@ -35,7 +36,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let log = LogReader::open(&args.log)?;
+    let log = known::open(&args.log)?;
     output::say_unconfirmed(&log);
     let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
     let first = match (args.from, args.last) {

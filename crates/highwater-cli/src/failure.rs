@@ -124,7 +124,7 @@ fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::Locked => {
             "end the process that holds it, or wait for it with: highwater ingest LOG --lock-wait 60"
         }
-        ErrorKind::NotFound => "highwater checkpoints LOG --last 5    (and check the path)",
+        ErrorKind::NotFound => "highwater checkpoints LOG --last 5",
         ErrorKind::Gap { .. } => "highwater checkpoints LOG    lists what is left",
         ErrorKind::NotALog => "ls -la LOG    (a log is a directory of its own)",
         ErrorKind::StreamChanged => "highwater info LOG, then another stream name, or --allow-key-change",

@@ -8,6 +8,7 @@ use highwater::{LogReader, Sequence, Status, StreamId, StreamInfo};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::output;
 use crate::quantity::{bytes, count, plural, time};
 use crate::terminal::tame;
@@ -30,7 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let log = LogReader::open(&args.log)?;
+    let log = known::open(&args.log)?;
     let info = Info::gather(&log)?;
     if args.json {
         output::json(info)?;

@@ -1,10 +1,24 @@
-//! Finding a stream by what a person typed.
+//! Finding a log, and a stream in it, by what a person typed.
+
+use std::path::Path;
 
 use clap::Args;
-use highwater::{LogReader, StreamInfo, StreamName};
+use highwater::{ErrorKind, LogReader, StreamInfo, StreamName};
 
 use crate::failure::Failure;
 use crate::terminal::tame;
+
+/// Opens a log for reading.
+pub(crate) fn open(path: &Path) -> Result<LogReader, Failure> {
+    LogReader::open(path).map_err(no_log)
+}
+
+/// What to do when a log can't be opened at all: mostly the path is wrong.
+pub(crate) fn no_log(error: highwater::Error) -> Failure {
+    let is_missing = *error.kind() == ErrorKind::NotFound;
+    let failure = Failure::from(error);
+    if is_missing { failure.hint("check the path; a log is made by: highwater ingest LOG") } else { failure }
+}
 
 /// Which stream is meant.
 #[derive(Debug, Args)]
@@ -21,6 +35,12 @@ impl Wanted {
     /// The stream that is meant, if one is named.
     pub(crate) fn find(&self, log: &LogReader) -> Result<Option<StreamInfo>, Failure> {
         let Some(wanted) = &self.stream else { return Ok(None) };
+        let name = StreamName { namespace: self.namespace.clone(), name: wanted.clone() };
+        match log.find_stream(&name) {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) if *error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
         let streams = log.streams()?;
         match choose(streams.iter().map(|info| &info.name), wanted, self.namespace.as_deref()) {
             Choice::One(n) => Ok(streams.into_iter().nth(n)),
@@ -65,8 +85,7 @@ fn choose<'a>(
 /// So many streams are named in a message.
 const NAMED_MAX: usize = 20;
 
-fn unknown(wanted: &str, namespace: Option<&str>, streams: &[StreamInfo]) -> Failure {
-    let wanted = StreamName { namespace: namespace.map(str::to_owned), name: wanted.to_owned() };
+fn unknown(wanted: &StreamName, streams: &[StreamInfo]) -> Failure {
     let mut known: Vec<String> =
         streams.iter().take(NAMED_MAX).map(|info| tame(&info.name.to_string())).collect();
     if streams.len() > NAMED_MAX {

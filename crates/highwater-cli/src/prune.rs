@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use highwater::{Config, Log, LogReader, Pruning, Retention};
+use highwater::{Config, Log, Pruning, Retention};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::output;
 use crate::quantity::{self, bytes, plural};
 use crate::terminal;
@@ -47,7 +48,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let retention = Retention { min_count: args.min_count, min_age: args.min_age };
-    let plan = LogReader::open(&args.log)?.plan_prune(&retention)?;
+    let plan = known::open(&args.log)?.plan_prune(&retention)?;
     if args.dry_run || plan.segments == 0 {
         args.print(&plan, false)?;
         return Ok(Code::Well);
@@ -103,7 +104,7 @@ impl Args {
 fn sentence(pruning: &Pruning, done: bool) -> String {
     let held = match pruning.held_by.as_str() {
         "" => String::new(),
-        held => format!("; what is left is held by {held}"),
+        held => format!("; {held}"),
     };
     let detached = match pruning.detached.as_slice() {
         [] => String::new(),

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::failure::{Code, Failure};
 use crate::ingest::message::{self, StateKind};
-use crate::known::Wanted;
+use crate::known::{self, Wanted};
 use crate::output;
 use crate::terminal;
 
@@ -54,7 +54,7 @@ enum Format {
 
 pub(crate) fn run(command: &Command) -> Result<Code, Failure> {
     let Command::Get(args) = command;
-    let log = LogReader::open(&args.log)?;
+    let log = known::open(&args.log)?;
     output::say_unconfirmed(&log);
     let stream = args.wanted.find(&log)?.map(|info| info.name);
     let found = Found::read(&log, args.at.map(Sequence::new), stream.as_ref())?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::output;
 use crate::quantity::{bytes, count, plural};
 use crate::terminal;
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         Ok(found) => print(args, &found),
         // Damage that keeps it from being opened at all is a finding, too.
         Err(error) if *error.kind() == ErrorKind::Corrupt => print_unreadable(args, &error.to_string()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(known::no_log(error)),
     }
 }
 

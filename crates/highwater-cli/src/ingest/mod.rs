@@ -75,8 +75,8 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_key_change: bool,
     /// The size that the log's files grow to, like 64MiB
-    #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
-    segment_bytes: Option<u64>,
+    #[arg(long, value_name = "SIZE", value_parser = segment_size)]
+    segment_bytes: Option<u32>,
     /// Wait so many seconds for another process to give the log up
     #[arg(long, value_name = "SECONDS")]
     lock_wait: Option<u64>,
@@ -86,6 +86,15 @@ pub(crate) struct Args {
 enum Format {
     Airbyte,
     Jsonl,
+}
+
+/// The engine has these limits, too; here they make a usage error.
+fn segment_size(text: &str) -> Result<u32, String> {
+    let size = quantity::size(text)?;
+    u32::try_from(size)
+        .ok()
+        .filter(|size| (64 << 10..=2 << 30).contains(size))
+        .ok_or_else(|| "expected 64KiB to 2GiB".to_owned())
 }
 
 /// How often a checkpoint is made when nothing is said about it.
@@ -143,7 +152,7 @@ impl Args {
             config.lock_wait = Duration::from_secs(seconds);
         }
         if let Some(size) = self.segment_bytes {
-            config.segment_bytes = u32::try_from(size).unwrap_or(u32::MAX);
+            config.segment_bytes = size;
         }
         let Some(phases) = debug else { return Ok(Log::open(&self.log, config)?) };
         std::fs::create_dir_all(&self.log)

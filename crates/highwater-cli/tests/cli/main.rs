@@ -7,6 +7,7 @@
 
 mod airbyte;
 mod crash;
+#[cfg(unix)]
 mod damage;
 mod helpers;
 mod jsonl;
