@@ -294,7 +294,8 @@ impl Consumer {
 
     fn is_due(&self, limit: &Limit) -> bool {
         let Some(oldest) = self.gathered.first() else { return false };
-        let age = self.origin.now_us().saturating_sub(oldest.time_us());
+        // A clock that stepped back makes nothing younger than new.
+        let age = self.origin.now_us().saturating_sub(oldest.time_us()).max(0);
         self.is_full(limit) || age >= limit.max_age.as_micros() as i64
     }
 

@@ -62,7 +62,7 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
     if survey.segments.is_empty() {
         return Err(OpenFault::Missing.into_error(mark.map_or(SegmentId::FIRST, |mark| mark.active)));
     }
-    if !survey.has_mark && is_half_made(&*storage, &survey)? {
+    if mark.is_none() && is_half_made(&*storage, &survey)? {
         return Ok(Look::Nothing);
     }
     let Some(log) = survey.log_id(&*storage, mark.as_ref())? else {
@@ -131,7 +131,7 @@ fn start(files: &Files, survey: &Survey, mark: Option<&Mark>) -> Result<(Snapsho
     Err(first_error.unwrap_or_else(|| OpenFault::Missing.into_error(SegmentId::FIRST)))
 }
 
-/// A log whose creation did not end: one segment without any valid frame, and no mark.
+/// A log whose creation did not end: one segment without any valid frame, and no valid mark.
 fn is_half_made(storage: &dyn Storage, survey: &Survey) -> Result<bool> {
     if survey.segments.len() != 1 || !survey.segments.contains(&SegmentId::FIRST) || !survey.bases.is_empty() {
         return Ok(false);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use highwater::{Checkpoint, LogReader, Reader, Sequence, StreamCounts};
+use highwater::{Checkpoint, Reader, Sequence, StreamCounts};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};

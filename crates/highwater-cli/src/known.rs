@@ -44,7 +44,7 @@ impl Wanted {
         let streams = log.streams()?;
         match choose(streams.iter().map(|info| &info.name), wanted, self.namespace.as_deref()) {
             Choice::One(n) => Ok(streams.into_iter().nth(n)),
-            Choice::None => Err(unknown(wanted, self.namespace.as_deref(), &streams)),
+            Choice::None => Err(unknown(&name, &streams)),
             Choice::Several => Err(Failure::usage(format!(
                 "several streams are named {}; say which with --namespace",
                 tame(wanted)

@@ -1,0 +1,272 @@
+//! Calls that fail, a disk that is full, and what opening costs: a storage that counts and breaks its calls.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use highwater::environment::Stepped;
+use highwater::storage::{Access, FileMap, Lock, LockMode, Memory, Storage, StorageFile};
+use highwater::{Commit, Config, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, StreamSpec};
+
+/// Memory that breaks.
+#[derive(Debug, Clone)]
+struct Breaking {
+    files: Memory,
+    faults: Arc<Faults>,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    /// Counts down; the call that reaches zero fails, and so do all after it. Zero or less: nothing fails.
+    syncs: AtomicI64,
+    writes: AtomicI64,
+    /// Bytes that can still be allocated.
+    room: AtomicI64,
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Breaking {
+    fn new() -> Self {
+        let faults = Faults { room: AtomicI64::new(i64::MAX), ..Faults::default() };
+        Breaking { files: Memory::new(), faults: Arc::new(faults) }
+    }
+
+    fn open(&self) -> highwater::Result<Log> {
+        let config = Config { segment_bytes: 64 << 10, environment: Arc::new(Stepped::new(1, 1)), ..Config::default() };
+        Log::open_on(Arc::new(self.clone()), config).map(|(log, _)| log)
+    }
+}
+
+fn due(counter: &AtomicI64) -> bool {
+    let left = counter.load(Relaxed);
+    if left > 1 {
+        counter.store(left - 1, Relaxed);
+    }
+    left == 1
+}
+
+impl Storage for Breaking {
+    fn path(&self) -> &std::path::Path {
+        self.files.path()
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
+        let file = self.files.open(name, access)?;
+        // A segment is made under another name.
+        let data = name.ends_with(".hws") || name == "new.tmp";
+        Ok(Box::new(BreakingFile { file, faults: self.faults.clone(), data }))
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.files.names()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.files.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let freed = self.files.content(name).map_or(0, |bytes| bytes.len());
+        self.faults.room.fetch_add(freed as i64, Relaxed);
+        self.files.remove(name)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
+        self.files.try_lock(name, mode)
+    }
+}
+
+#[derive(Debug)]
+struct BreakingFile {
+    file: Box<dyn StorageFile>,
+    faults: Arc<Faults>,
+    data: bool,
+}
+
+impl StorageFile for BreakingFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.faults.read.fetch_add(buf.len() as u64, Relaxed);
+        self.file.read_at(buf, offset)
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        if self.data && due(&self.faults.writes) {
+            return Err(io::Error::other("the disk said no"));
+        }
+        self.faults.written.fetch_add(pieces.iter().map(|piece| piece.len() as u64).sum(), Relaxed);
+        self.file.write_at(pieces, offset)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let more = bytes as i64 - self.file.len()? as i64;
+        if more > 0 {
+            if self.faults.room.load(Relaxed) < more {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.faults.room.fetch_sub(more, Relaxed);
+        }
+        self.file.allocate(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.data && due(&self.faults.syncs) {
+            return Err(io::Error::other("the flush failed"));
+        }
+        self.file.sync()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn links(&self) -> io::Result<u64> {
+        self.file.links()
+    }
+
+    fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        self.file.read_device(buf, offset)
+    }
+
+    fn map(&self, bytes: u64) -> io::Result<Option<FileMap>> {
+        self.file.map(bytes)
+    }
+}
+
+fn write(log: &Log, count: u32) -> highwater::Result<()> {
+    let a = log.stream(StreamSpec::new("a"))?;
+    let mut writer = log.writer(&[&a])?;
+    for i in 0..count {
+        writer.append(&a, Op::Insert { key: b"", row: &[i as u8; 2000] })?;
+        writer.commit(Commit::new().stream(&a, &i))?;
+    }
+    Ok(())
+}
+
+/// Every checkpoint is read back, whole.
+fn checkpoints(log: &LogReader) -> u64 {
+    assert!(log.verify(&mut |_| {}).unwrap().is_sound());
+    let mut reader = log.reader(log.first()).unwrap();
+    let mut count = 0;
+    while let Some(checkpoint) = reader.next().unwrap() {
+        checkpoint.records().for_each(|record| drop(record.unwrap()));
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn after_a_failed_write_or_flush_nothing_more_is_written_until_the_log_is_opened_again() {
+    for fail in [(|f: &Faults| &f.syncs) as fn(&Faults) -> &AtomicI64, |f| &f.writes] {
+        let disk = Breaking::new();
+        let log = disk.open().unwrap();
+        write(&log, 5).unwrap();
+        fail(&disk.faults).store(1, Relaxed);
+        let a = log.stream(StreamSpec::new("a")).unwrap();
+        let mut writer = log.writer(&[&a]).unwrap();
+        let first = writer.commit(Commit::new().stream(&a, &99)).unwrap_err();
+        assert_eq!(*first.kind(), ErrorKind::Io, "{first}");
+        fail(&disk.faults).store(0, Relaxed); // the disk is well again; the log does not believe it
+        let written = disk.faults.written.load(Relaxed);
+        let second = writer.commit(Commit::new().stream(&a, &100)).unwrap_err();
+        assert_eq!(*second.kind(), ErrorKind::Failed);
+        assert!(second.to_string().contains("opened again"), "{second}");
+        assert_eq!(*log.flush().unwrap_err().kind(), ErrorKind::Failed);
+        drop((writer, log));
+        assert_eq!(disk.faults.written.load(Relaxed), written, "not even at the close");
+        let log = disk.open().unwrap();
+        assert!(checkpoints(&log) >= 5);
+        write(&log, 5).unwrap();
+    }
+}
+
+#[test]
+fn a_failure_at_any_call_loses_nothing_that_was_acknowledged() {
+    for fail in [(|f: &Faults| &f.syncs) as fn(&Faults) -> &AtomicI64, |f| &f.writes] {
+        for nth in 1..60 {
+            let disk = Breaking::new();
+            fail(&disk.faults).store(nth, Relaxed);
+            let mut acknowledged = 0;
+            if let Ok(log) = disk.open() {
+                let a = log.stream(StreamSpec::new("a")).unwrap();
+                let mut writer = log.writer(&[&a]).unwrap();
+                for i in 0..40u32 {
+                    let appended = writer.append(&a, Op::Insert { key: b"", row: &[i as u8; 3000] });
+                    match appended.and_then(|()| writer.commit(Commit::new().stream(&a, &i))) {
+                        Ok(committed) => acknowledged = committed.sequence().get(),
+                        Err(_) => break,
+                    }
+                }
+            }
+            fail(&disk.faults).store(0, Relaxed);
+            let log = disk.open().unwrap();
+            let found = checkpoints(&log);
+            assert!(found == acknowledged || found == acknowledged + 1, "call {nth}: {acknowledged} acknowledged, {found} found");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_answer_and_not_the_end() {
+    let disk = Breaking::new();
+    let log = disk.open().unwrap();
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    write(&log, 100).unwrap();
+    disk.faults.room.store(0, Relaxed);
+    let full = write(&log, 1000).unwrap_err();
+    assert_eq!(*full.kind(), ErrorKind::Full, "{full}");
+    let end = log.end().unwrap().sequence;
+    assert_eq!(checkpoints(&log), end.get());
+    // Opening, reading, acknowledging and pruning work on a full disk.
+    drop((lake, log));
+    let log = disk.open().unwrap();
+    assert_eq!(log.end().unwrap().sequence, end);
+    lake = log.consumer("lake", Start::Earliest).unwrap();
+    while let Some(batch) = lake.next_batch(&Limit::default()).unwrap() {
+        lake.acknowledge(batch.end()).unwrap();
+    }
+    let pruned = log.prune(&Retention::default()).unwrap();
+    assert!(pruned.segments > 0, "{pruned:?} {:?}", log.status().unwrap());
+    write(&log, 5).unwrap();
+    assert_eq!(log.end().unwrap().sequence.get(), end.get() + 5);
+}
+
+#[test]
+fn opening_reads_little_whatever_the_log_weighs() {
+    let disk = Breaking::new();
+    let cost = |rounds: u32| {
+        let log = disk.open().unwrap();
+        for _ in 0..rounds {
+            write(&log, 100).unwrap();
+        }
+        log.close().unwrap();
+        let (read, written) = (disk.faults.read.load(Relaxed), disk.faults.written.load(Relaxed));
+        let log = disk.open().unwrap();
+        assert_eq!(disk.faults.written.load(Relaxed), written, "opening a clean log writes nothing");
+        drop(log);
+        disk.faults.read.load(Relaxed) - read
+    };
+    let (small, large) = (cost(1), cost(40));
+    assert!(large < small + (1 << 20), "{small} bytes for a small log, {large} for one of 8 MB");
+}
+
+#[test]
+fn an_unreadable_consumer_stops_pruning_and_is_no_absent_one() {
+    let disk = Breaking::new();
+    let log = disk.open().unwrap();
+    drop(log.consumer("lake", Start::Earliest).unwrap());
+    write(&log, 200).unwrap();
+    let mut bytes = disk.files.content("consumer.lake").unwrap();
+    bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+    disk.files.set_content("consumer.lake", bytes);
+    let refused = log.prune(&Retention::default()).unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::Corrupt);
+    assert!(refused.to_string().contains("consumer.lake"), "{refused}");
+    assert_eq!(log.first(), Sequence::FIRST);
+    log.drop_consumer("lake").unwrap();
+    assert!(log.prune(&Retention::default()).unwrap().segments > 0);
+}
