@@ -18,7 +18,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use highwater::{Commit, Config, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, Stream, StreamSpec};
+use highwater::{
+    Commit, Config, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, Stream, StreamSpec,
+};
 
 const STREAMS: u64 = 4;
 /// With `--consumer`, so many checkpoints stay.
@@ -72,8 +74,14 @@ impl Arguments {
             other => return Err(format!("write or verify, not {other:?}")),
         };
         let (mut dir, mut seed) = (None, None);
-        let mut parsed =
-            Arguments { verify, dir: PathBuf::new(), seed: 0, count: u64::MAX, segment_bytes: 128 << 10, consumer: false };
+        let mut parsed = Arguments {
+            verify,
+            dir: PathBuf::new(),
+            seed: 0,
+            count: u64::MAX,
+            segment_bytes: 128 << 10,
+            consumer: false,
+        };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             let number = |text: String| text.parse::<u64>().map_err(|e| format!("{word} {text}: {e}"));
@@ -243,7 +251,8 @@ fn write(arguments: &Arguments) -> Result<(), String> {
     let streams: Vec<Stream> =
         (0..STREAMS).map(|s| log.stream(StreamSpec::new(name(s)))).collect::<Result<_, _>>().map_err(text)?;
     let mut writer = log.writer(&streams.iter().collect::<Vec<_>>()).map_err(text)?;
-    let mut consumer = if arguments.consumer { Some(log.consumer("rig", Start::Oldest).map_err(text)?) } else { None };
+    let mut consumer =
+        if arguments.consumer { Some(log.consumer("rig", Start::Oldest).map_err(text)?) } else { None };
     for sequence in done + 1..=done.saturating_add(arguments.count) {
         let plan = plan(arguments.seed, sequence);
         for (stream, payload) in &plan.records {

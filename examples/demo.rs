@@ -140,6 +140,9 @@ fn prove(dir: &Path) -> Result<(), Anything> {
         return Err("the log differs from the source".into());
     }
     let end = log.end().ok_or("the log is empty")?;
-    say(&format!("nothing is missing, nothing is doubled; {} checkpoints survived {KILLS} kills", end.sequence));
+    say(&format!(
+        "nothing is missing, nothing is doubled; {} checkpoints survived {KILLS} kills",
+        end.sequence
+    ));
     Ok(())
 }

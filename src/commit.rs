@@ -138,17 +138,26 @@ impl Commit {
         }
         let labels: usize = self.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
         if labels > LABELS_BYTES_MAX {
-            return Err(Error::too_large("the labels of a checkpoint", LABELS_BYTES_MAX as u64, labels as u64));
+            return Err(Error::too_large(
+                "the labels of a checkpoint",
+                LABELS_BYTES_MAX as u64,
+                labels as u64,
+            ));
         }
-        let request =
-            CommitRequest { states, labels: self.labels, durability: self.durability, ..CommitRequest::default() };
+        let request = CommitRequest {
+            states,
+            labels: self.labels,
+            durability: self.durability,
+            ..CommitRequest::default()
+        };
         Ok((if self.all { Cover::All } else { Cover::Named(self.streams) }, request))
     }
 }
 
 fn to_text(state: &impl Serialize) -> Result<String> {
     crate::finite::check(state)?;
-    serde_json::to_string(state).map_err(|e| Error::invalid(format!("the state can't be written as JSON: {e}")))
+    serde_json::to_string(state)
+        .map_err(|e| Error::invalid(format!("the state can't be written as JSON: {e}")))
 }
 
 /// A state is JSON, of any shape, within the limit; it is kept as it is.

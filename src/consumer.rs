@@ -114,7 +114,12 @@ struct Delivered {
 }
 
 impl Consumer {
-    pub(crate) fn open(origin: Origin, name: &str, start: Start, max_lag: Option<MaxLag>) -> Result<Consumer> {
+    pub(crate) fn open(
+        origin: Origin,
+        name: &str,
+        start: Start,
+        max_lag: Option<MaxLag>,
+    ) -> Result<Consumer> {
         check_name(name)?;
         let file_name = names::consumer(name);
         let storage = origin.files().storage.clone();
@@ -123,11 +128,17 @@ impl Consumer {
         if let Some(state) = &known
             && state.log != origin.log()
         {
-            return Err(Error::new(ErrorKind::Diverged, format!("consumer {name} belongs to log {}, not to {}", state.log, origin.log())));
+            return Err(Error::new(
+                ErrorKind::Diverged,
+                format!("consumer {name} belongs to log {}, not to {}", state.log, origin.log()),
+            ));
         }
         let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
         let lock = lock.ok_or_else(|| {
-            Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is used by another process or another part of this one"))
+            Error::new(
+                ErrorKind::ConsumerBusy,
+                format!("consumer {name} is used by another process or another part of this one"),
+            )
         })?;
         let file = storage.open(&file_name, Access::Create).map_err(io)?;
         let (mut state, is_new) = match known {
@@ -216,20 +227,20 @@ impl Consumer {
     /// The next batch that is due, or `None`. Everything is durable that it gives. Blocks at most [`Limit::wait`] for
     /// new checkpoints.
     pub fn next_batch(&mut self, limit: &Limit) -> Result<Option<Batch>> {
-        let deadline = self.origin.now_us().saturating_add(limit.wait.as_micros() as i64);
+        let deadline = self.origin.elapsed().saturating_add(limit.wait);
         loop {
             self.gather(limit)?;
             if self.is_due(limit) {
                 return Ok(self.take_batch());
             }
-            let now = self.origin.now_us();
-            if now >= deadline {
+            let mut wait = deadline.saturating_sub(self.origin.elapsed());
+            if wait.is_zero() {
                 return Ok(None);
             }
-            let mut wait = Duration::from_micros((deadline - now) as u64);
             if let Some(oldest) = self.gathered.first() {
                 let due = oldest.time_us().saturating_add(limit.max_age.as_micros() as i64);
-                wait = wait.min(Duration::from_micros(due.saturating_sub(now).max(1) as u64));
+                wait =
+                    wait.min(Duration::from_micros(due.saturating_sub(self.origin.now_us()).max(1) as u64));
             }
             self.reader.wait(wait)?;
         }
@@ -273,7 +284,9 @@ impl Consumer {
 
     /// Makes the acknowledgements durable; blocks for a flush.
     pub fn sync(&self) -> Result<()> {
-        self.file.sync().map_err(|e| Error::io("flushing a consumer's position", names::consumer(&self.name), e))
+        self.file
+            .sync()
+            .map_err(|e| Error::io("flushing a consumer's position", names::consumer(&self.name), e))
     }
 
     fn gather(&mut self, limit: &Limit) -> Result<()> {
@@ -337,7 +350,10 @@ impl Consumer {
         if id != position.checkpoint {
             return Err(Error::new(
                 ErrorKind::Diverged,
-                format!("position {position} is not on this log's history: checkpoint {} is {id} here", position.sequence),
+                format!(
+                    "position {position} is not on this log's history: checkpoint {} is {id} here",
+                    position.sequence
+                ),
             ));
         }
         Ok((at, id))
@@ -345,7 +361,8 @@ impl Consumer {
 
     fn write(&mut self) -> Result<()> {
         self.state.generation += 1;
-        self.state.ahead = self.ahead.iter().map(|(stream, ahead)| (*stream, *ahead)).take(AHEAD_MAX).collect();
+        self.state.ahead =
+            self.ahead.iter().map(|(stream, ahead)| (*stream, *ahead)).take(AHEAD_MAX).collect();
         storage::write_all_at(&*self.file, &[&self.state.encode()], self.state.slot_offset())
             .map_err(|e| Error::io("writing a consumer's position", names::consumer(&self.name), e))
     }
@@ -363,7 +380,10 @@ fn find_checkpoint(origin: &Origin, sequence: Sequence) -> Result<(Address, Chec
     if sequence > horizon.last.sequence {
         return Err(Error::new(
             ErrorKind::Diverged,
-            format!("the destination holds checkpoint {sequence}, this log ends at {}", horizon.last.sequence),
+            format!(
+                "the destination holds checkpoint {sequence}, this log ends at {}",
+                horizon.last.sequence
+            ),
         ));
     }
     let mut reader = Reader::new(origin.clone(), sequence)?;
@@ -377,7 +397,9 @@ fn check_name(name: &str) -> Result<()> {
     if names::is_valid(name) {
         return Ok(());
     }
-    Err(Error::invalid(format!("{name:?} can't name a consumer; use up to 100 letters, digits, '.', '_', '-'")))
+    Err(Error::invalid(format!(
+        "{name:?} can't name a consumer; use up to 100 letters, digits, '.', '_', '-'"
+    )))
 }
 
 /// The first state of a new consumer.
@@ -404,7 +426,10 @@ fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
 /// read is an error: it never means that nobody needs the records.
 pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<ConsumerState>> {
     let file_name = names::consumer(name);
-    let bytes = match storage.open(&file_name, Access::Read).and_then(|file| storage::read_small(&*file, CONSUMER_FILE)) {
+    let bytes = match storage
+        .open(&file_name, Access::Read)
+        .and_then(|file| storage::read_small(&*file, CONSUMER_FILE))
+    {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("reading a consumer's position", file_name, e)),
@@ -415,7 +440,9 @@ pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<Con
         None => Err(Error::corrupt(
             file_name,
             0,
-            format!("neither slot holds a position of consumer {name}; pruning stops until it is dropped or restored"),
+            format!(
+                "neither slot holds a position of consumer {name}; pruning stops until it is dropped or restored"
+            ),
         )),
     }
 }

@@ -44,7 +44,9 @@ impl Environment for System {
         if getrandom::fill(&mut bytes).is_err() {
             // No source of randomness: ids only have to differ, and time with the process id does that.
             let time = self.now_us() as u128;
-            return time << 64 | u128::from(std::process::id()) << 32 | self.elapsed().subsec_nanos() as u128;
+            return time << 64
+                | u128::from(std::process::id()) << 32
+                | u128::from(self.elapsed().subsec_nanos());
         }
         u128::from_le_bytes(bytes)
     }

@@ -92,7 +92,10 @@ impl Error {
     }
 
     pub(crate) fn too_large(what: impl fmt::Display, limit: u64, actual: u64) -> Self {
-        Self::new(ErrorKind::TooLarge { limit, actual }, format!("{what}: {actual} bytes, the limit is {limit}"))
+        Self::new(
+            ErrorKind::TooLarge { limit, actual },
+            format!("{what}: {actual} bytes, the limit is {limit}"),
+        )
     }
 
     pub(crate) fn corrupt(file: impl Into<PathBuf>, byte: u64, what: impl Into<String>) -> Self {
@@ -125,7 +128,9 @@ impl Error {
     pub(crate) fn latched(first: &Error) -> Self {
         Error(Arc::new(Details {
             kind: ErrorKind::Failed,
-            what: format!("an earlier write or flush failed, so nothing more is written until the log is opened again ({first})"),
+            what: format!(
+                "an earlier write or flush failed, so nothing more is written until the log is opened again ({first})"
+            ),
             file: first.file().map(Path::to_owned),
             byte: first.byte(),
             source: None,

@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 
 /// Walks a value as a serializer would and fails at the first NaN or infinity.
 pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<()> {
-    value.serialize(Finite).map_err(|NotFinite(what)| Error::invalid(format!("the state can't be written as JSON: {what}")))
+    value
+        .serialize(Finite)
+        .map_err(|NotFinite(what)| Error::invalid(format!("the state can't be written as JSON: {what}")))
 }
 
 #[derive(Debug)]

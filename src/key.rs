@@ -57,7 +57,10 @@ fn member<'a>(object: &'a str, name: &str) -> Result<Option<&'a str>> {
     impl<'de> serde::de::DeserializeSeed<'de> for Member<'_> {
         type Value = Option<&'de RawValue>;
 
-        fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Self::Value, D::Error> {
+        fn deserialize<D: serde::Deserializer<'de>>(
+            self,
+            deserializer: D,
+        ) -> std::result::Result<Self::Value, D::Error> {
             deserializer.deserialize_map(self)
         }
     }
@@ -69,7 +72,10 @@ fn member<'a>(object: &'a str, name: &str) -> Result<Option<&'a str>> {
             f.write_str("a JSON object")
         }
 
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut map: A,
+        ) -> std::result::Result<Self::Value, A::Error> {
             let mut found = None;
             while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
                 if key == self.0 {
@@ -120,7 +126,9 @@ fn put_number(out: &mut Vec<u8>, text: &str) {
     /// Beyond this, neighbouring integers are one `f64`.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match text.parse::<f64>() {
-        Ok(value) if value.fract() == 0.0 && value.abs() <= EXACT => out.extend_from_slice((value as i64).to_string().as_bytes()),
+        Ok(value) if value.fract() == 0.0 && value.abs() <= EXACT => {
+            out.extend_from_slice((value as i64).to_string().as_bytes());
+        }
         Ok(value) if value.is_finite() => out.extend_from_slice(format!("{value:?}").as_bytes()),
         _ => out.extend_from_slice(text.as_bytes()),
     }

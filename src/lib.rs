@@ -85,3 +85,8 @@ pub use status::{SegmentStatus, Status};
 pub use streams::{Fingerprint, Stream, StreamInfo, StreamSpec};
 pub use verify::Verification;
 pub use writer::{Meta, Op, Writer};
+
+/// The README's example is a doctest, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,12 +7,17 @@ use crate::format::BLOCK;
 use crate::format::commit::Commit;
 use crate::format::frame::Kind;
 use crate::format::note::Seal;
-use crate::position::{Address, Sequence, SegmentId};
+use crate::position::{Address, SegmentId, Sequence};
 use crate::segment::{Files, Walker};
 use crate::view::read_start;
 
 /// The segment in which the commit of `sequence` lies: the last that begins before it. `last` has to have begun.
-pub(crate) fn segment_of(files: &Files, first: SegmentId, last: SegmentId, sequence: Sequence) -> Result<SegmentId> {
+pub(crate) fn segment_of(
+    files: &Files,
+    first: SegmentId,
+    last: SegmentId,
+    sequence: Sequence,
+) -> Result<SegmentId> {
     let (mut low, mut high) = (first.0, last.0);
     while low < high {
         let middle = low + (high - low).div_ceil(2);
@@ -30,7 +35,12 @@ pub(crate) fn read_seal(files: &Files, segment: SegmentId) -> Result<Seal> {
 }
 
 /// A walker at the commit of `sequence`, or at a frame not far before it.
-pub(crate) fn near(files: &Arc<Files>, segment: SegmentId, is_sealed: bool, sequence: Sequence) -> Result<Walker> {
+pub(crate) fn near(
+    files: &Arc<Files>,
+    segment: SegmentId,
+    is_sealed: bool,
+    sequence: Sequence,
+) -> Result<Walker> {
     let mut offset = BLOCK;
     if is_sealed {
         let seal = read_seal(files, segment)?;

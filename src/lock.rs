@@ -14,18 +14,27 @@ const GRACE: Duration = Duration::from_millis(50);
 const STEP: Duration = Duration::from_millis(2);
 
 /// Takes the log's lock, waiting at most `wait` for another writer.
-pub(crate) fn acquire(storage: &dyn Storage, wait: Duration, environment: &dyn Environment) -> Result<Box<dyn Lock>> {
+pub(crate) fn acquire(
+    storage: &dyn Storage,
+    wait: Duration,
+    environment: &dyn Environment,
+) -> Result<Box<dyn Lock>> {
     let mut waited = Duration::ZERO;
     loop {
         let taken = storage.try_lock(names::LOCK, LockMode::Exclusive);
         if let Some(lock) = taken.map_err(|e| Error::io("locking the log", names::LOCK, e))? {
-            lock.describe(&describe(environment)).map_err(|e| Error::io("writing the lock's holder", names::LOCK, e))?;
+            lock.describe(&describe(environment))
+                .map_err(|e| Error::io("writing the lock's holder", names::LOCK, e))?;
             return Ok(lock);
         }
         if waited >= wait.max(GRACE) {
             return Err(Error::new(
                 ErrorKind::Locked,
-                format!("{} is being written by {}; one process at a time may write a log", storage.path().display(), holder(storage)),
+                format!(
+                    "{} is being written by {}; one process at a time may write a log",
+                    storage.path().display(),
+                    holder(storage)
+                ),
             ));
         }
         pause(STEP);

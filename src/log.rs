@@ -85,15 +85,19 @@ impl Log {
             return Err(Error::not_found(format!("there is no log at {}", storage.path().display())));
         }
         let lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
-        let (journal, mut recovery) = match recovery::look(storage.clone(), Access::Write, environment.boot())? {
-            Look::Nothing if config.create => create(storage, config, lock)?,
-            Look::Nothing => return Err(Error::not_found(format!("there is no log at {}", storage.path().display()))),
-            Look::Log(found) => recover(*found, config, lock)?,
-        };
+        let (journal, mut recovery) =
+            match recovery::look(storage.clone(), Access::Write, environment.boot())? {
+                Look::Nothing if config.create => create(storage, config, lock)?,
+                Look::Nothing => {
+                    return Err(Error::not_found(format!("there is no log at {}", storage.path().display())));
+                }
+                Look::Log(found) => recover(*found, config, lock)?,
+            };
         recovery.took = environment.elapsed().saturating_sub(begun);
         tracing::info!(path = %storage_path(&journal), %recovery, "opened");
         let journal = Arc::new(journal);
-        let background = journal.config.background.map(|every| Background::start(&journal, every)).transpose()?;
+        let background =
+            journal.config.background.map(|every| Background::start(&journal, every)).transpose()?;
         let reader = LogReader::new(Origin::Live(journal.clone()));
         Ok((Log { journal, reader, background }, recovery))
     }
@@ -184,7 +188,10 @@ fn check_file_system(dir: &Path, config: &Config) -> Result<()> {
             ),
         )),
         Ok(FileSystem::Network(name)) => {
-            tracing::warn!("{} lies on {name}; the promises hold only as far as its locks and flushes do", dir.display());
+            tracing::warn!(
+                "{} lies on {name}; the promises hold only as far as its locks and flushes do",
+                dir.display()
+            );
             Ok(())
         }
         Ok(FileSystem::Volatile) => {
@@ -192,7 +199,10 @@ fn check_file_system(dir: &Path, config: &Config) -> Result<()> {
             Ok(())
         }
         Ok(FileSystem::UserSpace) => {
-            tracing::warn!("{} lies on a file system in user space; whether it honours a flush is not known", dir.display());
+            tracing::warn!(
+                "{} lies on a file system in user space; whether it honours a flush is not known",
+                dir.display()
+            );
             Ok(())
         }
         _ => Ok(()),
@@ -242,7 +252,11 @@ fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal
     let mark = open_mark(&*found.files.storage)?;
     let acted = recovery::act(&found, epoch)?;
     let last = found.view.last;
-    let position = (last.sequence > Sequence::NONE).then_some(Position { log, sequence: last.sequence, checkpoint: last.id });
+    let position = (last.sequence > Sequence::NONE).then_some(Position {
+        log,
+        sequence: last.sequence,
+        checkpoint: last.id,
+    });
     let mut recovery = report(log, false, position);
     recovery.rewritten_bytes = acted.rewritten_bytes;
     recovery.mark_lost = found.survey.has_mark && found.mark.is_none();

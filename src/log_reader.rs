@@ -94,7 +94,11 @@ impl LogReader {
             Origin::Live(journal) => journal.state().high_water,
             Origin::Foreign(_) => self.origin.with_view(|view| view.last),
         };
-        (last.sequence > Sequence::NONE).then(|| Position { log: self.id(), sequence: last.sequence, checkpoint: last.id })
+        (last.sequence > Sequence::NONE).then(|| Position {
+            log: self.id(),
+            sequence: last.sequence,
+            checkpoint: last.id,
+        })
     }
 
     /// The oldest checkpoint that can be read.

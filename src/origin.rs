@@ -54,6 +54,14 @@ impl Origin {
         }
     }
 
+    /// A clock that never steps back.
+    pub(crate) fn elapsed(&self) -> Duration {
+        match self {
+            Origin::Live(journal) => journal.config.environment.elapsed(),
+            Origin::Foreign(_) => System.elapsed(),
+        }
+    }
+
     /// How far one may read now.
     pub(crate) fn horizon(&self) -> Result<Horizon> {
         match self {
@@ -257,7 +265,9 @@ fn read(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
         attempt += 1;
         match result {
             // A writer that lives moves things under our feet; looking again settles it.
-            Err(error) if attempt < ATTEMPTS && is_passing(&error) && lock::is_held(&*storage)? => sleep(AGAIN),
+            Err(error) if attempt < ATTEMPTS && is_passing(&error) && lock::is_held(&*storage)? => {
+                sleep(AGAIN);
+            }
             other => return other,
         }
     }

@@ -23,7 +23,9 @@ pub struct Pin {
 
 pub(crate) fn write(storage: &dyn Storage, name: &str, pin: &Pin) -> Result<()> {
     if !names::is_valid(name) {
-        return Err(Error::invalid(format!("{name:?} can't name a pin; use up to 100 letters, digits, '.', '_', '-'")));
+        return Err(Error::invalid(format!(
+            "{name:?} can't name a pin; use up to 100 letters, digits, '.', '_', '-'"
+        )));
     }
     let file_name = names::pin(name);
     let io = |e| Error::io("writing a pin", &file_name, e);
@@ -38,7 +40,10 @@ pub(crate) fn write(storage: &dyn Storage, name: &str, pin: &Pin) -> Result<()> 
 
 pub(crate) fn read(storage: &dyn Storage, name: &str) -> Result<Option<Pin>> {
     let file_name = names::pin(name);
-    let bytes = match storage.open(&file_name, Access::Read).and_then(|file| storage::read_small(&*file, PIN_BYTES_MAX)) {
+    let bytes = match storage
+        .open(&file_name, Access::Read)
+        .and_then(|file| storage::read_small(&*file, PIN_BYTES_MAX))
+    {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("reading a pin", file_name, e)),

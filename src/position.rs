@@ -145,7 +145,9 @@ impl FromStr for Position {
             parts.next().is_none().then_some(Position { log, sequence, checkpoint })
         };
         parsed().ok_or_else(|| {
-            crate::Error::invalid(format!("not a position: {text:?}; expected LOG-UUID/SEQUENCE/CHECKPOINT-UUID"))
+            crate::Error::invalid(format!(
+                "not a position: {text:?}; expected LOG-UUID/SEQUENCE/CHECKPOINT-UUID"
+            ))
         })
     }
 }

@@ -102,7 +102,9 @@ impl Reader {
     fn was_overtaken(&self) -> bool {
         let Some(walker) = &self.walker else { return false };
         let retained = self.origin.horizon().map(|horizon| horizon.retained);
-        retained.is_ok_and(|retained| walker.segment().id() < retained.first_live && self.next >= retained.first_sequence)
+        retained.is_ok_and(|retained| {
+            walker.segment().id() < retained.first_live && self.next >= retained.first_sequence
+        })
     }
 
     fn advance(&mut self) -> Result<Option<Checkpoint>> {
@@ -131,12 +133,18 @@ impl Reader {
                 continue;
             }
             if commit.head.sequence > self.next {
-                return Err(files.damaged(at, format!("expected checkpoint {}, found {}", self.next, commit.head.sequence)));
+                return Err(files.damaged(
+                    at,
+                    format!("expected checkpoint {}, found {}", self.next, commit.head.sequence),
+                ));
             }
             self.next = self.next.next();
             return Ok(Some(Checkpoint::new(self.origin.clone(), commit, at)));
         }
-        Err(files.damaged(walker.address(), format!("checkpoint {} is missing before the end of the log", self.next)))
+        Err(files.damaged(
+            walker.address(),
+            format!("checkpoint {} is missing before the end of the log", self.next),
+        ))
     }
 }
 
@@ -229,7 +237,14 @@ impl Checkpoint {
     pub fn states(&self) -> Vec<(Option<StreamName>, bool)> {
         let name = |stream| self.origin.with_view(|view| view.name(stream).cloned());
         let states = self.commit.states.iter();
-        states.map(|change| (if change.stream == StreamId::GLOBAL { None } else { name(change.stream) }, change.to.is_some())).collect()
+        states
+            .map(|change| {
+                (
+                    if change.stream == StreamId::GLOBAL { None } else { name(change.stream) },
+                    change.to.is_some(),
+                )
+            })
+            .collect()
     }
 
     /// Its records, stream by stream, in the order they were appended.
@@ -295,7 +310,9 @@ impl Records {
     fn advance(&mut self) -> Result<Option<Record>> {
         loop {
             if let Some((stream, records)) = &mut self.frame {
-                let malformed = |e| Error::new(ErrorKind::Corrupt, format!("checkpoint {}: a data frame: {e}", self.sequence));
+                let malformed = |e| {
+                    Error::new(ErrorKind::Corrupt, format!("checkpoint {}: a data frame: {e}", self.sequence))
+                };
                 if let Some(record) = records.next_record().map_err(malformed)? {
                     return Ok(Some(Record {
                         stream: *stream,
@@ -395,15 +412,21 @@ impl StreamReader {
         head.copy_from_slice(&self.piece[..HEADER]);
         let header = segment.frame_header(&head, offset).map_err(|fault| segment.damaged(offset, fault))?;
         if header.kind != Kind::Data || header.stream != self.part.stream.get() {
-            let what = format!("expected records of stream {}, found a {:?} frame of stream #{}", self.part.stream, header.kind, header.stream);
+            let what = format!(
+                "expected records of stream {}, found a {:?} frame of stream #{}",
+                self.part.stream, header.kind, header.stream
+            );
             return Err(segment.damaged(offset, what));
         }
         let len = header.frame_len() as usize;
         self.fill(origin, active, len)?;
         let rest = self.piece.slice(HEADER..len);
         let body = segment.check(&header, offset, rest).map_err(|fault| segment.damaged(offset, fault))?;
-        let Some(records) = body.get(BASE_TIME..) else { return Err(segment.damaged(offset, "a data frame without a base time")) };
-        self.checksum.combine(&crc32fast::Hasher::new_with_initial_len(header.content_crc, records.len() as u64));
+        let Some(records) = body.get(BASE_TIME..) else {
+            return Err(segment.damaged(offset, "a data frame without a base time"));
+        };
+        self.checksum
+            .combine(&crc32fast::Hasher::new_with_initial_len(header.content_crc, records.len() as u64));
         if let Some(digest) = &mut self.digest {
             digest.update(records);
         }
@@ -449,9 +472,10 @@ impl StreamReader {
             ));
         }
         match (&self.digest, &self.part.digest) {
-            (Some(found), Some(expected)) if found.finalize().as_bytes() != expected => {
-                Err(self.damaged(origin, format!("checkpoint {sequence}, stream {}: the BLAKE3 digest differs", self.part.stream)))
-            }
+            (Some(found), Some(expected)) if found.finalize().as_bytes() != expected => Err(self.damaged(
+                origin,
+                format!("checkpoint {sequence}, stream {}: the BLAKE3 digest differs", self.part.stream),
+            )),
             _ => Ok(()),
         }
     }

@@ -35,7 +35,10 @@ impl States {
     pub(crate) fn now(origin: &Origin) -> Result<States> {
         let horizon = origin.horizon()?;
         let all: Vec<_> = origin.with_view(|view| names(view).collect());
-        let entries = all.into_iter().filter_map(|(stream, name)| Some((stream, name, origin.state(stream)?))).collect();
+        let entries = all
+            .into_iter()
+            .filter_map(|(stream, name)| Some((stream, name, origin.state(stream)?)))
+            .collect();
         let position = position(origin, horizon.last.sequence, horizon.last.id);
         Ok(States { origin: origin.clone(), position, entries })
     }
@@ -53,7 +56,8 @@ impl States {
             )));
         }
         let files = origin.files();
-        let segment = locate::segment_of(files, horizon.retained.first_live, horizon.last.at.segment(), sequence)?;
+        let segment =
+            locate::segment_of(files, horizon.retained.first_live, horizon.last.at.segment(), sequence)?;
         let (_, start) = read_start(files, segment)?;
         let mut view = View::load(files, &start.snapshot, &horizon.retained)?;
         let mut walker = Walker::new(files.get(segment)?, 0);
@@ -64,7 +68,10 @@ impl States {
             view.commit(&commit, at);
         }
         let named: Vec<_> = origin.with_view(|now| names(now).collect());
-        let entries = named.into_iter().filter_map(|(stream, name)| Some((stream, name, view.state(stream)?))).collect();
+        let entries = named
+            .into_iter()
+            .filter_map(|(stream, name)| Some((stream, name, view.state(stream)?)))
+            .collect();
         Ok(States { origin: origin.clone(), position: position(origin, sequence, view.last.id), entries })
     }
 
@@ -127,13 +134,16 @@ impl States {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|e| Error::invalid(format!("the stored state is not of the wanted type: {e}")))
+    serde_json::from_str(text)
+        .map_err(|e| Error::invalid(format!("the stored state is not of the wanted type: {e}")))
 }
 
 /// Every entry of a view with its name; the global state has none.
 fn names(view: &View) -> impl Iterator<Item = (StreamId, Option<StreamName>)> {
     let dropped = |stream| view.entry(stream).and_then(|e| e.defined.as_ref()).is_some_and(|d| d.dropped);
-    view.all().filter(move |(stream, _)| !dropped(*stream)).map(|(s, e)| (s, e.defined.as_ref().map(|d| d.name.clone())))
+    view.all()
+        .filter(move |(stream, _)| !dropped(*stream))
+        .map(|(s, e)| (s, e.defined.as_ref().map(|d| d.name.clone())))
 }
 
 fn position(origin: &Origin, sequence: Sequence, checkpoint: crate::CheckpointId) -> Option<Position> {

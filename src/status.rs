@@ -122,7 +122,10 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
     };
     if let Origin::Live(journal) = origin {
         let units = journal.state().living_units();
-        let bytes = units.iter().flat_map(|unit| unit.streams.lock().values().map(|s| s.bytes).collect::<Vec<_>>()).sum();
+        let bytes = units
+            .iter()
+            .flat_map(|unit| unit.streams.lock().values().map(|s| s.bytes).collect::<Vec<_>>())
+            .sum();
         status.uncommitted_bytes = bytes;
         let state = journal.state();
         status.unflushed_bytes = state.unflushed_bytes();

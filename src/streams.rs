@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::define::{ColumnPath, Definition, StreamName};
 use crate::format::commit::ADMINISTRATIVE;
+use crate::format::define::{ColumnPath, Definition, StreamName};
 use crate::journal::{CommitRequest, Committed, Journal, NewStateText, State};
 use crate::position::{Address, LogId, Sequence, StreamId};
 use crate::view::{STREAMS_MAX, read_definition};
@@ -65,7 +65,12 @@ pub struct StreamSpec {
 impl StreamSpec {
     /// A stream without a namespace, a key or a schema.
     pub fn new(name: impl Into<String>) -> Self {
-        StreamSpec { name: StreamName { namespace: None, name: name.into() }, key: Vec::new(), schema: None, key_change: false }
+        StreamSpec {
+            name: StreamName { namespace: None, name: name.into() },
+            key: Vec::new(),
+            schema: None,
+            key_change: false,
+        }
     }
 
     /// With a namespace; an empty one is another than none.
@@ -143,7 +148,11 @@ impl Stream {
         if self.0.log == log {
             return Ok(());
         }
-        Err(Error::invalid(format!("stream {} belongs to log {}, this is log {log}", self.name(), self.0.log)))
+        Err(Error::invalid(format!(
+            "stream {} belongs to log {}, this is log {log}",
+            self.name(),
+            self.0.log
+        )))
     }
 }
 
@@ -229,7 +238,11 @@ pub(crate) fn read_written(journal: &Journal, at: Address) -> Result<Definition>
 fn new_stream(state: &mut State, spec: &StreamSpec, fingerprint: Fingerprint) -> Result<Definition> {
     let stream = StreamId::new(state.view.next_stream);
     if stream.get() >= STREAMS_MAX {
-        return Err(Error::too_large("the streams of a log (a count)", STREAMS_MAX.into(), stream.get().into()));
+        return Err(Error::too_large(
+            "the streams of a log (a count)",
+            STREAMS_MAX.into(),
+            stream.get().into(),
+        ));
     }
     state.view.next_stream += 1;
     let definition = Definition {

@@ -60,7 +60,8 @@ pub(crate) fn verify(origin: &Origin, progress: &mut dyn FnMut(u64)) -> Result<V
     let horizon = origin.horizon()?;
     let mut found = Verification::default();
     if let Origin::Foreign(foreign) = origin {
-        found.torn = foreign.unconfirmed().filter(|unconfirmed| unconfirmed.torn).map(|unconfirmed| unconfirmed.text);
+        found.torn =
+            foreign.unconfirmed().filter(|unconfirmed| unconfirmed.torn).map(|unconfirmed| unconfirmed.text);
     }
     let mut read = 0;
     verify_frames(origin, &horizon, &mut found, &mut |bytes| {
@@ -74,7 +75,12 @@ pub(crate) fn verify(origin: &Origin, progress: &mut dyn FnMut(u64)) -> Result<V
 }
 
 /// Walks every frame from the first live segment to the end: checksums, epochs, and that segments follow each other.
-fn verify_frames(origin: &Origin, horizon: &Horizon, found: &mut Verification, progress: &mut dyn FnMut(u64)) -> Result<()> {
+fn verify_frames(
+    origin: &Origin,
+    horizon: &Horizon,
+    found: &mut Verification,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
     let files = origin.files();
     let mut epoch = 0;
     let mut previous_end = Address::NONE;
@@ -112,7 +118,10 @@ fn verify_segment(
     let segment = files.get(id)?;
     let (_, start) = read_start(files, id)?;
     if !previous_end.is_none() && start.previous_end != previous_end {
-        let what = format!("the start frame says that the segment before ends at {}, it ends at {previous_end}", start.previous_end);
+        let what = format!(
+            "the start frame says that the segment before ends at {}, it ends at {previous_end}",
+            start.previous_end
+        );
         return Err(segment.damaged(BLOCK, what));
     }
     let mut walker = Walker::new(segment.clone(), BLOCK);
@@ -144,7 +153,9 @@ fn check_content(walker: &mut Walker, header: &Header) -> Result<Result<(), Stri
     }
     let at = walker.address();
     Ok(match walker.body(header)? {
-        Ok(body) if header.kind == Kind::Recovery => Recovered::decode(&body).map(drop).map_err(|e| e.to_string()),
+        Ok(body) if header.kind == Kind::Recovery => {
+            Recovered::decode(&body).map(drop).map_err(|e| e.to_string())
+        }
         Ok(body) => Commit::decode(&body, at).map(drop).map_err(|e| e.to_string()),
         Err(fault) => Err(fault.to_string()),
     })
@@ -227,7 +238,11 @@ fn verify_records(checkpoint: &crate::Checkpoint) -> Result<u64> {
         records += 1;
     }
     if records != checkpoint.record_count() {
-        let what = format!("checkpoint {}: {} records are on record, {records} were found", checkpoint.sequence(), checkpoint.record_count());
+        let what = format!(
+            "checkpoint {}: {} records are on record, {records} were found",
+            checkpoint.sequence(),
+            checkpoint.record_count()
+        );
         return Err(Error::new(ErrorKind::Corrupt, what));
     }
     Ok(records)

@@ -137,7 +137,10 @@ impl Writer {
             Some(_) => {
                 return Err(Error::new(
                     ErrorKind::StreamBusy,
-                    format!("stream {} is owned by another writer of this process; drop that one first", stream.name()),
+                    format!(
+                        "stream {} is owned by another writer of this process; drop that one first",
+                        stream.name()
+                    ),
                 ));
             }
             None => drop(state.owners.insert(stream.id(), self.id)),
@@ -264,7 +267,9 @@ impl Writer {
         covered.sort_unstable();
         covered.dedup();
         if let Some(foreign) = covered.iter().find(|stream| !self.streams.contains_key(stream)) {
-            return Err(Error::invalid(format!("stream {foreign} does not belong to this writer; add it first")));
+            return Err(Error::invalid(format!(
+                "stream {foreign} does not belong to this writer; add it first"
+            )));
         }
         if cover_is_global(&request) {
             request.flags |= commit::GLOBAL;
@@ -340,9 +345,9 @@ impl Drop for Writer {
 }
 
 fn find<'a>(streams: &'a mut HashMap<StreamId, Open>, stream: &Stream) -> Result<&'a mut Open> {
-    streams
-        .get_mut(&stream.id())
-        .ok_or_else(|| Error::invalid(format!("stream {} does not belong to this writer; add it first", stream.name())))
+    streams.get_mut(&stream.id()).ok_or_else(|| {
+        Error::invalid(format!("stream {} does not belong to this writer; add it first", stream.name()))
+    })
 }
 
 fn check_unit(open: &Open, config: &Config, stream: &Stream, more: usize) -> Result<()> {
@@ -350,7 +355,10 @@ fn check_unit(open: &Open, config: &Config, stream: &Stream, more: usize) -> Res
     let actual = open.log_bytes + more as u64;
     match limit {
         Some(limit) if actual > limit => Err(Error::too_large(
-            format!("the uncommitted records of stream {} (commit more often, or raise unit_bytes_max and size_max)", stream.name()),
+            format!(
+                "the uncommitted records of stream {} (commit more often, or raise unit_bytes_max and size_max)",
+                stream.name()
+            ),
             limit,
             actual,
         )),
@@ -361,4 +369,3 @@ fn check_unit(open: &Open, config: &Config, stream: &Stream, more: usize) -> Res
 fn cover_is_global(request: &CommitRequest) -> bool {
     request.states.iter().any(|(stream, _)| *stream == StreamId::GLOBAL)
 }
-

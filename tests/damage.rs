@@ -1,6 +1,8 @@
 //! Damage: every byte of a small log flipped, every length cut. What was committed comes back as it was, or there is an
 //! error that names the place (P4, P5); never a panic, never less than was promised.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
+
 use std::sync::Arc;
 
 use highwater::environment::Stepped;
@@ -15,13 +17,16 @@ fn config() -> Config {
 fn sample() -> Memory {
     let files = Memory::new();
     let (log, _) = Log::open_on(Arc::new(files.clone()), config()).unwrap();
-    let [a, b] = ["a", "b"].map(|name| log.stream(StreamSpec::new(name).namespace("n").key(["id"]).schema("{}")).unwrap());
+    let [a, b] = ["a", "b"]
+        .map(|name| log.stream(StreamSpec::new(name).namespace("n").key(["id"]).schema("{}")).unwrap());
     let mut writer = log.writer(&[&a, &b]).unwrap();
     for i in 0..12u32 {
         let row = vec![i as u8; 300 * i as usize];
         writer.append(&a, Op::Upsert { key: b"[1]", row: &row }).unwrap();
         writer.append(&b, Op::Delete { key: b"[2]", row: b"" }).unwrap();
-        writer.commit(if i % 3 == 0 { Commit::new().global(&i) } else { Commit::new().stream(&a, &i) }).unwrap();
+        writer
+            .commit(if i % 3 == 0 { Commit::new().global(&i) } else { Commit::new().stream(&a, &i) })
+            .unwrap();
     }
     writer.append(&a, Op::Insert { key: b"", row: &[9; 7000] }).unwrap();
     for i in 0..6u32 {
@@ -76,7 +81,9 @@ fn check(result: highwater::Result<String>, expected: &str, what: &str) {
     match result {
         Ok(found) => assert!(found == expected, "{what}: other content, and no error"),
         Err(error) => match error.kind() {
-            ErrorKind::Corrupt => assert!(error.file().is_some() || error.to_string().contains("checkpoint"), "{what}: {error}"),
+            ErrorKind::Corrupt => {
+                assert!(error.file().is_some() || error.to_string().contains("checkpoint"), "{what}: {error}")
+            }
             ErrorKind::Unsupported => {}
             _ => panic!("{what}: {error:?}"),
         },

@@ -1,5 +1,7 @@
 //! The engine as its users meet it: a few lines each.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
+
 mod common;
 
 use std::sync::Arc;
@@ -7,8 +9,8 @@ use std::time::Duration;
 
 use common::{Fixture, payloads, text_of};
 use highwater::{
-    Commit, Config, Digest, Durability, ErrorKind, LagPolicy, Limit, Log, LogReader, MaxLag, Op, OpKind, Position, Retention,
-    Sequence, Start, StreamName, StreamSpec, WhenFull, storage::Memory,
+    Commit, Config, Digest, Durability, ErrorKind, LagPolicy, Limit, Log, LogReader, MaxLag, Op, OpKind,
+    Position, Retention, Sequence, Start, StreamName, StreamSpec, WhenFull, storage::Memory,
 };
 
 fn insert(row: &[u8]) -> Op<'_> {
@@ -334,7 +336,10 @@ fn pruning_keeps_states_streams_and_what_somebody_needs() {
     assert_eq!(*log.reader(Sequence::FIRST).unwrap_err().kind(), gap);
     assert_eq!(*log.consumer("late", Start::Earliest).unwrap_err().kind(), gap);
     assert_eq!(log.consumers().unwrap().len(), 1, "a refused consumer leaves nothing");
-    assert_eq!(log.state_at(Sequence::new(160)).unwrap().get_text(old.name()).unwrap().unwrap().text, "\"never changes\"");
+    assert_eq!(
+        log.state_at(Sequence::new(160)).unwrap().get_text(old.name()).unwrap().unwrap().text,
+        "\"never changes\""
+    );
     let check = |log: &Log| {
         assert_eq!(text_of(log, &old).as_deref(), Some("\"never changes\""));
         assert_eq!(log.find_stream(old.name()).unwrap().schema.as_deref(), Some("{}"));
@@ -419,7 +424,11 @@ fn a_full_log_says_who_holds_it_and_goes_on_when_there_is_room() {
 #[test]
 fn at_the_cap_an_append_waits_for_the_consumer() {
     let fixture = Fixture::new();
-    let config = Config { size_max: Some(600 << 10), when_full: WhenFull::Wait(Duration::from_secs(30)), ..fixture.small_in_real_time() };
+    let config = Config {
+        size_max: Some(600 << 10),
+        when_full: WhenFull::Wait(Duration::from_secs(30)),
+        ..fixture.small_in_real_time()
+    };
     let (log, _) = fixture.open_with(config).unwrap();
     let mut lake = log.consumer("lake", Start::Earliest).unwrap();
     std::thread::scope(|scope| {
@@ -441,7 +450,11 @@ fn at_the_cap_an_append_waits_for_the_consumer() {
 #[test]
 fn a_checkpoint_larger_than_the_cap_fails_at_once() {
     let fixture = Fixture::new();
-    let config = Config { size_max: Some(600 << 10), when_full: WhenFull::Wait(Duration::from_secs(600)), ..fixture.small_in_real_time() };
+    let config = Config {
+        size_max: Some(600 << 10),
+        when_full: WhenFull::Wait(Duration::from_secs(600)),
+        ..fixture.small_in_real_time()
+    };
     let (log, _) = fixture.open_with(config).unwrap();
     let a = log.stream(StreamSpec::new("a")).unwrap();
     let mut writer = log.writer(&[&a]).unwrap();
@@ -470,7 +483,10 @@ fn a_consumer_too_far_behind_blocks_or_is_detached_as_it_was_asked() {
                 let pruned = log.prune(&Retention::default()).unwrap();
                 assert_eq!(pruned.detached, ["lake"]);
                 assert!(pruned.segments > 0);
-                assert!(matches!(log.consumer("lake", Start::Now).unwrap_err().kind(), ErrorKind::Gap { .. }));
+                assert!(matches!(
+                    log.consumer("lake", Start::Now).unwrap_err().kind(),
+                    ErrorKind::Gap { .. }
+                ));
                 log.drop_consumer("lake").unwrap();
                 log.consumer("lake", Start::Oldest).unwrap();
             }
@@ -520,7 +536,8 @@ fn retention_by_age_survives_a_clock_that_steps_back() {
 #[test]
 fn opening_a_clean_log_writes_nothing() {
     let files = Memory::new();
-    let config = || Config { environment: Arc::new(highwater::environment::Stepped::new(1, 0)), ..Config::default() };
+    let config =
+        || Config { environment: Arc::new(highwater::environment::Stepped::new(1, 0)), ..Config::default() };
     let (log, _) = Log::open_on(Arc::new(files.clone()), config()).unwrap();
     let a = log.stream(StreamSpec::new("a")).unwrap();
     log.writer(&[&a]).unwrap().commit(Commit::new().stream(&a, &1)).unwrap();
@@ -538,7 +555,11 @@ fn opening_a_clean_log_writes_nothing() {
 fn the_same_input_gives_the_same_bytes() {
     let make = || {
         let files = Memory::new();
-        let config = Config { environment: Arc::new(highwater::environment::Stepped::new(9, 0)), digest: Digest::Blake3, ..Config::default() };
+        let config = Config {
+            environment: Arc::new(highwater::environment::Stepped::new(9, 0)),
+            digest: Digest::Blake3,
+            ..Config::default()
+        };
         let (log, _) = Log::open_on(Arc::new(files.clone()), config).unwrap();
         let a = log.stream(StreamSpec::new("a")).unwrap();
         let mut writer = log.writer(&[&a]).unwrap();
@@ -639,7 +660,8 @@ fn files_are_for_their_owner_alone() {
 #[test]
 fn maps_give_the_same_records_and_survive_pruning() {
     let fixture = Fixture::new();
-    let (log, _) = fixture.open_with(Config { read_mode: highwater::ReadMode::Map, ..fixture.small() }).unwrap();
+    let (log, _) =
+        fixture.open_with(Config { read_mode: highwater::ReadMode::Map, ..fixture.small() }).unwrap();
     fixture.write(&log, "a", 0..100);
     let mut reader = log.reader(Sequence::FIRST).unwrap();
     let kept = reader.next().unwrap().unwrap().records().next().unwrap().unwrap();
@@ -655,7 +677,8 @@ fn a_hundred_thousand_streams_open_and_commit() {
     let fixture = Fixture::new();
     {
         let log = fixture.open();
-        let streams: Vec<_> = (0..20_000).map(|i| log.stream(StreamSpec::new(format!("s{i}"))).unwrap()).collect();
+        let streams: Vec<_> =
+            (0..20_000).map(|i| log.stream(StreamSpec::new(format!("s{i}"))).unwrap()).collect();
         let mut writer = log.writer(&streams.iter().collect::<Vec<_>>()).unwrap();
         let mut commit = Commit::new();
         for stream in &streams {

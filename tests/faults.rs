@@ -1,12 +1,16 @@
 //! Calls that fail, a disk that is full, and what opening costs: a storage that counts and breaks its calls.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
+
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use highwater::environment::Stepped;
 use highwater::storage::{Access, FileMap, Lock, LockMode, Memory, Storage, StorageFile};
-use highwater::{Commit, Config, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, StreamSpec};
+use highwater::{
+    Commit, Config, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, StreamSpec,
+};
 
 /// Memory that breaks.
 #[derive(Debug, Clone)]
@@ -33,7 +37,11 @@ impl Breaking {
     }
 
     fn open(&self) -> highwater::Result<Log> {
-        let config = Config { segment_bytes: 64 << 10, environment: Arc::new(Stepped::new(1, 1)), ..Config::default() };
+        let config = Config {
+            segment_bytes: 64 << 10,
+            environment: Arc::new(Stepped::new(1, 1)),
+            ..Config::default()
+        };
         Log::open_on(Arc::new(self.clone()), config).map(|(log, _)| log)
     }
 }
@@ -205,7 +213,10 @@ fn a_failure_at_any_call_loses_nothing_that_was_acknowledged() {
             fail(&disk.faults).store(0, Relaxed);
             let log = disk.open().unwrap();
             let found = checkpoints(&log);
-            assert!(found == acknowledged || found == acknowledged + 1, "call {nth}: {acknowledged} acknowledged, {found} found");
+            assert!(
+                found == acknowledged || found == acknowledged + 1,
+                "call {nth}: {acknowledged} acknowledged, {found} found"
+            );
         }
     }
 }

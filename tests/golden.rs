@@ -3,13 +3,17 @@
 //!
 //! After a deliberate change of the format (before the first release only): `HIGHWATER_BLESS=1 cargo test --test golden`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use highwater::environment::Stepped;
 use highwater::storage::{Memory, Storage};
-use highwater::{Commit, Config, Digest, Limit, Log, LogReader, Meta, Op, Retention, Sequence, Start, StreamSpec};
+use highwater::{
+    Commit, Config, Digest, Limit, Log, LogReader, Meta, Op, Retention, Sequence, Start, StreamSpec,
+};
 use serde_json::{Value, json};
 
 fn golden() -> PathBuf {
@@ -18,7 +22,13 @@ fn golden() -> PathBuf {
 
 fn config() -> Config {
     let environment = Arc::new(Stepped::new(42, 1_763_640_000_000_000));
-    Config { segment_bytes: 64 << 10, spare_segments: 0, digest: Digest::Blake3, environment, ..Config::default() }
+    Config {
+        segment_bytes: 64 << 10,
+        spare_segments: 0,
+        digest: Digest::Blake3,
+        environment,
+        ..Config::default()
+    }
 }
 
 /// Some of everything: operations, metadata, interleaved streams, large states, definitions with a history, a discarded
@@ -26,7 +36,8 @@ fn config() -> Config {
 fn write() -> Memory {
     let files = Memory::new();
     let (log, _) = Log::open_on(Arc::new(files.clone()), config()).unwrap();
-    let orders = log.stream(StreamSpec::new("orders").namespace("shop").key(["id"]).schema(r#"{"v":1}"#)).unwrap();
+    let orders =
+        log.stream(StreamSpec::new("orders").namespace("shop").key(["id"]).schema(r#"{"v":1}"#)).unwrap();
     let events = log.stream(StreamSpec::new("événements")).unwrap();
     let mut writer = log.writer(&[&orders, &events]).unwrap();
     let large = format!("\"{}\"", "x".repeat(70 << 10));
@@ -60,7 +71,8 @@ fn write() -> Memory {
     lake.acknowledge(batch.end()).unwrap();
     drop((lake, batch));
     assert!(log.prune(&Retention::default()).unwrap().segments > 0);
-    let orders = log.stream(StreamSpec::new("orders").namespace("shop").key(["id"]).schema(r#"{"v":2}"#)).unwrap();
+    let orders =
+        log.stream(StreamSpec::new("orders").namespace("shop").key(["id"]).schema(r#"{"v":2}"#)).unwrap();
     let mut writer = log.writer(&[&orders, &events]).unwrap();
     writer.append(&orders, Op::Insert { key: b"[99]", row: b"{\"id\":99}" }).unwrap();
     writer.commit(Commit::new().stream_text(&orders, large)).unwrap();

@@ -1,5 +1,7 @@
 //! Real processes, killed at random moments: whatever was acknowledged is there, and what is there is what was tried.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -49,13 +51,18 @@ fn kill_cycles(cycles: u32, extra: &[&str]) {
             match words[..] {
                 ["try", sequence, hash] => drop(hashes.insert(sequence.parse().unwrap(), hash.to_owned())),
                 ["ack", sequence, _] => acknowledged = sequence.parse().unwrap(),
-                ["resume", sequence, hash] => assert_eq!(hashes.get(&sequence.parse().unwrap()).map(String::as_str), Some(hash)),
+                ["resume", sequence, hash] => {
+                    assert_eq!(hashes.get(&sequence.parse().unwrap()).map(String::as_str), Some(hash));
+                }
                 _ => panic!("{line}"),
             }
         }
         killer.join().unwrap();
         let (recovered, hash) = verify(dir.path(), extra);
-        assert!(recovered >= acknowledged, "cycle {cycle}: {acknowledged} was acknowledged, {recovered} is there");
+        assert!(
+            recovered >= acknowledged,
+            "cycle {cycle}: {acknowledged} was acknowledged, {recovered} is there"
+        );
         assert_eq!(hashes.get(&recovered), Some(&hash), "cycle {cycle}: another content at {recovered}");
         acknowledged = recovered;
     }

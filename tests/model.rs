@@ -1,14 +1,16 @@
 //! Random programs against a model that knows nothing of the implementation. A crash here is a killed process: the
 //! files as they are at that moment. (Lost and torn writes are the simulated disk's.)
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use highwater::environment::Stepped;
 use highwater::storage::Memory;
 use highwater::{
-    Commit, Config, Consumer, Durability, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, Stream, StreamSpec,
-    Writer,
+    Commit, Config, Consumer, Durability, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start,
+    Stream, StreamSpec, Writer,
 };
 use proptest::prelude::*;
 
@@ -89,7 +91,8 @@ impl World {
             };
             let (log, recovery) = Log::open_on(Arc::new(self.files.clone()), config).unwrap();
             assert_eq!(recovery.sequence().get(), self.model.checkpoints.len() as u64, "{recovery}");
-            let streams: Vec<_> = STREAMS.iter().map(|name| log.stream(StreamSpec::new(*name)).unwrap()).collect();
+            let streams: Vec<_> =
+                STREAMS.iter().map(|name| log.stream(StreamSpec::new(*name)).unwrap()).collect();
             let writer = log.writer(&streams.iter().collect::<Vec<_>>()).unwrap();
             let consumer = log.consumer("lake", Start::Earliest).unwrap();
             assert_eq!(consumer.acknowledged().get(), self.model.acknowledged);
@@ -115,14 +118,17 @@ impl World {
             }
             Step::CommitStream(stream, buffered) => {
                 model.next += 1;
-                let commit = Commit::new().stream(&live.streams[stream], &model.next).durability(durability(buffered));
+                let commit =
+                    Commit::new().stream(&live.streams[stream], &model.next).durability(durability(buffered));
                 live.writer.commit(commit).unwrap();
                 let records = model.open.remove(STREAMS[stream]).unwrap_or_default();
                 model.commit(BTreeMap::from([(STREAMS[stream].to_owned(), records)]), STREAMS[stream]);
             }
             Step::CommitGlobal(buffered) => {
                 model.next += 1;
-                live.writer.commit(Commit::new().global(&model.next).durability(durability(buffered))).unwrap();
+                live.writer
+                    .commit(Commit::new().global(&model.next).durability(durability(buffered)))
+                    .unwrap();
                 let records = std::mem::take(&mut model.open);
                 model.commit(records, "");
             }
@@ -223,8 +229,12 @@ fn content(checkpoint: &highwater::Checkpoint) -> Content {
 }
 
 fn states(states: &highwater::States) -> BTreeMap<String, u64> {
-    let mut all: BTreeMap<String, u64> =
-        states.all().unwrap().into_iter().map(|(name, state)| (name.name, state.text.parse().unwrap())).collect();
+    let mut all: BTreeMap<String, u64> = states
+        .all()
+        .unwrap()
+        .into_iter()
+        .map(|(name, state)| (name.name, state.text.parse().unwrap()))
+        .collect();
     if let Some(global) = states.global().unwrap() {
         all.insert(String::new(), global.text.parse().unwrap());
     }

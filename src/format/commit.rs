@@ -229,7 +229,9 @@ impl Commit {
         let (fingerprint, checksum) = (take.u64()?, take.u32()?);
         let digest = match take.u8()? {
             0 => None,
-            STREAM_HAS_DIGEST => Some(take.take(32)?.try_into().map_err(|_| Malformed("a digest ends early"))?),
+            STREAM_HAS_DIGEST => {
+                Some(take.take(32)?.try_into().map_err(|_| Malformed("a digest ends early"))?)
+            }
             _ => return Err(Malformed("a commit's stream has unknown flags")),
         };
         let parts = (0..take.count(8)?).map(|_| take.u64().map(Address)).collect::<Decoded<_>>()?;

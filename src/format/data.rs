@@ -135,7 +135,13 @@ mod tests {
         let records = [
             RecordParts { op: OpKind::Upsert, emitted_us: 1_000, key: b"1", metadata: b"", payload: b"{}" },
             RecordParts { op: OpKind::Delete, emitted_us: 900, key: b"", metadata: b"m", payload: b"" },
-            RecordParts { op: OpKind::Insert, emitted_us: i64::MIN, key: b"", metadata: b"", payload: &[7; 300] },
+            RecordParts {
+                op: OpKind::Insert,
+                emitted_us: i64::MIN,
+                key: b"",
+                metadata: b"",
+                payload: &[7; 300],
+            },
             RecordParts { op: OpKind::Insert, emitted_us: i64::MAX, key: b"", metadata: b"", payload: b"" },
         ];
         let mut body = 0i64.to_le_bytes().to_vec();
@@ -149,7 +155,10 @@ mod tests {
         for record in &records {
             let found = decoder.next_record().unwrap().unwrap();
             assert_eq!((found.op, found.emitted_us), (record.op, record.emitted_us));
-            assert_eq!((&found.key[..], &found.metadata[..], &found.payload[..]), (record.key, record.metadata, record.payload));
+            assert_eq!(
+                (&found.key[..], &found.metadata[..], &found.payload[..]),
+                (record.key, record.metadata, record.payload)
+            );
         }
         assert_eq!(decoder.next_record(), Ok(None));
     }
@@ -157,9 +166,11 @@ mod tests {
     #[test]
     fn any_cut_of_a_body_is_an_error_or_fewer_records() {
         let mut body = 0i64.to_le_bytes().to_vec();
-        RecordParts { op: OpKind::Insert, emitted_us: 5, key: b"kk", metadata: b"m", payload: b"ppp" }.encode(&mut body, 0);
+        RecordParts { op: OpKind::Insert, emitted_us: 5, key: b"kk", metadata: b"m", payload: b"ppp" }
+            .encode(&mut body, 0);
         for cut in 0..body.len() {
-            let whole = FrameRecords::new(Bytes::copy_from_slice(&body[..cut])).and_then(|mut r| r.next_record());
+            let whole =
+                FrameRecords::new(Bytes::copy_from_slice(&body[..cut])).and_then(|mut r| r.next_record());
             assert!(!matches!(whole, Ok(Some(_))), "{cut}");
         }
     }

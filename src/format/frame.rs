@@ -166,7 +166,12 @@ impl Header {
     }
 
     /// Believes nothing before the checksum, and the length only if the frame stays inside its segment.
-    pub(crate) fn decode(bytes: &[u8; HEADER], salt: u64, at: Address, segment_bytes: u32) -> Result<Header, Fault> {
+    pub(crate) fn decode(
+        bytes: &[u8; HEADER],
+        salt: u64,
+        at: Address,
+        segment_bytes: u32,
+    ) -> Result<Header, Fault> {
         if bytes == &[0; HEADER] {
             return Err(Fault::Zeros);
         }
@@ -391,7 +396,10 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             let seen = match decode(&bad, 99, AT) {
                 Err(_) => true,
-                Ok(h) => check_tail(&bad[HEADER + 5..], &h, AT).is_err() || crc32fast::hash(&bad[HEADER..HEADER + 5]) != h.body_crc,
+                Ok(h) => {
+                    check_tail(&bad[HEADER + 5..], &h, AT).is_err()
+                        || crc32fast::hash(&bad[HEADER..HEADER + 5]) != h.body_crc
+                }
             };
             assert!(seen, "bit {bit}");
         }

@@ -35,7 +35,11 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    pub(crate) fn encode<'a>(out: &mut Vec<u8>, previous: Address, entries: impl Iterator<Item = (StreamId, &'a Entry)>) {
+    pub(crate) fn encode<'a>(
+        out: &mut Vec<u8>,
+        previous: Address,
+        entries: impl Iterator<Item = (StreamId, &'a Entry)>,
+    ) {
         out.extend_from_slice(&previous.0.to_le_bytes());
         for (stream, entry) in entries {
             put_entry(out, stream, entry);
@@ -97,7 +101,12 @@ fn take_entry(take: &mut Take<'_>) -> Decoded<(StreamId, Entry)> {
         let (at, fingerprint) = (Address(take.u64()?), take.u64()?);
         let name = take.text()?.to_owned();
         let namespace = if what & NAMESPACE != 0 { Some(take.text()?.to_owned()) } else { None };
-        entry.defined = Some(DefinedAt { at, name: StreamName { namespace, name }, fingerprint, dropped: what & DROPPED != 0 });
+        entry.defined = Some(DefinedAt {
+            at,
+            name: StreamName { namespace, name },
+            fingerprint,
+            dropped: what & DROPPED != 0,
+        });
     }
     if what & STATE != 0 {
         entry.state = Some(StateAt {

@@ -2,7 +2,7 @@
 //! each flush and not flushed itself, so every version of it that survives a crash is a true lower bound.
 
 use crate::format::wire::{Decoded, Malformed, Take};
-use crate::position::{Address, CheckpointId, LogId, Sequence, SegmentId};
+use crate::position::{Address, CheckpointId, LogId, SegmentId, Sequence};
 
 /// A slot is a sector, so a torn write leaves the other one whole.
 pub(crate) const SLOT: usize = 512;
@@ -84,7 +84,10 @@ impl Mark {
 
     /// The newest valid slot of a mark file.
     pub(crate) fn newest(file: &[u8]) -> Option<Mark> {
-        file.chunks(SLOT).take(2).filter_map(|slot| Mark::decode(slot).ok()).max_by_key(|mark| mark.generation)
+        file.chunks(SLOT)
+            .take(2)
+            .filter_map(|slot| Mark::decode(slot).ok())
+            .max_by_key(|mark| mark.generation)
     }
 }
 

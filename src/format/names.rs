@@ -84,7 +84,9 @@ mod tests {
         }
         assert_eq!(parse(&consumer("lake-1")), FileName::Consumer("lake-1".into()));
         assert_eq!(parse(&pin("backup")), FileName::Pin("backup".into()));
-        for other in ["1.hws", "0000000G.hws", "ABCDEF00.hws", "base-1.hws", "notes.txt", "consumer.", "consumer.a/b"] {
+        for other in
+            ["1.hws", "0000000G.hws", "ABCDEF00.hws", "base-1.hws", "notes.txt", "consumer.", "consumer.a/b"]
+        {
             assert_eq!(parse(other), FileName::Other, "{other}");
         }
     }

@@ -139,7 +139,11 @@ mod tests {
         recovered.encode(&mut body);
         assert_eq!(Recovered::decode(&body).unwrap(), recovered);
 
-        let pruned = Pruned { time_us: 1, retained: Retained::everything(), detached: vec![("lake".into(), Sequence::new(8))] };
+        let pruned = Pruned {
+            time_us: 1,
+            retained: Retained::everything(),
+            detached: vec![("lake".into(), Sequence::new(8))],
+        };
         let mut body = Vec::new();
         pruned.encode(&mut body);
         assert_eq!(Pruned::decode(&body).unwrap(), pruned);

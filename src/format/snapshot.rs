@@ -1,7 +1,7 @@
 //! The bodies of start, waypoint and pruned frames: what must be known to go on from here.
 
 use crate::format::wire::{Decoded, Malformed, Take, put_varint};
-use crate::position::{Address, CheckpointId, Sequence, SegmentId};
+use crate::position::{Address, CheckpointId, SegmentId, Sequence};
 
 /// A base file: what lives on of segments that were pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,10 @@ impl Retained {
         for _ in 0..bases.capacity() {
             bases.push(Base { id: SegmentId(take.u32()?), bytes: take.u32()? });
         }
-        if first_live.is_base() || first_live < SegmentId::FIRST || bases.iter().any(|base| !base.id.is_base()) {
+        if first_live.is_base()
+            || first_live < SegmentId::FIRST
+            || bases.iter().any(|base| !base.id.is_base())
+        {
             return Err(Malformed("a segment's number is out of its range"));
         }
         Ok(Retained { first_live, first_sequence, base_index, bases })
@@ -61,7 +64,11 @@ impl Retained {
     /// Whether a frame at this address can still be read.
     pub(crate) fn holds(&self, at: Address) -> bool {
         let segment = at.segment();
-        if segment.is_base() { self.bases.iter().any(|base| base.id == segment) } else { segment >= self.first_live }
+        if segment.is_base() {
+            self.bases.iter().any(|base| base.id == segment)
+        } else {
+            segment >= self.first_live
+        }
     }
 }
 
@@ -76,8 +83,12 @@ pub(crate) struct LastCheckpoint {
 
 impl LastCheckpoint {
     /// Before the first.
-    pub(crate) const NONE: LastCheckpoint =
-        LastCheckpoint { sequence: Sequence::NONE, id: CheckpointId::NONE, at: Address::NONE, time_us: i64::MIN };
+    pub(crate) const NONE: LastCheckpoint = LastCheckpoint {
+        sequence: Sequence::NONE,
+        id: CheckpointId::NONE,
+        at: Address::NONE,
+        time_us: i64::MIN,
+    };
 }
 
 /// Sums since the log was created.

@@ -22,7 +22,8 @@ impl Journal {
     fn waypoint(&self, state: &mut State) {
         const WAYPOINT_FRAME: u32 = 512;
         let current = state.view.chain.is_current();
-        let index: usize = if current { 0 } else { state.view.all().map(|(_, entry)| index::entry_len(entry)).sum() };
+        let index: usize =
+            if current { 0 } else { state.view.all().map(|(_, entry)| index::entry_len(entry)).sum() };
         let bytes = index as u64 + u64::from(WAYPOINT_FRAME) + state.view.retained.bases.len() as u64 * 8;
         let Ok(bytes) = u32::try_from(bytes) else { return };
         if !self.has_room(state, bytes) {
@@ -113,8 +114,13 @@ impl Journal {
             let state = self.state();
             self.check(&state)?;
             let half = state.head.offset > state.head.segment.bytes() / 2;
-            let flush = self.flush_is_due(&state) || self.config.flush_interval.is_none() && state.durable < state.written;
-            (flush, half && state.next.is_none() && (!state.spares.is_empty() || state.counters.segments_made > 0))
+            let flush = self.flush_is_due(&state)
+                || self.config.flush_interval.is_none() && state.durable < state.written;
+            (
+                flush,
+                half && state.next.is_none()
+                    && (!state.spares.is_empty() || state.counters.segments_made > 0),
+            )
         };
         if flush {
             self.flush_all()?;

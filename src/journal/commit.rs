@@ -6,7 +6,9 @@ use super::state::Undurable;
 use super::{Journal, State};
 use crate::config::Durability;
 use crate::error::Result;
-use crate::format::commit::{self, COMMIT_HEAD, Commit, CommitHead, CommitStream, NewState, encode_state_part, encode_tail};
+use crate::format::commit::{
+    self, COMMIT_HEAD, Commit, CommitHead, CommitStream, NewState, encode_state_part, encode_tail,
+};
 use crate::format::frame::{FrameBuf, Kind, frame_len};
 use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
 use crate::view::note_directory;
@@ -78,9 +80,8 @@ impl Journal {
         let mut buf = FrameBuf::new(state.buffer());
         let prefix = buf.body_mut().len();
         encode_tail(buf.body_mut(), &request.streams, &states, &request.labels);
-        let bytes = u32::try_from(frame_len(buf.body_len() as u32)).map_err(|_| {
-            crate::Error::too_large("a commit frame", u32::MAX.into(), buf.body_len() as u64)
-        })?;
+        let bytes = u32::try_from(frame_len(buf.body_len() as u32))
+            .map_err(|_| crate::Error::too_large("a commit frame", u32::MAX.into(), buf.body_len() as u64))?;
         self.ensure_room(&mut state, bytes)?;
 
         let head = self.commit_head(&state, request);
@@ -114,7 +115,9 @@ impl Journal {
         let mut parts = Vec::with_capacity(request.states.len());
         for (stream, text) in &request.states {
             let len = text.as_ref().map_or(0, String::len);
-            let Some(text) = text.as_ref().filter(|_| len > INLINE_STATE_MAX || inline + len > INLINE_STATES_MAX) else {
+            let Some(text) =
+                text.as_ref().filter(|_| len > INLINE_STATE_MAX || inline + len > INLINE_STATES_MAX)
+            else {
                 inline += len;
                 parts.push(None);
                 continue;
@@ -167,7 +170,8 @@ impl Journal {
     }
 
     fn committed(&self, state: &mut State, commit: &Commit, at: Address, end: Address) {
-        let undo = commit.states.iter().map(|change| (change.stream, state.view.state(change.stream))).collect();
+        let undo =
+            commit.states.iter().map(|change| (change.stream, state.view.state(change.stream))).collect();
         state.view.commit(commit, at);
         state.since_waypoint_commits += 1;
         let segment_bytes = state.head.segment.bytes();
@@ -179,7 +183,10 @@ impl Journal {
 /// A UUIDv7 that is greater than the one before it, whatever the clock does.
 fn next_id(time_us: i64, random: u128, last: CheckpointId) -> CheckpointId {
     let ms = (time_us.max(0) / 1000) as u64;
-    let id = uuid::Builder::from_unix_timestamp_millis(ms, &random.to_le_bytes()[..10].try_into().unwrap_or([0; 10]));
+    let id = uuid::Builder::from_unix_timestamp_millis(
+        ms,
+        &random.to_le_bytes()[..10].try_into().unwrap_or([0; 10]),
+    );
     let id = id.into_uuid().as_u128();
     let last = last.0.as_u128();
     // One more in the random bits keeps version and variant: 62 bits do not overflow.

@@ -83,12 +83,15 @@ impl Journal {
 
     /// Whether the next write has to be flushed: too much is unflushed, or for too long.
     fn must_flush(&self, state: &State) -> bool {
-        state.unflushed_bytes + state.pending_bytes > self.config.unflushed_bytes_max.into() || self.flush_is_due(state)
+        state.unflushed_bytes + state.pending_bytes > self.config.unflushed_bytes_max.into()
+            || self.flush_is_due(state)
     }
 
     pub(super) fn flush_is_due(&self, state: &State) -> bool {
         match (self.config.flush_interval, state.unflushed_since) {
-            (Some(interval), Some(since)) => self.config.environment.elapsed().saturating_sub(since) >= interval,
+            (Some(interval), Some(since)) => {
+                self.config.environment.elapsed().saturating_sub(since) >= interval
+            }
             _ => false,
         }
     }
@@ -170,7 +173,13 @@ impl Journal {
             sequence: last.sequence,
             id: last.id,
             active: durable.segment(),
-            waypoint: state.waypoints.iter().rev().copied().find(|at| *at < durable).unwrap_or(state.waypoint),
+            waypoint: state
+                .waypoints
+                .iter()
+                .rev()
+                .copied()
+                .find(|at| *at < durable)
+                .unwrap_or(state.waypoint),
             first_live: state.view.retained.first_live,
             clean,
         }

@@ -34,7 +34,11 @@ impl Journal {
     }
 
     /// The same for bookkeeping frames, which may use what is kept for them.
-    pub(super) fn ensure_room_for_bookkeeping(&self, state: &mut MutexGuard<'_, State>, bytes: u32) -> Result<()> {
+    pub(super) fn ensure_room_for_bookkeeping(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        bytes: u32,
+    ) -> Result<()> {
         self.ensure(state, bytes, SEAL_BYTES)
     }
 
@@ -110,7 +114,8 @@ impl Journal {
             Index::encode(buf.body_mut(), plan.previous, entries);
         }
         let at = state.push(buf.seal(Kind::Index, 0));
-        let all: Vec<_> = if plan.previous.is_none() { state.view.all().map(|(s, _)| s).collect() } else { Vec::new() };
+        let all: Vec<_> =
+            if plan.previous.is_none() { state.view.all().map(|(s, _)| s).collect() } else { Vec::new() };
         state.view.chain.written(plan, at, all.into_iter());
         at
     }
@@ -158,7 +163,11 @@ impl Journal {
             }
             let id = state.head.segment.id().next();
             let bytes = self.next_segment_bytes(state.head.segment.bytes(), need)?;
-            let spare = state.spares.iter().position(|spare| spare.bytes == bytes).map(|i| state.spares.swap_remove(i));
+            let spare = state
+                .spares
+                .iter()
+                .position(|spare| spare.bytes == bytes)
+                .map(|i| state.spares.swap_remove(i));
             (id, self.segment_header(id, bytes), spare)
         };
         let room = crate::pruning::check_lag(self).and_then(|()| match &spare {
@@ -227,7 +236,9 @@ impl Journal {
         let survey = crate::recovery::Survey::of(self.storage())?;
         let mut bytes = 0;
         for id in survey.segments.iter().chain(&survey.bases) {
-            if let Ok(file) = self.storage().open(&crate::format::names::segment(*id), crate::storage::Access::Read) {
+            if let Ok(file) =
+                self.storage().open(&crate::format::names::segment(*id), crate::storage::Access::Read)
+            {
                 bytes += file.len().unwrap_or(0);
             }
         }
@@ -243,7 +254,12 @@ fn fits(state: &State, bytes: u32, keep: u32) -> bool {
 fn segment_need(state: &State, bytes: u32) -> u64 {
     let index: u64 = state.view.all().map(|(_, entry)| index::entry_len(entry) as u64).sum();
     let start = u64::from(START_BYTES) + state.view.retained.bases.len() as u64 * 8;
-    u64::from(BLOCK) + start + frame_len(0) + index + u64::from(bytes) + u64::from(SEAL_BYTES + BOOKKEEPING_BYTES)
+    u64::from(BLOCK)
+        + start
+        + frame_len(0)
+        + index
+        + u64::from(bytes)
+        + u64::from(SEAL_BYTES + BOOKKEEPING_BYTES)
 }
 
 /// The smallest segment has to hold a frame of the usual size beside all that is kept free.

@@ -107,7 +107,14 @@ pub(crate) struct Spare {
 const MEMORY_MAX: usize = 16;
 
 impl State {
-    pub(crate) fn new(view: View, head: Head, durable: Address, epoch: u32, waypoint: Address, mark_generation: u64) -> Self {
+    pub(crate) fn new(
+        view: View,
+        head: Head,
+        durable: Address,
+        epoch: u32,
+        waypoint: Address,
+        mark_generation: u64,
+    ) -> Self {
         let high_water = view.last;
         State {
             written: head.address(),
@@ -150,7 +157,9 @@ impl State {
     /// Gives a frame its place at the head. There has to be room.
     pub(super) fn push(&mut self, frame: SealedFrame) -> Address {
         let at = self.head.address();
-        debug_assert!(u64::from(self.head.offset) + u64::from(frame.len()) <= u64::from(self.head.segment.bytes()));
+        debug_assert!(
+            u64::from(self.head.offset) + u64::from(frame.len()) <= u64::from(self.head.segment.bytes())
+        );
         let bytes = frame.place(self.head.segment.header.salt, at, self.epoch, self.durable);
         let len = bytes.len() as u64;
         self.pending.push(Piece { segment: self.head.segment.clone(), offset: self.head.offset, bytes });

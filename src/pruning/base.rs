@@ -12,7 +12,7 @@ use crate::format::index::{Entry, Index, entry_len};
 use crate::format::snapshot::{Base, Retained};
 use crate::format::{BLOCK, names};
 use crate::journal::Journal;
-use crate::position::{Address, Sequence, SegmentId, StreamId};
+use crate::position::{Address, SegmentId, Sequence, StreamId};
 use crate::segment::{Files, Segment};
 use crate::storage::Access;
 use crate::view::{View, read_definition};
@@ -26,11 +26,19 @@ const WRITE_BYTES: usize = 1 << 20;
 
 /// Writes the base file for a log that begins at `first_live`; returns what the log holds from then on. Durable when it
 /// returns, and named by nobody yet.
-pub(super) fn write(journal: &Journal, before: &Retained, first_live: SegmentId, first: Sequence) -> Result<Retained> {
+pub(super) fn write(
+    journal: &Journal,
+    before: &Retained,
+    first_live: SegmentId,
+    first: Sequence,
+) -> Result<Retained> {
     let snapshot = snapshot_of(&journal.files, first_live)?;
     let view = View::load(&journal.files, &snapshot, before)?;
     let kept = worth_keeping(&view, before);
-    let stays = |at: Address| kept.iter().any(|base| base.id == at.segment()) || !at.segment().is_base() && at.segment() >= first_live;
+    let stays = |at: Address| {
+        kept.iter().any(|base| base.id == at.segment())
+            || !at.segment().is_base() && at.segment() >= first_live
+    };
     let moves = Moves::plan(&journal.files, &view, stays)?;
 
     let number = before.bases.iter().map(|base| base.id.base_number()).max().unwrap_or(0) + 1;
@@ -38,7 +46,8 @@ pub(super) fn write(journal: &Journal, before: &Retained, first_live: SegmentId,
     let bytes = u32::try_from(moves.bytes.next_multiple_of(BLOCK.into()))
         .map_err(|_| Error::too_large("a base file", u32::MAX.into(), moves.bytes))?;
     let segment = Arc::new(make_file(journal, id, bytes)?);
-    let mut writer = BaseWriter { segment: segment.clone(), offset: BLOCK, written: BLOCK, pending: Vec::new() };
+    let mut writer =
+        BaseWriter { segment: segment.clone(), offset: BLOCK, written: BLOCK, pending: Vec::new() };
     let base_index = moves.write(&journal.files, &view, &mut writer)?;
     writer.finish()?;
     journal.files.insert(segment);
@@ -56,7 +65,8 @@ fn worth_keeping(view: &View, before: &Retained) -> Vec<Base> {
         }
     }
     let live = |base: &Base| alive.get(&base.id).copied().unwrap_or(0);
-    let mut kept: Vec<Base> = before.bases.iter().filter(|base| live(base) > u64::from(base.bytes) / 2).copied().collect();
+    let mut kept: Vec<Base> =
+        before.bases.iter().filter(|base| live(base) > u64::from(base.bytes) / 2).copied().collect();
     kept.sort_by_key(|base| std::cmp::Reverse(base.bytes));
     kept.truncate(BASES_MAX - 1);
     kept
@@ -95,9 +105,12 @@ impl Moves {
 
     /// Copies everything, then the full index; returns where that lies.
     fn write(&self, files: &Files, view: &View, out: &mut BaseWriter) -> Result<Address> {
-        let mut entries: HashMap<StreamId, Entry> = view.all().map(|(stream, entry)| (stream, entry.clone())).collect();
+        let mut entries: HashMap<StreamId, Entry> =
+            view.all().map(|(stream, entry)| (stream, entry.clone())).collect();
         for stream in &self.states {
-            let Some(state) = entries.get_mut(stream).and_then(|entry| entry.state.as_mut()) else { continue };
+            let Some(state) = entries.get_mut(stream).and_then(|entry| entry.state.as_mut()) else {
+                continue;
+            };
             let text = files.state_text(state)?;
             let mut frame = FrameBuf::new(Vec::new());
             encode_state_part(frame.body_mut(), text.as_bytes());
@@ -118,7 +131,11 @@ impl Moves {
         let mut sorted: Vec<_> = entries.iter().collect();
         sorted.sort_by_key(|(stream, _)| **stream);
         let mut frame = FrameBuf::new(Vec::new());
-        Index::encode(frame.body_mut(), Address::NONE, sorted.into_iter().map(|(stream, entry)| (*stream, entry)));
+        Index::encode(
+            frame.body_mut(),
+            Address::NONE,
+            sorted.into_iter().map(|(stream, entry)| (*stream, entry)),
+        );
         out.push(frame.seal(Kind::Index, 0))
     }
 }
@@ -178,7 +195,11 @@ impl BaseWriter {
 fn make_file(journal: &Journal, id: SegmentId, bytes: u32) -> Result<Segment> {
     let make = || Segment::create(journal.storage(), journal.segment_header(id, bytes), None);
     match make() {
-        Err(error) if *error.kind() == ErrorKind::Full && journal.storage().remove(names::RESERVE).is_ok() => make(),
+        Err(error)
+            if *error.kind() == ErrorKind::Full && journal.storage().remove(names::RESERVE).is_ok() =>
+        {
+            make()
+        }
         result => result,
     }
 }
@@ -186,7 +207,9 @@ fn make_file(journal: &Journal, id: SegmentId, bytes: u32) -> Result<Segment> {
 /// Puts room aside for the next pruning on a full disk, if there is any.
 pub(crate) fn restore_reserve(journal: &Journal) {
     let storage = journal.storage();
-    let is_there = |name| storage.open(name, Access::Read).is_ok_and(|file| file.len().is_ok_and(|len| len >= RESERVE_BYTES));
+    let is_there = |name| {
+        storage.open(name, Access::Read).is_ok_and(|file| file.len().is_ok_and(|len| len >= RESERVE_BYTES))
+    };
     if is_there(names::RESERVE) {
         return;
     }

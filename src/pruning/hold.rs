@@ -54,7 +54,9 @@ impl Holds {
     /// What keeps the oldest checkpoint.
     pub(super) fn describe(&self) -> String {
         let first = self.needs.iter().min_by_key(|(sequence, _)| *sequence);
-        first.map_or_else(String::new, |(sequence, who)| format!("checkpoint {sequence} and later are held by {who}"))
+        first.map_or_else(String::new, |(sequence, who)| {
+            format!("checkpoint {sequence} and later are held by {who}")
+        })
     }
 }
 
@@ -64,7 +66,10 @@ fn collect(files: &Files, horizon: &Horizon, retention: &Retention, now_us: i64)
     let first = horizon.retained.first_sequence;
     let by_count = Sequence::new((last.get() + 1).saturating_sub(retention.min_count.max(1)));
     let mut holds = Holds {
-        needs: vec![(by_count.max(Sequence::FIRST), format!("the newest {} (min_count)", retention.min_count.max(1)))],
+        needs: vec![(
+            by_count.max(Sequence::FIRST),
+            format!("the newest {} (min_count)", retention.min_count.max(1)),
+        )],
         names: Vec::new(),
         detached: Vec::new(),
     };
@@ -113,7 +118,10 @@ fn younger_than(files: &Files, horizon: &Horizon, before_us: i64) -> Result<Sequ
 /// Every registered consumer's position.
 pub(super) fn positions(storage: &dyn Storage) -> Result<Vec<(String, ConsumerState)>> {
     let names = Survey::of(storage)?.consumers;
-    names.into_iter().filter_map(|name| Some(read_state(storage, &name).transpose()?.map(|state| (name, state)))).collect()
+    names
+        .into_iter()
+        .filter_map(|name| Some(read_state(storage, &name).transpose()?.map(|state| (name, state))))
+        .collect()
 }
 
 /// The consumers with their lag.
@@ -156,7 +164,9 @@ pub(crate) fn check_lag(journal: &Journal) -> Result<()> {
         if lag > bytes {
             return Err(Error::new(
                 ErrorKind::Full,
-                format!("consumer {name} is {lag} bytes behind, its max_lag is {bytes}; let it acknowledge, or drop it"),
+                format!(
+                    "consumer {name} is {lag} bytes behind, its max_lag is {bytes}; let it acknowledge, or drop it"
+                ),
             ));
         }
     }
@@ -174,7 +184,9 @@ pub(crate) fn somebody_lags(journal: &Journal) -> Result<bool> {
 pub(crate) fn what_holds(journal: &Journal) -> String {
     let horizon = super::horizon(journal);
     match Holds::of_journal(journal, &horizon, &journal.config.retention) {
-        Ok(holds) if holds.names.is_empty() => "no consumer is registered, so nothing is pruned by itself: prune, or add a consumer".to_owned(),
+        Ok(holds) if holds.names.is_empty() => {
+            "no consumer is registered, so nothing is pruned by itself: prune, or add a consumer".to_owned()
+        }
         Ok(holds) => holds.describe(),
         Err(error) => error.to_string(),
     }

@@ -18,13 +18,13 @@ use crate::format::{BLOCK, names};
 use crate::journal::Journal;
 use crate::locate;
 use crate::origin::{Horizon, Origin};
-use crate::position::{Address, Sequence, SegmentId};
+use crate::position::{Address, SegmentId, Sequence};
 use crate::recovery::Survey;
 use crate::segment::Files;
 use crate::view::read_start;
 
-pub(crate) use hold::{check_lag, consumers, somebody_lags, what_holds};
 use hold::Holds;
+pub(crate) use hold::{check_lag, consumers, somebody_lags, what_holds};
 
 pub(crate) use base::restore_reserve;
 
@@ -110,7 +110,9 @@ fn horizon(journal: &Journal) -> Horizon {
 /// The first segment to be kept, if checkpoints from `keep` on are: every segment that one of them names is kept, too.
 fn cut(files: &Files, horizon: &Horizon, keep: Sequence, floor: Option<Address>) -> Result<SegmentId> {
     let first = horizon.retained.first_live;
-    if horizon.last.sequence == Sequence::NONE || keep <= horizon.retained.first_sequence && first == SegmentId::FIRST {
+    if horizon.last.sequence == Sequence::NONE
+        || keep <= horizon.retained.first_sequence && first == SegmentId::FIRST
+    {
         return Ok(first);
     }
     let last = horizon.last.at.segment();

@@ -40,7 +40,8 @@ fn move_stream(journal: &Journal, stream: u32, held: &mut UnitStream, limit: Add
             encode_extents_part(frame.body_mut(), &extents);
             *part = write(journal, frame.seal(Kind::Part, stream))?.at;
         }
-        let low = extents.iter().map(|extent| extent.at).chain([held.parts_low]).filter(|at| !at.is_none()).min();
+        let low =
+            extents.iter().map(|extent| extent.at).chain([held.parts_low]).filter(|at| !at.is_none()).min();
         held.parts_low = low.unwrap_or(Address::NONE);
     }
     held.extents = move_extents(journal, &held.extents, limit)?;
@@ -58,7 +59,12 @@ fn move_extents(journal: &Journal, extents: &[Extent], limit: Address) -> Result
         let mut at = extent.at;
         for _ in 0..extent.frames {
             let (header, body) = journal.files.frame(at)?;
-            let frame = FrameBuf::from_body(&body).seal_data(BASE_TIME, header.stream, header.items, header.content_crc);
+            let frame = FrameBuf::from_body(&body).seal_data(
+                BASE_TIME,
+                header.stream,
+                header.items,
+                header.content_crc,
+            );
             moved.push(write(journal, frame)?);
             at = Address(at.0 + header.frame_len());
         }

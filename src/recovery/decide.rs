@@ -71,7 +71,9 @@ pub(crate) fn decide(e: &Evidence) -> Row {
         Trace::NextInvalid => Row::InvalidSegment,
         _ if e.end < e.durable => Row::BelowMark,
         // What was flushed behind the last settled frame is whole, uncommitted, and stays where it is.
-        Trace::Zeros | Trace::LowerEpoch | Trace::SegmentEnd if e.end <= e.accepted.max(e.durable) => Row::Clean,
+        Trace::Zeros | Trace::LowerEpoch | Trace::SegmentEnd if e.end <= e.accepted.max(e.durable) => {
+            Row::Clean
+        }
         Trace::Other if e.closed && e.end == e.accepted => Row::Clean,
         Trace::Zeros | Trace::LowerEpoch | Trace::SegmentEnd => Row::Uncommitted,
         Trace::Other => Row::Torn,
@@ -98,10 +100,17 @@ mod tests {
     fn every_case_has_one_row_and_the_right_one() {
         let mut seen = std::collections::HashSet::new();
         for trace in TRACES {
-            for (durable, accepted, end) in (0..4u64).flat_map(|d| (0..4).flat_map(move |a| (a..4).map(move |e| (d, a, e)))) {
+            for (durable, accepted, end) in
+                (0..4u64).flat_map(|d| (0..4).flat_map(move |a| (a..4).map(move |e| (d, a, e))))
+            {
                 for closed in [false, true] {
-                    let evidence =
-                        Evidence { durable: Address(durable), accepted: Address(accepted), end: Address(end), closed, trace };
+                    let evidence = Evidence {
+                        durable: Address(durable),
+                        accepted: Address(accepted),
+                        end: Address(end),
+                        closed,
+                        trace,
+                    };
                     let row = decide(&evidence);
                     seen.insert(format!("{row:?}"));
                     match trace {

@@ -112,7 +112,10 @@ type SnapshotAndEvents = (crate::format::snapshot::Snapshot, Vec<Event>);
 fn start(files: &Files, survey: &Survey, mark: Option<&Mark>) -> Result<(SnapshotAndEvents, Replay)> {
     let begin = |at: Address| -> Result<(SnapshotAndEvents, Replay)> {
         let (snapshot, replay) = Replay::from(files, at)?;
-        if !snapshot.index.is_none() && !snapshot.index.segment().is_base() && snapshot.index.segment() >= snapshot.retained.first_live {
+        if !snapshot.index.is_none()
+            && !snapshot.index.segment().is_base()
+            && snapshot.index.segment() >= snapshot.retained.first_live
+        {
             // A start frame names the index behind it, which a crash may have torn away.
             files.frame(snapshot.index)?;
         }
@@ -133,7 +136,8 @@ fn start(files: &Files, survey: &Survey, mark: Option<&Mark>) -> Result<(Snapsho
 
 /// A log whose creation did not end: one segment without any valid frame, and no valid mark.
 fn is_half_made(storage: &dyn Storage, survey: &Survey) -> Result<bool> {
-    if survey.segments.len() != 1 || !survey.segments.contains(&SegmentId::FIRST) || !survey.bases.is_empty() {
+    if survey.segments.len() != 1 || !survey.segments.contains(&SegmentId::FIRST) || !survey.bases.is_empty()
+    {
         return Ok(false);
     }
     let segment = match Segment::open(storage, SegmentId::FIRST, Access::Read) {
@@ -253,7 +257,8 @@ fn refusal(row: Row, replay: &Replay, durable: Address, stop: Stop) -> Error {
                 }
                 _ => String::new(),
             };
-            segment.damaged(offset, format!("{}; everything up to {durable} was flushed{short}", explain(&stop)))
+            segment
+                .damaged(offset, format!("{}; everything up to {durable} was flushed{short}", explain(&stop)))
         }
     }
 }

@@ -30,9 +30,10 @@ impl Survey {
             io::ErrorKind::NotFound => {
                 Error::not_found(format!("there is no log at {}", storage.path().display()))
             }
-            io::ErrorKind::NotADirectory => {
-                Error::new(ErrorKind::NotALog, format!("{} is a file, expected a log's directory", storage.path().display()))
-            }
+            io::ErrorKind::NotADirectory => Error::new(
+                ErrorKind::NotALog,
+                format!("{} is a file, expected a log's directory", storage.path().display()),
+            ),
             _ => Error::io("listing the log's directory", storage.path(), e),
         })?;
         for name in names {

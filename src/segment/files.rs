@@ -74,7 +74,9 @@ impl Files {
     pub(crate) fn body(&self, at: Address, kind: Kind) -> Result<Bytes> {
         let (header, body) = self.frame(at)?;
         if header.kind != kind {
-            return Err(self.damaged(at, format!("expected a {kind:?} frame, found a {:?} frame", header.kind)));
+            return Err(
+                self.damaged(at, format!("expected a {kind:?} frame, found a {:?} frame", header.kind))
+            );
         }
         Ok(body)
     }
@@ -82,12 +84,15 @@ impl Files {
     /// A state's text, checked by its own CRC.
     pub(crate) fn state_text(&self, state: &StateAt) -> Result<String> {
         let offset = u64::from(state.frame.offset()) + HEADER as u64 + u64::from(state.offset);
-        let offset = u32::try_from(offset).map_err(|_| self.damaged(state.frame, "a state lies beyond its segment"))?;
+        let offset = u32::try_from(offset)
+            .map_err(|_| self.damaged(state.frame, "a state lies beyond its segment"))?;
         let bytes = self.get(state.frame.segment())?.read(offset, state.len as usize)?;
         let found = crc32fast::hash(&bytes);
         if found != state.crc {
             let at = Address::new(state.frame.segment(), offset);
-            return Err(self.damaged(at, format!("state checksum: expected {:08x}, found {found:08x}", state.crc)));
+            return Err(
+                self.damaged(at, format!("state checksum: expected {:08x}, found {found:08x}", state.crc))
+            );
         }
         String::from_utf8(bytes.into()).map_err(|_| self.damaged(state.frame, "a state is not UTF-8"))
     }

@@ -93,7 +93,11 @@ impl Segment {
 
     /// Makes the file with its final name: header, flush, rename, flush of the directory. A crash on the way leaves
     /// a file that is no segment. `recycled` is a file to write over.
-    pub(crate) fn create(storage: &dyn Storage, header: SegmentHeader, recycled: Option<&str>) -> Result<Segment> {
+    pub(crate) fn create(
+        storage: &dyn Storage,
+        header: SegmentHeader,
+        recycled: Option<&str>,
+    ) -> Result<Segment> {
         let name = names::segment(header.id);
         let made = recycled.unwrap_or(names::NEW);
         let make = || -> io::Result<Box<dyn StorageFile>> {
@@ -156,9 +160,7 @@ impl Segment {
 
     /// What the device holds, past the page cache.
     pub(crate) fn read_device(&self, buf: &mut [u8], offset: u32) -> Result<Option<usize>> {
-        self.file
-            .read_device(buf, offset.into())
-            .map_err(|e| Error::io("reading the device", &self.name, e))
+        self.file.read_device(buf, offset.into()).map_err(|e| Error::io("reading the device", &self.name, e))
     }
 
     /// Reads at most `buf.len()` bytes; what lies behind the end of the file reads as nothing.
@@ -178,13 +180,19 @@ impl Segment {
         const TRUSTED: usize = 1 << 20;
         self.check_range(offset, len)?;
         if len > TRUSTED && u64::from(offset) + len as u64 > self.file_len()? {
-            return Err(Error::corrupt(&self.name, offset.into(), format!("expected {len} bytes, the file ends before")));
+            return Err(Error::corrupt(
+                &self.name,
+                offset.into(),
+                format!("expected {len} bytes, the file ends before"),
+            ));
         }
         let mut buf = vec![0; len];
         storage::read_exact_at(&*self.file, &mut buf, offset.into()).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                Error::corrupt(&self.name, offset.into(), format!("expected {len} bytes, the file ends before"))
-            }
+            io::ErrorKind::UnexpectedEof => Error::corrupt(
+                &self.name,
+                offset.into(),
+                format!("expected {len} bytes, the file ends before"),
+            ),
             _ => Error::io(format!("reading at byte {offset}"), &self.name, e),
         })?;
         Ok(Bytes::from(buf))
@@ -195,7 +203,9 @@ impl Segment {
         self.check_range(offset, len)?;
         let slot = self.map.get_or_init(|| MapSlot(self.file.map(self.bytes().into()).ok().flatten()));
         match &slot.0 {
-            Some(map) => Ok(Bytes::from_owner(MapOwner(map.clone())).slice(offset as usize..offset as usize + len)),
+            Some(map) => {
+                Ok(Bytes::from_owner(MapOwner(map.clone())).slice(offset as usize..offset as usize + len))
+            }
             None => self.read(offset, len),
         }
     }
@@ -207,7 +217,11 @@ impl Segment {
 
     fn check_range(&self, offset: u32, len: usize) -> Result<()> {
         if offset < BLOCK || u64::from(offset) + len as u64 > u64::from(self.bytes()) {
-            return Err(Error::corrupt(&self.name, offset.into(), format!("{len} bytes are expected beyond the segment's bounds")));
+            return Err(Error::corrupt(
+                &self.name,
+                offset.into(),
+                format!("{len} bytes are expected beyond the segment's bounds"),
+            ));
         }
         Ok(())
     }

@@ -42,7 +42,8 @@ impl Memory {
     #[must_use]
     pub fn image(&self) -> Memory {
         let files = self.files.lock();
-        let copy = files.iter().map(|(name, content)| (name.clone(), Arc::new(RwLock::new(content.read().clone()))));
+        let copy =
+            files.iter().map(|(name, content)| (name.clone(), Arc::new(RwLock::new(content.read().clone()))));
         Memory { files: Arc::new(Mutex::new(copy.collect())), locks: Arc::default() }
     }
 

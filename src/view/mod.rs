@@ -112,8 +112,10 @@ impl View {
         if !self.entries.iter().any(gone) {
             return Ok(());
         }
-        let base: HashMap<StreamId, Entry> = read_index(files, retained.base_index)?.entries.into_iter().collect();
-        let lost = |stream| files.damaged(retained.base_index, format!("the base index lacks stream {stream}"));
+        let base: HashMap<StreamId, Entry> =
+            read_index(files, retained.base_index)?.entries.into_iter().collect();
+        let lost =
+            |stream| files.damaged(retained.base_index, format!("the base index lacks stream {stream}"));
         for (number, entry) in self.entries.iter_mut().enumerate() {
             let stream = StreamId::new(number as u32);
             if let Some(state) = &mut entry.state
@@ -124,7 +126,8 @@ impl View {
             if let Some(defined) = &mut entry.defined
                 && !retained.holds(defined.at)
             {
-                defined.at = base.get(&stream).and_then(|e| e.defined.as_ref()).ok_or_else(|| lost(stream))?.at;
+                defined.at =
+                    base.get(&stream).and_then(|e| e.defined.as_ref()).ok_or_else(|| lost(stream))?.at;
             }
         }
         Ok(())
@@ -146,13 +149,17 @@ impl View {
 
     /// The streams that are defined and not dropped.
     pub(crate) fn streams(&self) -> impl Iterator<Item = (StreamId, &DefinedAt)> {
-        self.all().filter_map(|(stream, entry)| Some((stream, entry.defined.as_ref()?))).filter(|(_, d)| !d.dropped)
+        self.all()
+            .filter_map(|(stream, entry)| Some((stream, entry.defined.as_ref()?)))
+            .filter(|(_, d)| !d.dropped)
     }
 
     /// Every entry that says something.
     pub(crate) fn all(&self) -> impl Iterator<Item = (StreamId, &Entry)> {
         let entries = self.entries.iter().enumerate();
-        entries.map(|(n, entry)| (StreamId::new(n as u32), entry)).filter(|(_, e)| e.defined.is_some() || e.state.is_some())
+        entries
+            .map(|(n, entry)| (StreamId::new(n as u32), entry))
+            .filter(|(_, e)| e.defined.is_some() || e.state.is_some())
     }
 
     pub(crate) fn find(&self, name: &StreamName) -> Option<StreamId> {
@@ -265,7 +272,11 @@ pub(crate) fn read_definition(files: &Files, at: Address) -> Result<Definition> 
 }
 
 /// Refuses a commit or definition that names streams out of range.
-pub(crate) fn check_streams(files: &Files, at: Address, streams: impl IntoIterator<Item = StreamId>) -> Result<()> {
+pub(crate) fn check_streams(
+    files: &Files,
+    at: Address,
+    streams: impl IntoIterator<Item = StreamId>,
+) -> Result<()> {
     match streams.into_iter().find(|stream| stream.get() >= STREAMS_MAX) {
         Some(stream) => Err(files.damaged(at, format!("stream number {stream} is out of its range"))),
         None => Ok(()),
@@ -274,7 +285,8 @@ pub(crate) fn check_streams(files: &Files, at: Address, streams: impl IntoIterat
 
 /// An error for a stream that nobody registered.
 pub(crate) fn unknown_stream(name: &StreamName, view: &View) -> Error {
-    let mut known: Vec<String> = view.streams().take(8).map(|(_, defined)| defined.name.to_string()).collect();
+    let mut known: Vec<String> =
+        view.streams().take(8).map(|(_, defined)| defined.name.to_string()).collect();
     known.sort();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Error::not_found(format!("no stream {name} in this log; it holds: {known}"))

@@ -165,7 +165,8 @@ impl Replay {
         match header.kind {
             Kind::Commit => {
                 let commit = Commit::decode(body, at)?;
-                let named = commit.streams.iter().map(|s| s.stream).chain(commit.states.iter().map(|s| s.stream));
+                let named =
+                    commit.streams.iter().map(|s| s.stream).chain(commit.states.iter().map(|s| s.stream));
                 super::check_streams(files, at, named).map_err(Noted::Error)?;
                 let segment_bytes = self.segment().bytes();
                 note_directory(&mut self.directory, commit.head.sequence, at, segment_bytes);
@@ -207,7 +208,11 @@ impl Replay {
         let id = self.segment().id().next();
         match Segment::open(&*files.storage, id, Access::Read) {
             Ok(segment) if segment.header.log == files.log => {}
-            Ok(_) => return Ok(Some(Stop::NextSegment(OpenFault::Header(HeaderFault::Nonsense("it belongs to another log"))))),
+            Ok(_) => {
+                return Ok(Some(Stop::NextSegment(OpenFault::Header(HeaderFault::Nonsense(
+                    "it belongs to another log",
+                )))));
+            }
             Err(OpenFault::Error(error)) => return Err(error),
             Err(fault) => return Ok(Some(Stop::NextSegment(fault))),
         }

@@ -1,6 +1,6 @@
 //! A tiny vocabulary for tests.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses a part of it
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses a part of it
 
 use std::ops::Range;
 use std::path::Path;
