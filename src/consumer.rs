@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::consumer::{AHEAD_MAX, CONSUMER_FILE, ConsumerState, MaxLag};
+use crate::format::consumer::{AHEAD_MAX, CONSUMER_FILE, CONSUMER_SLOTS, ConsumerState, MaxLag};
 use crate::format::names;
 use crate::origin::{Origin, gap};
 use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
@@ -96,6 +96,8 @@ pub struct Consumer {
     name: String,
     file: Box<dyn StorageFile>,
     state: ConsumerState,
+    /// The generation that was flushed last.
+    flushed: u64,
     ahead: BTreeMap<StreamId, Sequence>,
     reader: Reader,
     /// Given out and not acknowledged yet, oldest first.
@@ -124,14 +126,9 @@ impl Consumer {
         let file_name = names::consumer(name);
         let storage = origin.files().storage.clone();
         let io = |e| Error::io(format!("opening consumer {name}"), &file_name, e);
-        let known = read_state(&*storage, name)?;
-        if let Some(state) = &known
-            && state.log != origin.log()
-        {
-            return Err(Error::new(
-                ErrorKind::Diverged,
-                format!("consumer {name} belongs to log {}, not to {}", state.log, origin.log()),
-            ));
+        let is_new = read_state(&*storage, name)?.is_none();
+        if is_new {
+            register(&origin, name, start, max_lag)?;
         }
         let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
         let lock = lock.ok_or_else(|| {
@@ -140,58 +137,41 @@ impl Consumer {
                 format!("consumer {name} is used by another process or another part of this one"),
             )
         })?;
-        let file = storage.open(&file_name, Access::Create).map_err(io)?;
-        let (mut state, is_new) = match known {
-            Some(state) => (state, false),
-            None => (starting(&origin, start)?, true),
-        };
-        if max_lag.is_some() {
-            state.max_lag = max_lag;
+        let file = storage.open(&file_name, Access::Write).map_err(io)?;
+        // What a predecessor wrote and did not flush has to be durable before the other slot is written over.
+        file.sync().map_err(io)?;
+        let state = read_state(&*storage, name)?
+            .ok_or_else(|| Error::not_found(format!("consumer {name} was dropped at this moment")))?;
+        if state.log != origin.log() {
+            let what = format!("consumer {name} belongs to log {}, not to {}", state.log, origin.log());
+            return Err(Error::new(ErrorKind::Diverged, what));
         }
-        if is_new {
-            file.allocate(CONSUMER_FILE as u64).map_err(io)?;
-        }
-        let ahead = state.ahead.iter().copied().collect();
-        let reader = Reader::new(origin.clone(), state.sequence.next());
-        let reader = match reader {
-            Ok(reader) => reader,
+        let reader = match Reader::new(origin.clone(), state.sequence.next()) {
             Err(error) if is_new => {
+                // Registered too late: a pruning passed it.
                 let _ = storage.remove(&file_name);
                 return Err(error);
             }
-            Err(error) => return Err(error),
+            reader => reader?,
         };
         let mut consumer = Consumer {
             origin,
             name: name.to_owned(),
             file,
+            ahead: state.ahead.iter().copied().collect(),
+            flushed: state.generation,
             state,
-            ahead,
             reader,
             delivered: VecDeque::new(),
             gathered: Vec::new(),
             _lock: lock,
         };
-        if is_new {
-            consumer.register(&*storage)?;
-        } else if max_lag.is_some() {
+        if max_lag.is_some_and(|lag| consumer.state.max_lag != Some(lag)) {
+            consumer.state.max_lag = max_lag;
             consumer.write()?;
+            consumer.sync()?;
         }
         Ok(consumer)
-    }
-
-    /// Makes the position durable, then looks whether a pruning has passed it: whoever comes second sees the other.
-    fn register(&mut self, storage: &dyn Storage) -> Result<()> {
-        self.write()?;
-        self.sync()?;
-        let file_name = names::consumer(&self.name);
-        storage.sync_names().map_err(|e| Error::io("flushing the log's directory", &file_name, e))?;
-        let horizon = self.reader.horizon()?;
-        if self.state.sequence.next() < horizon.retained.first_sequence {
-            let _ = storage.remove(&file_name);
-            return Err(gap(self.state.sequence.next(), &horizon.retained));
-        }
-        Ok(())
     }
 
     /// Its name.
@@ -246,7 +226,7 @@ impl Consumer {
         }
     }
 
-    /// Everything up to here is delivered for good. It survives a killed process at once and a power cut after
+    /// Everything up to here is delivered for good. Every fourth call blocks for a flush. It survives a killed process at once and a power cut after
     /// [`sync`](Consumer::sync) or a pruning; what is lost of it is delivered again.
     pub fn acknowledge(&mut self, position: Position) -> Result<()> {
         if position.sequence <= self.state.sequence {
@@ -283,10 +263,11 @@ impl Consumer {
     }
 
     /// Makes the acknowledgements durable; blocks for a flush.
-    pub fn sync(&self) -> Result<()> {
-        self.file
-            .sync()
-            .map_err(|e| Error::io("flushing a consumer's position", names::consumer(&self.name), e))
+    pub fn sync(&mut self) -> Result<()> {
+        let io = |e| Error::io("flushing a consumer's position", names::consumer(&self.name), e);
+        self.file.sync().map_err(io)?;
+        self.flushed = self.state.generation;
+        Ok(())
     }
 
     fn gather(&mut self, limit: &Limit) -> Result<()> {
@@ -360,6 +341,11 @@ impl Consumer {
     }
 
     fn write(&mut self) -> Result<()> {
+        // A power cut may tear whatever is not flushed: the slot of a flushed position is not written over before a newer
+        // one is flushed.
+        if self.state.generation + 1 >= self.flushed + CONSUMER_SLOTS {
+            self.sync()?;
+        }
         self.state.generation += 1;
         self.state.ahead =
             self.ahead.iter().map(|(stream, ahead)| (*stream, *ahead)).take(AHEAD_MAX).collect();
@@ -402,6 +388,26 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
+/// Makes a new consumer's file, whole and durable before it has its name; then whoever looks for consumers sees it. The
+/// caller looks whether a pruning passed it meanwhile: who comes second sees the other.
+fn register(origin: &Origin, name: &str, start: Start, max_lag: Option<MaxLag>) -> Result<()> {
+    let storage = &*origin.files().storage;
+    let (made, file_name) = (names::new_consumer(name), names::consumer(name));
+    let state = ConsumerState { max_lag, ..starting(origin, start)? };
+    let make = || -> std::io::Result<()> {
+        let file = storage.open(&made, Access::Create)?;
+        file.allocate(CONSUMER_FILE as u64)?;
+        storage::write_all_at(&*file, &[&state.encode()], state.slot_offset())?;
+        file.sync()?;
+        storage.rename(&made, &file_name)?;
+        storage.sync_names()
+    };
+    make().map_err(|e| {
+        let _ = storage.remove(&made);
+        Error::io(format!("registering consumer {name}"), &file_name, e)
+    })
+}
+
 /// The first state of a new consumer.
 fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
     let horizon = origin.horizon()?;
@@ -419,11 +425,10 @@ fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
         (Address::NONE, CheckpointId::NONE)
     };
     let at = if at.is_none() { Address::new(horizon.retained.first_live, crate::format::BLOCK) } else { at };
-    Ok(ConsumerState { log: origin.log(), generation: 0, sequence, id, at, max_lag: None, ahead: Vec::new() })
+    Ok(ConsumerState { log: origin.log(), generation: 1, sequence, id, at, max_lag: None, ahead: Vec::new() })
 }
 
-/// A consumer's position; `None` if it has none yet (never registered, or registering right now). A file that can't be
-/// read is an error: it never means that nobody needs the records.
+/// A consumer's position; `None` if it was never registered. A file that can't be read is an error: it never means that nobody needs the records.
 pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<ConsumerState>> {
     let file_name = names::consumer(name);
     let bytes = match storage
@@ -436,7 +441,6 @@ pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<Con
     };
     match ConsumerState::newest(&bytes) {
         Some(state) => Ok(Some(state)),
-        None if bytes.iter().all(|byte| *byte == 0) => Ok(None),
         None => Err(Error::corrupt(
             file_name,
             0,

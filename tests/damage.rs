@@ -82,7 +82,10 @@ fn check(result: highwater::Result<String>, expected: &str, what: &str) {
         Ok(found) => assert!(found == expected, "{what}: other content, and no error"),
         Err(error) => match error.kind() {
             ErrorKind::Corrupt => {
-                assert!(error.file().is_some() || error.to_string().contains("checkpoint"), "{what}: {error}")
+                assert!(
+                    error.file().is_some() || error.to_string().contains("checkpoint"),
+                    "{what}: {error}"
+                );
             }
             ErrorKind::Unsupported => {}
             _ => panic!("{what}: {error:?}"),

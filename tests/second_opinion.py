@@ -4,20 +4,25 @@
     second_opinion.py DIR          check the log in DIR and print what it holds as one JSON document
     second_opinion.py --hex DIR    the first Data frame of the first live segment, field by field
 
-Wants a log that was closed or whose writer is alive; it does not recover. Python 3.11, standard library only.
+It reads up to the mark's durable address and recovers nothing. Python 3.11, standard library only. The BLAKE3 digests and
+fingerprints are read, not verified: BLAKE3 is not in that library.
 """
 import json
-import os
 import struct
 import sys
-import uuid
+from collections import namedtuple
+from pathlib import Path
+from uuid import UUID
 from zlib import crc32
 
 BLOCK = 4096
-BASE = 0x8000_0000  # the bit that tells a base file's number
-KINDS = "None Start Data Part Commit Define Index Waypoint Recovery Pruned Seal Close Pad".split()
-OPS = [None, "insert", "upsert", "update", "delete", "truncate"]
-U64 = 2**64 - 1
+BASE = 0x8000_0000  # in a file's number: it is a base file
+KINDS = [None] + "Start Data Part Commit Define Index Waypoint Recovery Pruned Seal Close Pad".split()
+OPS = [None] + "insert upsert update delete truncate".split()
+
+Snapshot = namedtuple("Snapshot", "sequence id commit time records bytes next_stream index lowest")
+Retained = namedtuple("Retained", "first_live first base_index base_files")
+Mark = namedtuple("Mark", "magic log generation boot pid epoch durable sequence id active snapshot first_live clean")
 
 
 class Damage(Exception):
@@ -29,82 +34,77 @@ def check(file, byte, what, expected, found):
         raise Damage(f"{file}, byte {byte}: {what}: expected {expected}, found {found}")
 
 
+def u128(raw):
+    return str(UUID(bytes=raw[::-1]))
+
+
 def place(address):
     return f"segment {address >> 32:08x} byte {address & 0xFFFFFFFF}"
 
 
 class Cursor:
-    """Takes values off `data`, which begins at byte `at` of `file`."""
+    """Takes the values between two offsets of a file, one after the other."""
 
-    def __init__(self, data, file, at):
-        self.data, self.file, self.at, self.pos = data, file, at, 0
+    def __init__(self, file, data, pos, end):
+        self.file, self.data, self.pos, self.end = file, data, pos, end
 
     def check(self, what, expected, found):
-        check(self.file, self.at + self.pos, what, expected, found)
+        check(self.file, self.pos, what, expected, found)
 
-    def take(self, count):
-        if self.pos + count > len(self.data):
-            self.check("too short", f"{count} more bytes", f"{len(self.data) - self.pos}")
-        self.pos += count
-        return self.data[self.pos - count:self.pos]
+    def left(self):
+        return self.end - self.pos
 
-    def u8(self): return self.take(1)[0]
-    def u32(self): return int.from_bytes(self.take(4), "little")
-    def u64(self): return int.from_bytes(self.take(8), "little")
-    def i64(self): return int.from_bytes(self.take(8), "little", signed=True)
-    def uuid(self): return str(uuid.UUID(int=int.from_bytes(self.take(16), "little")))
-    def text(self): return self.take(self.varint()).decode()
-    def list(self, item): return [item() for _ in range(self.varint())]
+    def take(self, size):
+        if size > self.left():
+            self.check("length", f"{size} more bytes", self.left())
+        self.pos += size
+        return self.data[self.pos - size:self.pos]
+
+    def unpack(self, layout):
+        values = struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))
+        return values if len(values) > 1 else values[0]
 
     def varint(self):
-        value = shift = 0
-        while True:
-            byte = self.u8()
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.unpack("B")
             value |= (byte & 127) << shift
-            shift += 7
             if byte < 128:
-                if value > U64:
-                    self.check("varint", "at most 64 bits", value)
-                return value
-            if shift > 63:
-                self.check("varint", "at most 10 bytes", "more")
+                break
+        if byte >= 128 or value >= 2**64:
+            self.check("varint", "at most 64 bits", "more")
+        return value
 
-    def left(self): return len(self.data) - self.pos
-    def done(self): self.check("behind the last field", "0 bytes", f"{self.left()} bytes")
+    def text(self):
+        return self.take(self.varint()).decode()
 
-    def zeros(self, count):
-        start = self.at + self.pos
-        for i, byte in enumerate(self.take(count)):
-            check(self.file, start + i, "padding", 0, byte)
+    def list(self, item):
+        return [item() for _ in range(self.varint())]
+
+    def zeros(self, size):
+        self.check("zeros", bytes(size).hex(), self.take(size).hex())
+
+    def done(self):
+        self.check("bytes behind the last field", 0, self.left())
 
 
 class File:
-    """A segment or a base file: its header is checked, its frames are when they are read."""
+    """A segment or a base file. Its header is checked now, a frame when it is read."""
 
     def __init__(self, directory, number, log):
-        self.number = number
-        self.name = f"base-{number ^ BASE:08x}.hws" if number & BASE else f"{number:08x}.hws"
-        try:
-            with open(os.path.join(directory, self.name), "rb") as file:
-                self.data = file.read()
-        except FileNotFoundError:
-            raise Damage(f"{self.name}, byte 0: expected a file, found none") from None
-        c = Cursor(self.data[:128], self.name, 0)
-        c.check("magic", b"hwsegmnt", c.take(8))
-        c.check("header CRC", crc32(self.data[:124]), int.from_bytes(self.data[124:128], "little"))
-        _version, least, required, _optional = struct.unpack("<HHII", c.take(12))
-        if least > 1 or required:
-            c.check("needs", "version 1 and no features", f"version {least} and features {required:#x}")
-        c.check("segment number", number, c.u32())
-        c.check("log", log, c.uuid())
-        self.salt = c.take(8)
-        c.check("file size", c.u64(), len(self.data))
-        c.check("log2 of the block size", 12, c.u8())
-        c.check("checksum kind", 1, c.u8())
-        c.zeros(2)
-        c.take(12)  # the window; the creation time
+        self.number, self.name = number, f"base-{number ^ BASE:08x}.hws" if number & BASE else f"{number:08x}.hws"
+        path = directory / self.name
+        check(self.name, 0, "the file", True, path.exists())
+        self.data, self.frames = path.read_bytes(), {}
+        c = Cursor(self.name, self.data, 0, min(BLOCK, len(self.data)))
+        magic, _version, least, required, _optional, found, uuid, self.salt, size, block, checksum, _zero, _window, _time = \
+            c.unpack("8sHHIII16s8sQBBHIQ")
         c.zeros(52)
-        self.frames = {}
+        c.check("CRC of the segment header", crc32(self.data[:124]), c.unpack("I"))
+        c.check("magic", b"hwsegmnt", magic)
+        c.check("least version, required features", (1, 0), (least, required))
+        c.check("log2 of the block size, checksum kind, zero", (12, 1, 0), (block, checksum, _zero))
+        c.check("number, log, size", (number, log, len(self.data)), (found, u128(uuid), size))
 
     def frame(self, offset):
         if offset not in self.frames:
@@ -114,373 +114,320 @@ class File:
 
 class Frame:
     def __init__(self, file, offset):
-        self.file, self.offset, self.address = file.name, offset, file.number << 32 | offset
-        c = Cursor(file.data[offset:], file.name, offset)
-        check(file.name, offset, "the frame's place", 0, offset % 8)
-        head = c.take(40)
-        self.kind, flags, key, length, self.epoch, self.stream, self.durable, body_crc, self.content_crc, \
-            self.records, head_crc = struct.unpack("<BBHIIIQIIII", head)
-        stamp = file.salt + self.address.to_bytes(8, "little")
-        check(file.name, offset + 36, "CRC of the frame's header", crc32(stamp + head[:36]), head_crc)
-        check(file.name, offset, "kind (1 to 12), flags, key", (True, 0, 0), (1 <= self.kind <= 12, flags, key))
-        self.kind = KINDS[self.kind]
-        self.body = c.take(length)
-        check(file.name, offset + 40, "CRC of the body", crc32(self.body), body_crc)
-        content = self.body[8 if self.kind == "Data" else 0:]
-        check(file.name, offset + 28, "CRC of the content", crc32(content), self.content_crc)
+        self.source, self.file, self.offset, self.address = file, file.name, offset, file.number << 32 | offset
+        c = Cursor(file.name, file.data, offset, len(file.data))
+        kind, flags, key, self.size, self.epoch, self.stream, self.durable, body_crc, content_crc, self.records = \
+            c.unpack("BBHIIIQIII")
+        salted = file.salt + struct.pack("<Q", self.address) + file.data[offset:c.pos]
+        c.check("CRC of the frame's header", crc32(salted), c.unpack("I"))
+        self.check("kind is known, flags, key id, offset modulo 8", (True, 0, 0, 0), (1 <= kind <= 12, flags, key, offset % 8))
+        self.kind, self.body = KINDS[kind], c.take(self.size)
+        self.content = self.body[8:] if self.kind == "Data" else self.body
+        self.check("CRC of body, content", (crc32(self.body), crc32(self.content)), (body_crc, content_crc))
         c.zeros(-c.pos % 8)
-        marker = 0x74696D6D6F637768 ^ self.address ^ (self.epoch * 0x9E3779B97F4A7C15 & U64)
-        check(file.name, offset + c.pos, "commit marker", f"{marker:016x}", f"{c.u64():016x}")
-        self.end = self.address + c.pos
+        marker = 0x74696D6D6F637768 ^ self.address ^ (self.epoch * 0x9E3779B97F4A7C15 % 2**64)
+        c.check("commit marker", hex(marker), hex(c.unpack("Q")))
+        self.end = self.address + c.pos - offset
         if self.kind == "Pad":
-            self.cursor().zeros(length)
-            check(file.name, offset, "bytes from a pad's end to the next block", 0, -self.end % BLOCK)
+            self.check("a pad's zeros, distance from its end to a block", (bytes(self.size), 0), (self.body, self.end % BLOCK))
+
+    def check(self, what, expected, found):
+        check(self.file, self.offset, f"{what} (frame)", expected, found)
 
     def cursor(self):
-        return Cursor(self.body, self.file, self.offset + 40)
+        start = self.offset + 40
+        return Cursor(self.file, self.source.data, start, start + self.size)
+
+
+def read_mark(directory):
+    data, slots = (directory / "mark").read_bytes(), []
+    for at in (0, 512):
+        slot = data[at:at + 512]
+        if slot[:8] == b"hwmark01" and crc32(slot[:508]) == int.from_bytes(slot[508:], "little"):
+            slots.append(Mark(*Cursor("mark", data, at, at + 508).unpack("8s16sQ16sIIQQ16sIQIB")))
+    check("mark", 0, "a slot with a valid CRC", True, bool(slots))
+    return max(slots, key=lambda mark: mark.generation)
+
+
+def read_retained(c):
+    return Retained(*c.unpack("IQQ"), c.list(lambda: c.unpack("II")))
+
+
+def read_snapshot(frame):
+    """Of a Start or Waypoint: (end of the segment before, its Seal) of a Start, Snapshot, Retained."""
+    c = frame.cursor()
+    before = c.unpack("QQ") if frame.kind == "Start" else None
+    snapshot, retained = Snapshot(*c.unpack("Q16sQqQQIQQ")), read_retained(c)
+    c.done()
+    return before, snapshot, retained
+
+
+def read_name(c, has_namespace):
+    name = {"name": c.text()}
+    return {"namespace": c.text(), **name} if has_namespace else name
+
+
+def read_define(frame):
+    """The stream's number, and its entry: {"define": {...}, "dropped": bool}; a state may join it as "state"."""
+    c = frame.cursor()
+    stream, version, _previous, since = c.varint(), c.varint(), c.unpack("Q"), c.varint()
+    fingerprint, flags = c.unpack("QB")
+    c.check("flags of a definition", flags & 7, flags)
+    name, key = read_name(c, flags & 1), c.list(lambda: c.list(c.text))
+    schema = c.text() if flags & 2 else None
+    c.done()
+    define = {"id": stream, "name": name, "key": key, "schema": schema, "fingerprint": f"{fingerprint:016x}",
+              "version": version, "since": since}
+    return stream, {"define": define, "dropped": bool(flags & 4)}
+
+
+def read_extents(c):
+    return c.list(lambda: (c.unpack("Q"), c.varint(), c.varint()))
 
 
 class Log:
     def __init__(self, directory):
-        self.directory, self.files = directory, {}
-        self.mark = self.read_mark()
-        self.first_live = self.mark["first_live"]
-        self.base = {}
-        self.base_files = set()
-
-    def read_mark(self):
-        with open(os.path.join(self.directory, "mark"), "rb") as file:
-            data = file.read()
-        slots = []
-        for at in (0, 512):
-            slot = data[at:at + 512]
-            if slot[:8] == b"hwmark01" and crc32(slot[:508]) == int.from_bytes(slot[508:], "little"):
-                c = Cursor(slot, "mark", at)
-                c.take(8)
-                mark = {"log": c.uuid(), "generation": c.u64(), "boot": c.uuid(), "pid": c.u32(), "epoch": c.u32(),
-                        "durable": c.u64(), "sequence": c.u64(), "id": c.uuid(), "active": c.u32(),
-                        "snapshot": c.u64(), "first_live": c.u32(), "clean": c.u8()}
-                c.zeros(508 - c.pos)
-                slots.append(mark)
-        if not slots:
-            raise Damage("mark, byte 0: expected a slot with a valid CRC, found none")
-        return max(slots, key=lambda mark: mark["generation"])
-
-    def file(self, number):
-        if number not in self.files:
-            self.files[number] = File(self.directory, number, self.mark["log"])
-        return self.files[number]
+        self.directory, self.files, self.mark = Path(directory), {}, read_mark(Path(directory))
+        head = self.frame(self.mark.snapshot, "Start", "Waypoint")
+        self.retained = read_snapshot(head)[2]
+        for frame in self.walk(head.address):
+            if frame.kind == "Pruned":
+                c = frame.cursor()
+                _time, self.retained = c.unpack("q"), read_retained(c)
+                c.list(lambda: (c.text(), c.varint()))
+                c.done()
+        self.base = self.read_base()
 
     def frame(self, address, *kinds):
-        frame = self.file(address >> 32).frame(address & 0xFFFFFFFF)
-        if kinds and frame.kind not in kinds:
-            check(frame.file, frame.offset, "kind of frame", " or ".join(kinds), frame.kind)
+        number = address >> 32
+        if number not in self.files:
+            self.files[number] = File(self.directory, number, u128(self.mark.log))
+        frame = self.files[number].frame(address & 0xFFFFFFFF)
+        if frame.kind not in (kinds or KINDS):
+            frame.check("kind", " or ".join(kinds), frame.kind)
         return frame
 
-    def walk(self, at, end):
-        """The frames from `at` on, segment after segment, up to the address `end`."""
+    def walk(self, at):
+        """The frames from an address to the durable end, segment after segment."""
         epoch = 0
-        while at < end:
+        while at < self.mark.durable:
             frame = self.frame(at)
-            if frame.epoch < epoch:
-                check(frame.file, frame.offset + 8, "epoch", f"{epoch} or more", frame.epoch)
-            if frame.durable > frame.address:
-                check(frame.file, frame.offset + 16, "durable", f"at most {place(at)}", place(frame.durable))
-            check(frame.file, frame.offset, "a Start, at byte 4096 only", at & 0xFFFFFFFF == BLOCK, frame.kind == "Start")
+            frame.check("a Start, here and only at byte 4096", frame.offset == BLOCK, frame.kind == "Start")
+            if frame.epoch < epoch or frame.durable > at:
+                frame.check("epoch, durable", f"{epoch} or more, {at} or less", (frame.epoch, frame.durable))
             epoch, at = frame.epoch, frame.end
             yield frame
             if frame.kind == "Seal":
-                at = ((frame.address >> 32) + 1) << 32 | BLOCK
-        if at != end and at & 0xFFFFFFFF != BLOCK:
-            raise Damage(f"{place(at)}: expected the log's durable end, found it inside a frame, at {place(end)}")
+                at = (frame.address >> 32) + 1 << 32 | BLOCK
+        frame.check("end of the last frame", self.mark.durable, frame.end)
 
-    def retain(self, retained):
-        """Turns to what a snapshot or a Pruned frame says is retained, and reads the base files."""
-        self.first_live, self.first, base_index = retained["first_live"], retained["first"], retained["base_index"]
-        self.base_files, self.base = {number for number, _ in retained["base_files"]}, {}
-        for number, size in retained["base_files"]:
-            file, offset, order = self.file(number), BLOCK, 0
-            check(file.name, 0, "file size", size, len(file.data))
-            while True:
-                frame = file.frame(offset)
-                check(file.name, offset + 8, "epoch in a base file", 0, frame.epoch)
-                if frame.kind not in ("Part", "Define", "Index"):
-                    check(file.name, offset, "kind of frame", "Part, Define or Index", frame.kind)
-                if order > (order := ("Part", "Define", "Index").index(frame.kind)):
-                    check(file.name, offset, "order", "Part* Define* Index", frame.kind)
-                if frame.kind == "Index":
-                    break
-                offset = frame.end & 0xFFFFFFFF
-        if base_index:
-            previous, self.base = self.read_index(self.frame(base_index, "Index"))
-            check("base index", base_index & 0xFFFFFFFF, "previous index (it is full)", 0, previous)
+    def read_base(self):
+        for number, size in self.retained.base_files:
+            at, kinds = number << 32 | BLOCK, ["Part", "Define", "Index"]
+            while (frame := self.frame(at, *kinds)).kind != "Index":
+                kinds, at = kinds[kinds.index(frame.kind):], frame.end
+                frame.check("epoch, file size", (0, size), (frame.epoch, len(frame.source.data)))
+        if not self.retained.base_index:
+            return {}
+        frame = self.frame(self.retained.base_index, "Index")
+        previous, base = self.read_index(frame)
+        frame.check("the index before a full one", 0, previous)
+        return base
 
     def gone(self, address):
         number = address >> 32
-        return number not in self.base_files if number & BASE else number < self.first_live
+        if number & BASE:
+            return number not in [number for number, _ in self.retained.base_files]
+        return number < self.retained.first_live
 
     def read_index(self, frame):
-        """Its predecessor, and {stream: {"define": {..} or absent, "state": {..} or absent, "dropped": bool}}."""
+        """The address of the index before, and {stream: its entry}."""
         c, entries = frame.cursor(), {}
-        previous = c.u64()
+        previous = c.unpack("Q")
         while c.left():
-            stream, what, entry = c.varint(), c.u8(), {}
-            if what > 15 or what & 1 == 0 and what & 6:
-                c.check("what an index entry tells", "bits 1, 2, 4, 8", what)
-            entry["dropped"] = bool(what & 4)
+            stream, what = c.varint(), c.unpack("B")
+            entry = {"dropped": bool(what & 4)}
+            c.check("what is known of a stream", what & (15 if what & 1 else 8), what)
             if what & 1:
-                address, fingerprint, name = c.u64(), f"{c.u64():016x}", {"name": c.text()}
-                if what & 2:
-                    name["namespace"] = c.text()
-                if not self.gone(address):
-                    define = self.read_define(self.frame(address, "Define"))
-                    c.check("the stream's number and drop", (stream, entry["dropped"]), (define["id"], define.pop("dropped")))
-                elif stream in self.base:
-                    define = self.base[stream]["define"]
-                else:
-                    c.check("an entry of the base index", f"one for stream {stream}", "none")
-                c.check("the definition", (name, fingerprint), (define["name"], define["fingerprint"]))
-                entry["define"] = define
+                address, fingerprint = c.unpack("QQ")
+                name = read_name(c, what & 2)
+                moved = self.base[stream] if self.gone(address) else read_define(self.frame(address, "Define"))[1]
+                entry["define"] = moved["define"]
+                c.check("stream, name, fingerprint", (stream, name, f"{fingerprint:016x}"),
+                        tuple(entry["define"][k] for k in ("id", "name", "fingerprint")))
             if what & 8:
-                address, at, length, crc, since = c.u64(), c.varint(), c.varint(), c.u32(), c.varint()
-                if not self.gone(address):
-                    holder = self.frame(address, "Commit", "Part").cursor()
-                    holder.take(at)
-                    text = holder.take(length)
-                elif "state" in self.base.get(stream, {}):
+                address, offset, size, crc, since = c.unpack("Q"), c.varint(), c.varint(), c.unpack("I"), c.varint()
+                if self.gone(address):
                     text = self.base[stream]["state"]["text"].encode()
                 else:
-                    c.check("an entry of the base index", f"one with the state of {stream}", "none")
-                c.check("CRC of the state", crc, crc32(text))
+                    text = self.frame(address, "Commit", "Part").body[offset:offset + size]
+                c.check("length, CRC of a state", (size, crc), (len(text), crc32(text)))
                 entry["state"] = {"since": since, "text": text.decode()}
             entries[stream] = entry
         return previous, entries
 
-    def read_define(self, frame):
-        c = frame.cursor()
-        stream, version, _previous, since, fingerprint, flags = \
-            c.varint(), c.varint(), c.u64(), c.varint(), f"{c.u64():016x}", c.u8()
-        c.check("flags of a definition", flags & 7, flags)
-        name = {"name": c.text()}
-        if flags & 1:
-            name["namespace"] = c.text()
-        key = c.list(lambda: c.list(c.text))
-        schema = c.text() if flags & 2 else None
-        c.done()
-        return {"id": stream, "name": name, "key": key, "schema": schema, "fingerprint": fingerprint,
-                "version": version, "since": since, "dropped": bool(flags & 4)}
-
-    def read_retained(self, c):
-        return {"first_live": c.u32(), "first": c.u64(), "base_index": c.u64(), "base_files": c.list(lambda: (c.u32(), c.u32()))}
-
-    def read_snapshot(self, c):
-        names = "sequence id commit time records bytes next_stream index lowest"
-        takes = c.u64, c.uuid, c.u64, c.i64, c.u64, c.u64, c.u32, c.u64, c.u64
-        snapshot = {name: take() for name, take in zip(names.split(), takes)}
-        retained = self.read_retained(c)
-        c.done()
-        return snapshot, retained
-
-    def read_start(self, frame):
-        """(end of the segment before, its Seal), the snapshot, what it says is retained."""
-        c = frame.cursor()
-        before = (c.u64(), c.u64()) if frame.kind == "Start" else None
-        return before, *self.read_snapshot(c)
-
-    def live(self, snapshot):
-        """What the chain of indexes behind a snapshot says: the base index, then the chain, oldest first."""
-        chain, at = [], snapshot["index"]
-        while at and not self.gone(at):
-            previous, entries = self.read_index(self.frame(at, "Index"))
-            chain.append(entries)
-            at = previous
-        if at or not chain:
-            chain.append(self.base)
-        live = {}
-        for entries in reversed(chain):
-            live.update({stream: dict(entry) for stream, entry in entries.items()})
-        return live
-
-    def read_extents(self, c):
-        return c.list(lambda: (c.u64(), c.varint(), c.varint()))
+    def live(self, at):
+        """What the chain of indexes that ends with the one at `at` says: {stream: its entry}."""
+        if at == 0 or self.gone(at):
+            return dict(self.base) if at else {}
+        previous, entries = self.read_index(self.frame(at, "Index"))
+        return self.live(previous) | entries
 
     def read_records(self, stream, extents):
         records, checksum, last = [], 0, 0
-        for address, size, frames in extents:
-            at = address
+        for start, size, frames in extents:
+            at = start
             for _ in range(frames):
                 frame = self.frame(at, "Data")
-                check(frame.file, frame.offset + 12, "stream", stream, frame.stream)
-                checksum, at, c = crc32(frame.body[8:], checksum), frame.end, frame.cursor()
-                c.check("base time", last, c.i64())
+                c, at, checksum = frame.cursor(), frame.end, crc32(frame.content, checksum)
+                frame.check("stream, base time", (stream, last), (frame.stream, c.unpack("q")))
                 for _ in range(frame.records):
-                    op = c.u8()
+                    op, step = c.unpack("B"), c.varint()
                     if not 1 <= op <= 5:
-                        c.check("operation", "1 to 5", op)
-                    step = c.varint()
-                    last += step >> 1 ^ -(step & 1)
-                    last = (last + 2**63) % 2**64 - 2**63
-                    lengths = c.varint(), c.varint(), c.varint()
-                    key, metadata, payload = (c.take(length).decode() for length in lengths)
-                    records.append({"op": OPS[op], "emitted_us": last, "key": key, "metadata": metadata, "payload": payload})
+                        c.check("op", "1 to 5", op)
+                    last = (last + (step >> 1 ^ -(step & 1)) + 2**63) % 2**64 - 2**63
+                    sizes = c.varint(), c.varint(), c.varint()
+                    key, metadata, payload = (c.take(size).decode() for size in sizes)
+                    record = {"op": OPS[op], "emitted_us": last, "key": key, "metadata": metadata, "payload": payload}
+                    records.append((record, sum(sizes)))
                 c.done()
-            check(frame.file, address & 0xFFFFFFFF, "bytes of the extent", size, at - address)
-        return records, checksum
+            check(f"{start >> 32:08x}.hws", start & 0xFFFFFFFF, "bytes of the extent", size, at - start)
+        return [record for record, _ in records], sum(size for _, size in records), checksum
 
-    def read_commit(self, frame, live, readable):
-        """The checkpoint (None below the first readable one), its snapshot fields; puts its states into `live`."""
+    def read_commit(self, frame, live, before):
+        """The checkpoint and the Snapshot that it makes of the one before; its states go to `live`."""
         c = frame.cursor()
-        sequence, id, time, flags, previous, low = c.u64(), c.uuid(), c.i64(), c.u32(), c.u64(), c.u64()
-        c.check("flags of a commit", flags & 7, flags)
-        streams, total_records, total_bytes = [], 0, 0
+        sequence, id, time, flags, previous, low = c.unpack("Q16sqIQQ")
+        c.check("sequence, flags, previous commit", (before.sequence + 1, flags & 7, before.commit), (sequence, flags, previous))
+        if time < before.time:
+            c.check("time", f"{before.time} or later", time)
+        streams, named, total_records, total_bytes = [], [frame.address], 0, 0
         for _ in range(c.varint()):
-            stream, count, size, fingerprint, checksum = c.varint(), c.varint(), c.varint(), f"{c.u64():016x}", c.u32()
-            if digest := c.u8():
-                c.check("digest", 1, digest)
-                c.take(32)
-            parts, extents = c.list(c.u64), self.read_extents(c)
+            stream, count, size = c.varint(), c.varint(), c.varint()
+            fingerprint, checksum, digest = c.unpack("QIB")
+            c.check("digest", digest & 1, digest)
+            c.take(32 * digest)
+            parts, extents, listed = c.list(lambda: c.unpack("Q")), read_extents(c), []
             total_records, total_bytes = total_records + count, total_bytes + size
-            if not readable(sequence):
+            if sequence < self.retained.first:
                 continue
-            for address in reversed(parts):
+            for address in parts:
                 part = self.frame(address, "Part").cursor()
-                part.check("kind of part", 1, part.u8())
-                extents = self.read_extents(part) + extents
+                part.check("kind of part", 1, part.unpack("B"))
+                listed += read_extents(part)
                 part.done()
-            for address, _, _ in extents:
-                if address < low:
-                    c.check("low", f"at most {place(address)}", place(low))
-            records, crc = self.read_records(stream, extents)
-            sizes = sum(len(r[k].encode()) for r in records for k in ("key", "metadata", "payload"))
-            c.check(f"records, bytes, checksum of stream {stream}", (count, size, checksum), (len(records), sizes, crc))
-            streams.append({"stream": stream, "name": live[stream]["define"]["name"], "bytes": size,
-                            "checksum": checksum, "fingerprint": fingerprint, "records": records})
+            records, *found = self.read_records(stream, listed + extents)
+            c.check(f"stream {stream} is defined", True, stream in live)
+            c.check(f"records, bytes, checksum of stream {stream}", [count, size, checksum], [len(records), *found])
+            named += parts + [address for address, _, _ in listed + extents]
+            streams.append({"stream": stream, "name": live[stream]["define"]["name"], "bytes": size, "checksum": checksum,
+                            "fingerprint": f"{fingerprint:016x}", "records": records})
         for _ in range(c.varint()):
-            stream, kind = c.varint(), c.u8()
+            stream, kind = c.varint(), c.unpack("B")
+            live[stream] = {"dropped": False, **live.get(stream, {})}
+            live[stream].pop("state", None)
             if kind == 3:
-                live[stream].pop("state", None)
                 continue
-            crc = c.u32()
+            c.check("kind of state", kind & 1 or 2, kind)
+            crc, size = c.unpack("I"), c.varint()
             if kind == 1:
-                text = c.take(c.varint())
+                text = c.take(size)
             else:
-                c.check("kind of state", 2, kind)
-                length, part = c.varint(), self.frame(c.u64(), "Part").cursor()
-                part.check("kind of part", 2, part.u8())
-                text = part.take(part.left())
-                part.check("length of the state", length, len(text))
-            c.check("CRC of the state", crc, crc32(text))
-            live.setdefault(stream, {"dropped": False})["state"] = {"since": sequence, "text": text.decode()}
+                named.append(c.unpack("Q"))
+                body = self.frame(named[-1], "Part").body
+                c.check("kind of part, length of the state", (2, size), (body[0], len(body) - 1))
+                text = body[1:]
+            c.check("CRC of a state", crc, crc32(text))
+            live[stream]["state"] = {"since": sequence, "text": text.decode()}
         labels = dict(c.list(lambda: (c.text(), c.text())))
         c.done()
-        checkpoint = {"sequence": sequence, "id": id, "time_us": time, "global": bool(flags & 1), "labels": labels, "streams": streams}
-        return checkpoint, previous, low, total_records, total_bytes
+        if sequence >= self.retained.first:
+            c.check("low", place(min(named)), place(low))
+        checkpoint = {"sequence": sequence, "id": u128(id), "time_us": time, "global": bool(flags & 1), "labels": labels,
+                      "streams": streams}
+        return checkpoint, before._replace(
+            sequence=sequence, id=id, commit=frame.address, time=time, records=before.records + total_records,
+            bytes=before.bytes + total_bytes, lowest=min(before.lowest or low, low))
 
     def read(self):
-        # What is retained: the newest snapshot's word, or that of the last Pruned frame behind it.
-        head = self.frame(self.mark["snapshot"], "Start", "Waypoint")
-        _, _, retained = self.read_start(head)
-        for frame in self.walk(head.address, self.mark["durable"]):
-            if frame.kind == "Pruned":
-                c = frame.cursor()
-                c.i64()
-                retained = self.read_retained(c)
-                c.list(lambda: (c.text(), c.varint()))
-                c.done()
-        self.retain(retained)
-        # Everything from the first live segment on; each snapshot on the way has to agree with what was seen so far.
-        checkpoints, live, so_far, directory, seal = [], None, None, {}, None
-        for frame in self.walk(self.first_live << 32 | BLOCK, self.mark["durable"]):
-            at, c = (frame.file, frame.offset), frame.cursor()
+        """Everything, from the first live segment on; every snapshot on the way has to agree with what stood before it."""
+        checkpoints, now, seal = [], None, None
+        for frame in self.walk(self.retained.first_live << 32 | BLOCK):
             if frame.kind in ("Start", "Waypoint"):
-                before, snapshot, _ = self.read_start(frame)
+                before, snapshot, _ = read_snapshot(frame)
                 if frame.kind == "Start":
-                    check(*at, "the index of a Start", place(frame.end), place(snapshot["index"]))
-                    directory, lowest = {}, 0
-                    if seal:
-                        check(*at, "the end and the Seal of the segment before", (seal.end, seal.address), before)
-                if so_far:
-                    check(*at, "snapshot", so_far | {"index": snapshot["index"], "lowest": lowest}, snapshot)
-                    check(*at, "states and streams of a snapshot", live, self.live(snapshot))
-                live, so_far = self.live(snapshot), snapshot
+                    commits, expected = {}, (frame.end, (seal.end, seal.address) if seal else before, 0)
+                    frame.check("index, segment before, lowest", expected, (snapshot.index, before, snapshot.lowest))
+                    now = now and now._replace(lowest=0)
+                if now:
+                    frame.check("snapshot", now._replace(index=snapshot.index), snapshot)
+                    frame.check("streams and states of the snapshot", live, self.live(snapshot.index))
+                now, live = snapshot, self.live(snapshot.index)
             elif frame.kind == "Define":
-                define = self.read_define(frame)
-                entry = live.setdefault(define["id"], {})
-                entry["dropped"], entry["define"] = define.pop("dropped"), define
-                so_far["next_stream"] = max(so_far["next_stream"], define["id"] + 1)
+                stream, entry = read_define(frame)
+                live[stream] = live.get(stream, {}) | entry
+                now = now._replace(next_stream=max(now.next_stream, stream + 1))
             elif frame.kind == "Commit":
-                checkpoint, previous, low, records, size = self.read_commit(frame, live, lambda sequence: sequence >= self.first)
-                check(*at, "sequence, previous commit", (so_far["sequence"] + 1, so_far["commit"]), (checkpoint["sequence"], previous))
-                if checkpoint["time_us"] < so_far["time"]:
-                    check(*at, "commit time", f"{so_far['time']} or later", checkpoint["time_us"])
-                lowest = min(lowest or low, low)
-                directory[checkpoint["sequence"]] = frame.offset
-                so_far = so_far | {"sequence": checkpoint["sequence"], "id": checkpoint["id"], "commit": frame.address,
-                                   "time": checkpoint["time_us"], "records": so_far["records"] + records, "bytes": so_far["bytes"] + size}
-                if checkpoint["sequence"] >= self.first:
-                    checkpoints.append(checkpoint)
+                checkpoint, now = self.read_commit(frame, live, now)
+                commits[now.sequence] = frame.offset
+                checkpoints += [checkpoint] if now.sequence >= self.retained.first else []
             elif frame.kind == "Seal":
-                seal = frame
-                check(*at, "sequence, time, lowest extent of a Seal", (so_far["sequence"], so_far["time"], lowest), (c.u64(), c.i64(), c.u64()))
-                for sequence, offset in c.list(lambda: (c.u64(), c.u32())):
-                    c.check(f"the Seal's offset of commit {sequence}", directory.get(sequence), offset)
+                seal, c = frame, frame.cursor()
+                frame.check("sequence, time, lowest", (now.sequence, now.time, now.lowest), c.unpack("QqQ"))
+                for sequence, offset in c.list(lambda: c.unpack("QI")):
+                    c.check(f"offset of commit {sequence}", commits.get(sequence), offset)
                 c.done()
-        check("mark", 0, "last sequence and checkpoint", (so_far["sequence"], so_far["id"]), (self.mark["sequence"], self.mark["id"]))
+        check("mark", 0, "last sequence, checkpoint", (now.sequence, now.id), (self.mark.sequence, self.mark.id))
         streams = [live[stream] for stream in sorted(live) if stream and not live[stream]["dropped"]]
-        return {"log": self.mark["log"], "first": self.first, "checkpoints": checkpoints,
+        return {"log": u128(self.mark.log), "first": self.retained.first, "checkpoints": checkpoints,
                 "global": live.get(0, {}).get("state"),
-                "states": [{"name": s["define"]["name"]} | s["state"] for s in streams if "state" in s],
-                "streams": [s["define"] | s["define"]["name"] for s in streams]}
+                "states": [{"name": stream["define"]["name"], **stream["state"]} for stream in streams if "state" in stream],
+                "streams": [stream["define"] | stream["define"]["name"] for stream in streams]}
 
 
 def show_hex(log):
-    frame = next(frame for frame in log.walk(log.first_live << 32 | BLOCK, log.mark["durable"]) if frame.kind == "Data")
-    data, at = log.file(frame.address >> 32).data, frame.offset
-    print(f"{frame.file}, byte {at}, address {frame.address:#018x}, salt {log.file(frame.address >> 32).salt.hex(' ')}")
+    frame = next(frame for frame in log.walk(log.retained.first_live << 32 | BLOCK) if frame.kind == "Data")
+    c = Cursor(frame.file, frame.source.data, frame.offset, frame.end & 0xFFFFFFFF)
+    print(f"{frame.file}, byte {frame.offset} (address {frame.address:#018x}), salt {frame.source.salt.hex(' ')}")
 
-    def field(size, what):
-        nonlocal at
-        for start in range(at, at + size, 16):
-            line = data[start:min(start + 16, at + size)]
-            text = "".join(chr(b) if 32 <= b < 127 else "." for b in line)
-            print(f"{start:6}  {line.hex(' '):47}  {what if start == at else '  ' + text}")
-        at += size
-
-    for size, what in ((1, "kind: 2, Data"), (1, "flags"), (2, "key id"), (4, f"body length: {len(frame.body)}"),
-                       (4, f"epoch: {frame.epoch}"), (4, f"stream: {frame.stream}"), (8, f"durable: {place(frame.durable)}"),
-                       (4, "CRC of the body"), (4, "CRC of the content (the body from its byte 8 on)"),
-                       (4, f"records: {frame.records}"), (4, "CRC of salt, address, and the 36 bytes before"), (8, "base time")):
-        field(size, what)
-    c = frame.cursor()
-    c.i64()
-
-    def step(take, what):
-        before = c.pos
-        value = take()
-        field(c.pos - before, what.format(value))
+    def show(what, take, shown=lambda value: ""):
+        start, value, line = c.pos, take(), None
+        for at in range(start, c.pos, 16):
+            before, line = line, c.data[at:min(at + 16, c.pos)].hex(" ")
+            if line != before:
+                print(f"{at:6}  {line:47}  {what if at == start else ''}{shown(value) if at == start else ''}".rstrip())
+            elif c.data[at - 32:at - 16].hex(" ") != line:
+                print("     *")
         return value
 
-    for number in range(1, frame.records + 1):
-        step(c.u8, f"record {number}: op {{}}")
-        step(c.varint, "  time difference, zigzag: {}")
-        sizes = [step(c.varint, f"  {name} length: {{}}") for name in ("key", "metadata", "payload")]
-        for size, name in zip(sizes, ("key", "metadata", "payload")):
-            step(lambda: c.take(size).decode(), f"  {name}" if size > 40 else f"  {name}: {{}}")
-    field(-at % 8, "zeros up to a multiple of 8")
-    field(8, "commit marker")
+    number = lambda value: f": {value}"
+    for what, layout in (("kind", "B"), ("flags", "B"), ("key id", "H"), ("body length", "I"), ("epoch", "I"), ("stream", "I")):
+        show(what, lambda: c.unpack(layout), number)
+    show("durable", lambda: c.unpack("Q"), lambda value: f": {place(value)}")
+    show("CRC of the body", lambda: c.unpack("I"))
+    show("CRC of the content, the body without its first 8 bytes", lambda: c.unpack("I"))
+    records = show("records", lambda: c.unpack("I"), number)
+    show("CRC of salt, address, and the 36 bytes before", lambda: c.unpack("I"))
+    show("body: base time", lambda: c.unpack("q"), number)
+    for _ in range(records):
+        show("op", lambda: c.unpack("B"), lambda value: f": {OPS[value]}")
+        show("zigzag of the time difference", c.varint, lambda value: f" {value >> 1 ^ -(value & 1)}")
+        sizes = [(what, show(f"length of the {what}", c.varint, number)) for what in ("key", "metadata", "payload")]
+        for what, size in sizes:
+            show(what, lambda: c.take(size), lambda value: f": {value.decode()}" if size <= 40 else "")
+    show("zeros up to a multiple of 8", lambda: c.take(-c.pos % 8))
+    show("commit marker", lambda: c.unpack("Q"))
 
 
 def main():
-    arguments = sys.argv[1:]
+    *option, directory = sys.argv[1:] or sys.exit(__doc__)
     try:
-        if arguments[:1] == ["--hex"]:
-            show_hex(Log(arguments[1]))
+        if option == ["--hex"]:
+            show_hex(Log(directory))
         else:
-            json.dump(Log(arguments[0]).read(), sys.stdout, indent=1)
-            print()
-    except (Damage, UnicodeDecodeError, OSError) as error:
-        print(f"second_opinion.py: {error}", file=sys.stderr)
-        sys.exit(1)
+            print(json.dumps(Log(directory).read(), indent=1))
+    except (Damage, OSError, KeyError, UnicodeDecodeError) as error:
+        sys.exit(f"second_opinion.py: {error if isinstance(error, (Damage, OSError)) else repr(error)}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-//! A consumer's file: its acknowledged position, in two slots that are written in turn.
+//! A consumer's file: its acknowledged position, in four slots that are written in turn.
 
 use crate::format::wire::{Decoded, Malformed, Take};
 use crate::position::{Address, CheckpointId, LogId, Sequence, StreamId};
 
-/// Half of the file each.
-pub(crate) const CONSUMER_SLOT: usize = 32 << 10;
-pub(crate) const CONSUMER_FILE: usize = 2 * CONSUMER_SLOT;
+/// Slots are written in turn without a flush; before one is written over, a newer one is flushed. So whatever position was
+/// ever durable (and a pruning may have relied on it) is followed by a newer durable one before it goes.
+pub(crate) const CONSUMER_SLOTS: u64 = 4;
+/// A slot, in bytes.
+pub(crate) const CONSUMER_SLOT: usize = 16 << 10;
+pub(crate) const CONSUMER_FILE: usize = CONSUMER_SLOTS as usize * CONSUMER_SLOT;
 /// So many streams may be ahead of the rest; one more is delivered again after a restart.
 pub(crate) const AHEAD_MAX: usize = 1000;
 const MAGIC: &[u8; 8] = b"hwconsum";
@@ -46,7 +49,7 @@ pub(crate) struct ConsumerState {
 
 impl ConsumerState {
     pub(crate) fn slot_offset(&self) -> u64 {
-        self.generation % 2 * CONSUMER_SLOT as u64
+        self.generation % CONSUMER_SLOTS * CONSUMER_SLOT as u64
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -108,7 +111,7 @@ impl ConsumerState {
     /// The newest valid slot of a consumer's file.
     pub(crate) fn newest(file: &[u8]) -> Option<ConsumerState> {
         file.chunks(CONSUMER_SLOT)
-            .take(2)
+            .take(CONSUMER_SLOTS as usize)
             .filter_map(|slot| ConsumerState::decode(slot).ok())
             .max_by_key(|state| state.generation)
     }
@@ -136,7 +139,7 @@ mod tests {
             file[state(generation).slot_offset() as usize..][..bytes.len()].copy_from_slice(&bytes);
         }
         assert_eq!(ConsumerState::newest(&file), Some(state(2)));
-        file[100] ^= 1;
+        file[2 * CONSUMER_SLOT + 100] ^= 1;
         assert_eq!(ConsumerState::newest(&file), Some(state(1)));
     }
 }

@@ -14,6 +14,7 @@ pub(crate) const RESERVE: &str = "reserve";
 pub(crate) const NAME_MAX: usize = 100;
 
 const CONSUMER: &str = "consumer.";
+const NEW_CONSUMER: &str = "new-consumer.";
 const PIN: &str = "pin.";
 
 /// What a file of the log's directory is.
@@ -40,6 +41,11 @@ pub(crate) fn consumer(name: &str) -> String {
     format!("{CONSUMER}{name}")
 }
 
+/// A consumer's file while it is made.
+pub(crate) fn new_consumer(name: &str) -> String {
+    format!("{NEW_CONSUMER}{name}")
+}
+
 pub(crate) fn pin(name: &str) -> String {
     format!("{PIN}{name}")
 }
@@ -61,6 +67,9 @@ pub(crate) fn parse(name: &str) -> FileName {
     }
     if let Some(consumer) = name.strip_prefix(CONSUMER).filter(|name| is_valid(name)) {
         return FileName::Consumer(consumer.to_owned());
+    }
+    if name.strip_prefix(NEW_CONSUMER).is_some_and(is_valid) {
+        return FileName::New;
     }
     if let Some(pin) = name.strip_prefix(PIN).filter(|name| is_valid(name)) {
         return FileName::Pin(pin.to_owned());

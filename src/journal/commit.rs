@@ -84,7 +84,12 @@ impl Journal {
             .map_err(|_| crate::Error::too_large("a commit frame", u32::MAX.into(), buf.body_len() as u64))?;
         self.ensure_room(&mut state, bytes)?;
 
-        let head = self.commit_head(&state, request);
+        let parts = parts.iter().flatten().filter_map(|part| match part {
+            NewState::Part { at, .. } => Some(*at),
+            NewState::Inline(_) | NewState::Clear => None,
+        });
+        let low = request.low.into_iter().chain(parts).min();
+        let head = self.commit_head(&state, request, low);
         buf.body_mut()[prefix..prefix + COMMIT_HEAD].copy_from_slice(&head.encode());
         let at = state.head.address();
         // What was encoded is what a reader will decode: the view follows the very same bytes.
@@ -153,7 +158,7 @@ impl Journal {
         Ok(())
     }
 
-    fn commit_head(&self, state: &State, request: &CommitRequest) -> CommitHead {
+    fn commit_head(&self, state: &State, request: &CommitRequest, low: Option<Address>) -> CommitHead {
         let last = state.view.last;
         // A clock that stepped back must not make time run backwards in the log.
         let time_us = self.config.environment.now_us().max(last.time_us);
@@ -165,7 +170,7 @@ impl Journal {
             time_us,
             flags: request.flags | buffered,
             previous: last.at,
-            low: request.low.map_or(at, |low| low.min(at)),
+            low: low.map_or(at, |low| low.min(at)),
         }
     }
 

@@ -108,7 +108,7 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
 
 type SnapshotAndEvents = (crate::format::snapshot::Snapshot, Vec<Event>);
 
-/// Starts at the mark's waypoint if it is good, else at the newest start frame that is.
+/// Starts at the newest snapshot that is known: the mark's waypoint, or the start frame of a later segment.
 fn start(files: &Files, survey: &Survey, mark: Option<&Mark>) -> Result<(SnapshotAndEvents, Replay)> {
     let begin = |at: Address| -> Result<(SnapshotAndEvents, Replay)> {
         let (snapshot, replay) = Replay::from(files, at)?;
@@ -122,9 +122,13 @@ fn start(files: &Files, survey: &Survey, mark: Option<&Mark>) -> Result<(Snapsho
         Ok(((snapshot, Vec::new()), replay))
     };
     let mut first_error = None;
-    let waypoint = mark.map(|mark| mark.waypoint).filter(|at| survey.segments.contains(&at.segment()));
-    let starts = survey.segments.iter().rev().map(|id| Address::new(*id, BLOCK));
-    for at in waypoint.into_iter().chain(starts) {
+    // Newest first: a mark that lags behind a power cut may point into segments that were pruned since.
+    let waypoint = mark.map(|mark| mark.waypoint);
+    let candidates = survey.segments.iter().rev().flat_map(|id| {
+        let marked = waypoint.filter(|at| at.segment() == *id);
+        marked.into_iter().chain([Address::new(*id, BLOCK)])
+    });
+    for at in candidates {
         match begin(at) {
             Ok(found) => return Ok(found),
             Err(error) if *error.kind() != ErrorKind::Corrupt => return Err(error),

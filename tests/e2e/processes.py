@@ -125,6 +125,7 @@ class Tee(threading.Thread):
         super().__init__(daemon=True)
         self.first_record = threading.Event()
         self.stored_bytes = 0
+        self.at_end = False  # of what the source sends; ingest is told afterwards
         self._source, self._path, self._sink = source, path, ingest_stdin
         self.start()
 
@@ -139,6 +140,7 @@ class Tee(threading.Thread):
                         self.first_record.set()
                     tail = chunk[-16:]
                 self._pass_on(chunk)
+        self.at_end = True
         self._close()
 
     def _pass_on(self, chunk):

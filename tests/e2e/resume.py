@@ -95,7 +95,7 @@ class Running:
     def until(self, plan):
         """Whom the plan killed, or None if the attempt came to its end first."""
         while not (self.source.ended() and self.ingest.ended()):
-            if self.ingest.ended() and not self.source.ended():
+            if self.ingest.ended() and not self.tee.at_end:
                 code = self.ingest.wait(1)
                 raise Violation(f"ingest ended by itself, with {code}, before its input did\n{self.ingest.tail()}")
             if time.monotonic() > self.started_at + ATTEMPT_SECONDS_MAX:

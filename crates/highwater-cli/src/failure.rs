@@ -121,9 +121,7 @@ fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Corrupt => "cp -a LOG LOG.copy && highwater verify LOG",
         ErrorKind::Full => "highwater prune LOG --dry-run",
-        ErrorKind::Locked => {
-            "end the process that holds it, or wait for it with: highwater ingest LOG --lock-wait 60"
-        }
+        ErrorKind::Locked => "end the process that holds it; ingest can wait for it with --lock-wait 60",
         ErrorKind::NotFound => "highwater checkpoints LOG --last 5",
         ErrorKind::Gap { .. } => "highwater checkpoints LOG    lists what is left",
         ErrorKind::NotALog => "ls -la LOG    (a log is a directory of its own)",

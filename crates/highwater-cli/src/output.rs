@@ -54,6 +54,6 @@ pub(crate) fn table<const N: usize>(header: [&str; N], numbers: &[usize]) -> Tab
 /// Without a live writer the end of a log is what recovery would accept, and whoever reads it should know.
 pub(crate) fn say_unconfirmed(log: &LogReader) {
     if let Some(text) = log.unconfirmed() {
-        terminal::note(format!("unconfirmed until the log is opened for writing again: {text}"));
+        terminal::note(format!("unconfirmed: {text}"));
     }
 }

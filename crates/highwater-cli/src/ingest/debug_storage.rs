@@ -9,8 +9,11 @@ use highwater::storage::{Access, Disk, FileMap, Lock, LockMode, Storage, Storage
 
 use super::phases::{Phase, Phases};
 
-/// Only these files hold checkpoints; the rest is bookkeeping.
-const SEGMENT_SUFFIX: &str = ".hws";
+/// Only segments hold checkpoints; the other files are bookkeeping. A segment is made under a temporary name, and written
+/// through the file that was opened then.
+fn is_segment(name: &str) -> bool {
+    [".hws", ".tmp"].iter().any(|suffix| name.ends_with(suffix))
+}
 
 /// The disk, watched.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ impl Storage for DebugStorage {
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
         let file = self.disk.open(name, access)?;
-        if name.ends_with(SEGMENT_SUFFIX) {
+        if is_segment(name) {
             Ok(Box::new(DebugFile { file, phases: self.phases.clone() }))
         } else {
             Ok(file)

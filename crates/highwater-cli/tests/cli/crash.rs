@@ -8,7 +8,7 @@ use crate::helpers::*;
 
 /// Sends a checkpoint, waits for the moment, kills; what `state get` says then.
 fn killed_in(phase: &str) -> (Log, String) {
-    let log = Log::of(&[state("a", "0")]);
+    let log = Log::new();
     let file = log.file("phase", "");
     let mut command = Command::new(HIGHWATER);
     command.env("HIGHWATER_DEBUG_SLOW", format!("{phase}:500ms")).env("HIGHWATER_DEBUG_PHASE", &file);
