@@ -694,3 +694,33 @@ fn a_hundred_thousand_streams_open_and_commit() {
     assert_eq!(log.state().unwrap().all().unwrap().len(), 20_000);
     assert_eq!(log.streams().unwrap().len(), 20_000);
 }
+
+#[test]
+fn a_unit_of_very_many_extents_lists_them_in_the_log_and_still_moves() {
+    let fixture = Fixture::new();
+    // In memory: it rolls through hundreds of segments.
+    let config = Config { buffer_bytes_max: 4 << 10, ..fixture.small() };
+    let (log, _) = Log::open_on(Arc::new(Memory::new()), config).unwrap();
+    let [a, b] = ["slow", "other"].map(|name| log.stream(StreamSpec::new(name)).unwrap());
+    let mut writer = log.writer(&[&a, &b]).unwrap();
+    let count = 10_000u32;
+    for i in 0..count {
+        let mut row = [0; 2100];
+        row[..4].copy_from_slice(&i.to_le_bytes());
+        writer.append(&a, insert(&row)).unwrap();
+        writer.append(&b, insert(&row)).unwrap();
+    }
+    writer.commit(Commit::new().records(&b)).unwrap();
+    fixture.write(&log, "c", 0..100);
+    // Everything of b goes; a's uncommitted frames move to the head, with the frames that list them.
+    assert!(log.prune(&Retention::default()).unwrap().segments > 100);
+    let committed = writer.commit(Commit::new().records(&a)).unwrap();
+    assert_eq!(committed.records, u64::from(count));
+    drop(writer);
+    let mut reader = log.reader(committed.sequence()).unwrap();
+    let checkpoint = reader.next().unwrap().unwrap();
+    let numbers =
+        checkpoint.records().map(|r| u32::from_le_bytes(r.unwrap().payload[..4].try_into().unwrap()));
+    assert!(numbers.eq(0..count));
+    assert!(log.verify(&mut |_| {}).unwrap().is_sound());
+}

@@ -22,7 +22,7 @@ import messages
 import processes
 from processes import Violation
 
-DAYS = 40
+DAYS = 30
 ATTEMPT_SECONDS_MAX = 90
 # Each of the three moments of a checkpoint lasts this long at least, so that a kill can meet it.
 SLOW = {"write": "10ms", "flush": "10ms", "echo": "10ms"}
