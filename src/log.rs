@@ -75,6 +75,7 @@ impl Log {
 
     /// The same on any storage.
     pub fn open_on(storage: Arc<dyn Storage>, config: Config) -> Result<(Log, Recovery)> {
+        let _span = tracing::info_span!("highwater.open").entered();
         config.validate()?;
         let environment = config.environment.clone();
         let begun = environment.elapsed();

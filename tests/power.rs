@@ -321,7 +321,7 @@ fn check(log: &Log, promise: &Promise) {
         let expected = &promise.content[&checkpoint.sequence().get()];
         let found: Vec<Vec<u8>> =
             checkpoint.records().map(|record| record.unwrap().payload.to_vec()).collect();
-        assert_eq!(found, [expected.clone()], "checkpoint {}", checkpoint.sequence());
+        assert_eq!(found, std::slice::from_ref(expected), "checkpoint {}", checkpoint.sequence());
     }
 }
 

@@ -60,6 +60,7 @@ impl Journal {
     /// Commits. Blocks for the flush with `Durability::Sync`. An error before the commit frame has its place leaves
     /// everything as it was.
     pub(crate) fn commit(&self, request: &CommitRequest) -> Result<Committed> {
+        let _span = tracing::debug_span!("highwater.commit").entered();
         let mut state = self.state();
         self.check(&state)?;
         let parts = self.push_state_parts(&mut state, request)?;

@@ -178,7 +178,10 @@ impl Journal {
             self.state().spares.extend(spare);
             return Err(error);
         }
-        let made = Segment::create(self.storage(), header, spare.as_ref().map(|spare| &spare.name[..]));
+        let made = match &spare {
+            Some(spare) => Segment::create(self.storage(), header, Some(&spare.name)),
+            None => self.create_fitting(header, need),
+        };
         let segment = match made {
             Ok(segment) => Arc::new(segment),
             Err(error) => {
@@ -195,6 +198,23 @@ impl Journal {
         drop(state);
         drop(making);
         Ok(())
+    }
+
+    /// Makes a segment, a smaller one where the disk is too full for the usual size.
+    fn create_fitting(&self, mut header: SegmentHeader, need: u64) -> Result<Segment> {
+        loop {
+            let half = (header.segment_bytes / 2).next_multiple_of(BLOCK);
+            match Segment::create(self.storage(), header, None) {
+                Err(error)
+                    if *error.kind() == ErrorKind::Full
+                        && u64::from(half) >= need
+                        && half >= Config::SEGMENT_BYTES_MIN =>
+                {
+                    header.segment_bytes = half;
+                }
+                result => return result,
+            }
+        }
     }
 
     pub(crate) fn segment_header(&self, id: crate::position::SegmentId, segment_bytes: u32) -> SegmentHeader {

@@ -62,6 +62,7 @@ pub(crate) fn plan(origin: &Origin, retention: &Retention) -> Result<Pruning> {
 
 /// Prunes. Blocks for a few flushes; appends go on meanwhile.
 pub(crate) fn prune(journal: &Journal, retention: &Retention) -> Result<Pruning> {
+    let _span = tracing::info_span!("highwater.prune").entered();
     let _one = journal.pruning.lock();
     journal.flush_all()?;
     let origin_horizon = horizon(journal);

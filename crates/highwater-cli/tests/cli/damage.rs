@@ -2,12 +2,22 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use crate::helpers::*;
 
 fn log_of_ten() -> Log {
     let of = |id| [records("a", [id]), vec![state("a", &id.to_string())]].concat();
     Log::of(&(100..110).flat_map(of).collect::<Vec<_>>())
+}
+
+/// The segments of a log, in order.
+fn segments(log: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path());
+    let mut segments: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "hws")).collect();
+    segments.sort();
+    segments
 }
 
 #[test]

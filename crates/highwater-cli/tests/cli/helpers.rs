@@ -1,7 +1,7 @@
 //! A log in a folder of its own, the command, and messages: the vocabulary of these tests.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 
@@ -213,13 +213,4 @@ pub(crate) fn catalog(stream: &str, key: &str) -> String {
     format!(
         r#"{{"streams":[{{"stream":{{"name":"{stream}","json_schema":{{"type":"object"}}}},"sync_mode":"incremental","destination_sync_mode":"append_dedup","primary_key":[["{key}"]]}}]}}"#
     )
-}
-
-/// The segments of a log, in order.
-pub(crate) fn segments(log: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path());
-    let mut segments: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|e| e == "hws")).collect();
-    segments.sort();
-    segments
 }

@@ -11,6 +11,8 @@ mod crash;
 mod damage;
 mod helpers;
 mod jsonl;
+#[cfg(target_os = "linux")]
+mod namespace;
 mod reading;
 mod states;
 mod trouble;
