@@ -31,7 +31,7 @@ fn commits(c: &mut Criterion) {
                 }
                 writer.commit(Commit::new().stream(&stream, &state)).unwrap();
                 count += 1;
-                if count % 128 == 0 {
+                if count.is_multiple_of(128) {
                     log.prune(&Retention { min_count: 10, ..Retention::default() }).unwrap();
                 }
             });

@@ -266,6 +266,8 @@ fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal
     if found.row == Row::Uncommitted || found.row == Row::Torn {
         recovery.dropped_frames = if end > acted.goes_on { found.replay.loose.0 } else { 0 };
         recovery.dropped_bytes = end.0.saturating_sub(acted.goes_on.0);
+    }
+    if recovery.torn {
         recovery.why = Some(found.why.clone());
     }
     let segment = found.files.get(acted.goes_on.segment())?;

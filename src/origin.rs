@@ -312,18 +312,25 @@ fn read_still(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
         return Err(Error::not_found(format!("there is no log at {path}")));
     };
     let confirmed = found.mark.map_or(Sequence::NONE, |mark| mark.sequence);
-    let dropped = found.row == Row::Uncommitted || found.row == Row::Torn;
-    let unconfirmed = (dropped || confirmed < found.view.last.sequence).then(|| Unconfirmed {
-        text: if dropped {
-            format!(
-                "nobody has opened this log for writing since it was last written; opening it will drop what is behind checkpoint {} ({})",
-                found.view.last.sequence, found.why
-            )
-        } else {
-            "nobody has opened this log for writing since it was last written; a power cut could still take the last checkpoints back".to_owned()
-        },
-        torn: dropped,
-    });
+    let last = found.view.last.sequence;
+    let unopened = "nobody has opened this log for writing since it was last written";
+    let text = match found.row {
+        Row::Torn => Some(format!(
+            "{unopened}; opening it will drop a torn write behind checkpoint {last} ({})",
+            found.why
+        )),
+        Row::Uncommitted => {
+            let (frames, bytes) = found.replay.loose;
+            Some(format!(
+                "{unopened}; opening it will drop {frames} uncommitted frames ({bytes} bytes) behind checkpoint {last}"
+            ))
+        }
+        _ if confirmed < last => {
+            Some(format!("{unopened}; a power cut could still take the last checkpoints back"))
+        }
+        _ => None,
+    };
+    let unconfirmed = text.map(|text| Unconfirmed { text, torn: found.row == Row::Torn });
     let seen = Seen {
         end: found.replay.accepted.max(found.durable),
         view: found.view,

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::ADMINISTRATIVE;
 use crate::format::define::{ColumnPath, Definition, StreamName};
-use crate::journal::{CommitRequest, Committed, Journal, NewStateText, State};
+use crate::journal::{CommitRequest, Committed, Journal, NewStateText, State, Unit};
 use crate::position::{Address, LogId, Sequence, StreamId};
 use crate::view::{STREAMS_MAX, read_definition};
 
@@ -353,13 +353,14 @@ fn administer(
     what: String,
     states: Vec<(StreamId, NewStateText)>,
 ) -> Result<Committed> {
-    journal.commit(&CommitRequest {
+    let request = CommitRequest {
         states,
         defines: vec![stream],
         labels: vec![("highwater".to_owned(), what)],
         flags: ADMINISTRATIVE,
         ..CommitRequest::default()
-    })
+    };
+    journal.commit(&Unit::default(), &request)
 }
 
 fn handle(log: LogId, definition: &Definition) -> Stream {

@@ -248,7 +248,7 @@ impl Writer {
                 });
             }
         }
-        let committed = self.journal.commit(&request)?;
+        let committed = self.journal.commit(&self.unit, &request)?;
         for stream in &covered {
             unit.remove(stream);
             self.streams.insert(*stream, Open::default());

@@ -3,7 +3,7 @@
 use parking_lot::MutexGuard;
 
 use super::state::Undurable;
-use super::{Journal, State};
+use super::{Journal, State, Unit};
 use crate::config::Durability;
 use crate::error::Result;
 use crate::format::commit::{
@@ -59,7 +59,15 @@ impl Committed {
 impl Journal {
     /// Commits. Blocks for the flush with `Durability::Sync`. An error before the commit frame has its place leaves
     /// everything as it was.
-    pub(crate) fn commit(&self, request: &CommitRequest) -> Result<Committed> {
+    pub(crate) fn commit(&self, unit: &Unit, request: &CommitRequest) -> Result<Committed> {
+        // Pruning must not pass the frames that go ahead of the commit and that nothing names yet.
+        unit.departs(self.state().head.address());
+        let result = self.commit_frames(request);
+        unit.landed();
+        result
+    }
+
+    fn commit_frames(&self, request: &CommitRequest) -> Result<Committed> {
         let _span = tracing::debug_span!("highwater.commit").entered();
         let mut state = self.state();
         self.check(&state)?;

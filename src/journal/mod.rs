@@ -7,11 +7,12 @@ mod flush;
 mod room;
 mod state;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard, ReentrantMutex};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,8 +38,8 @@ pub(crate) struct Journal {
     changed: Condvar,
     /// Who makes a segment; never taken while `state` is held.
     making: Mutex<()>,
-    /// Who prunes.
-    pub pruning: Mutex<()>,
+    /// Who prunes; `true` while it does. Pruning needs room, too, and must not prune for it.
+    pub pruning: ReentrantMutex<Cell<bool>>,
     pid: u32,
     closing: AtomicBool,
     /// Given up at the close.
@@ -60,7 +61,7 @@ impl Journal {
             state: Mutex::new(state),
             changed: Condvar::new(),
             making: Mutex::new(()),
-            pruning: Mutex::new(()),
+            pruning: ReentrantMutex::new(Cell::new(false)),
             pid: std::process::id(),
             closing: AtomicBool::new(false),
             lock: Mutex::new(Some(lock)),
@@ -119,7 +120,7 @@ impl Journal {
         self.check(&state)?;
         self.ensure_room(&mut state, bytes)?;
         let at = state.head.address();
-        unit.in_flight.store(at.0, Ordering::Release);
+        unit.departs(at);
         if let Some(frame) = frame.take() {
             state.push(frame);
         }
@@ -176,6 +177,11 @@ impl Unit {
         streams.entry(stream).or_default().push(extent);
         self.low.fetch_min(extent.at.0, Ordering::AcqRel);
         self.in_flight.store(NOWHERE, Ordering::Release);
+    }
+
+    /// From here on frames may be written that are not recorded yet.
+    pub(crate) fn departs(&self, at: Address) {
+        self.in_flight.store(at.0, Ordering::Release);
     }
 
     /// What was in flight is recorded.

@@ -63,7 +63,17 @@ pub(crate) fn plan(origin: &Origin, retention: &Retention) -> Result<Pruning> {
 /// Prunes. Blocks for a few flushes; appends go on meanwhile.
 pub(crate) fn prune(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     let _span = tracing::info_span!("highwater.prune").entered();
-    let _one = journal.pruning.lock();
+    let one = journal.pruning.lock();
+    if one.replace(true) {
+        // This very thread prunes already, and ran out of room on the way.
+        return Err(Error::new(ErrorKind::Full, "there is no room for what pruning has to write"));
+    }
+    let result = prune_alone(journal, retention);
+    one.set(false);
+    result
+}
+
+fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     journal.flush_all()?;
     let origin_horizon = horizon(journal);
     let holds = Holds::of_journal(journal, &origin_horizon, retention)?;
