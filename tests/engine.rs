@@ -724,3 +724,15 @@ fn a_unit_of_very_many_extents_lists_them_in_the_log_and_still_moves() {
     assert!(numbers.eq(0..count));
     assert!(log.verify(&mut |_| {}).unwrap().is_sound());
 }
+
+#[test]
+#[cfg(unix)]
+fn the_lock_does_not_survive_exec() {
+    let fixture = Fixture::new();
+    let log = fixture.open();
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    drop(log);
+    fixture.open();
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
