@@ -55,7 +55,9 @@ pub(crate) fn is_held(storage: &dyn Storage) -> Result<bool> {
 pub(crate) fn holder(storage: &dyn Storage) -> String {
     let read = || storage::read_small(&*storage.open(names::LOCK, Access::Read)?, 1024);
     let text = read().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    let clean: String = text.trim().chars().filter(|c| !c.is_control()).collect();
+    // The first line is for people.
+    let clean: String =
+        text.lines().next().unwrap_or_default().trim().chars().filter(|c| !c.is_control()).collect();
     if clean.is_empty() { "another process".to_owned() } else { clean }
 }
 

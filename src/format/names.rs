@@ -4,6 +4,8 @@ use crate::position::SegmentId;
 
 /// Held while a process writes; holds who that is.
 pub(crate) const LOCK: &str = "lock";
+/// A new lock while it replaces that of a dead process.
+const NEW_LOCK: &str = "lock.tmp";
 /// How far the log was flushed.
 pub(crate) const MARK: &str = "mark";
 /// A segment while it is made.
@@ -61,7 +63,7 @@ pub(crate) fn parse(name: &str) -> FileName {
     match name {
         LOCK => return FileName::Lock,
         MARK => return FileName::Mark,
-        NEW => return FileName::New,
+        NEW | NEW_LOCK => return FileName::New,
         RESERVE => return FileName::Reserve,
         _ => {}
     }

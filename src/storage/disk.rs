@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
-use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, map};
+use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, map, orphan};
 
 /// The files of a directory.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Disk {
 }
 
 /// For its owner alone: states may hold secrets.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
@@ -72,14 +72,23 @@ impl Storage for Disk {
             // Who only looks makes nothing and needs no right to write.
             LockMode::Shared => options.read(true),
         };
-        let file = options.open(self.at(name))?;
+        let path = self.at(name);
+        let file = options.open(&path)?;
         let taken = match mode {
             LockMode::Exclusive => file.try_lock(),
             LockMode::Shared => file.try_lock_shared(),
         };
         match taken {
+            // Somebody may have replaced the file between its opening and its locking.
+            Ok(()) if !orphan::is_current(&file, &path)? => Ok(None),
             Ok(()) => Ok(Some(Box::new(DiskLock { file, pid: std::process::id() }))),
-            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                if mode == LockMode::Exclusive {
+                    // If the holder is dead and left the lock to a child, the next try gets a new file.
+                    orphan::replace(&path)?;
+                }
+                Ok(None)
+            }
             Err(TryLockError::Error(e)) => Err(e),
         }
     }
@@ -96,7 +105,7 @@ impl Lock for DiskLock {
     fn describe(&self, text: &str) -> io::Result<()> {
         self.file.set_len(0)?;
         let file = DiskFile { file: self.file.try_clone()?, path: PathBuf::new() };
-        super::write_all_at(&file, &[text.as_bytes()], 0)
+        super::write_all_at(&file, &[text.as_bytes(), orphan::identity_line().as_bytes()], 0)
     }
 }
 

@@ -5,6 +5,7 @@ mod disk;
 mod filesystem;
 mod map;
 mod memory;
+mod orphan;
 
 use std::fmt;
 use std::io::{self, IoSlice};
