@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::environment::micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{AHEAD_MAX, CONSUMER_FILE, CONSUMER_SLOTS, ConsumerState, MaxLag};
 use crate::format::names;
@@ -140,8 +141,11 @@ impl Consumer {
         let file = storage.open(&file_name, Access::Write).map_err(io)?;
         // What a predecessor wrote and did not flush has to be durable before the other slot is written over.
         file.sync().map_err(io)?;
-        let state = read_state(&*storage, name)?
-            .ok_or_else(|| Error::not_found(format!("consumer {name} was dropped at this moment")))?;
+        let Some(state) = read_state(&*storage, name)? else {
+            // Dropped between our look and our lock, which made an empty file.
+            let _ = storage.remove(&file_name);
+            return Err(Error::not_found(format!("consumer {name} was dropped at this moment")));
+        };
         if state.log != origin.log() {
             let what = format!("consumer {name} belongs to log {}, not to {}", state.log, origin.log());
             return Err(Error::new(ErrorKind::Diverged, what));
@@ -201,7 +205,13 @@ impl Consumer {
         self.ahead.retain(|_, ahead| *ahead > stored.sequence);
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
         self.write()?;
-        self.sync()
+        self.sync()?;
+        // A pruning may have passed it meanwhile.
+        let retained = self.origin.horizon()?.retained;
+        if stored.sequence.next() < retained.first_sequence {
+            return Err(gap(stored.sequence.next(), &retained));
+        }
+        Ok(())
     }
 
     /// The next batch that is due, or `None`. Everything is durable that it gives. Blocks at most [`Limit::wait`] for
@@ -218,7 +228,7 @@ impl Consumer {
                 return Ok(None);
             }
             if let Some(oldest) = self.gathered.first() {
-                let due = oldest.time_us().saturating_add(limit.max_age.as_micros() as i64);
+                let due = oldest.time_us().saturating_add(micros(limit.max_age));
                 wait =
                     wait.min(Duration::from_micros(due.saturating_sub(self.origin.now_us()).max(1) as u64));
             }
@@ -237,8 +247,12 @@ impl Consumer {
             self.delivered.pop_front();
         }
         self.ahead.retain(|_, ahead| *ahead > position.sequence);
+        let before = (self.state.sequence, self.state.id, self.state.at);
         (self.state.sequence, self.state.id, self.state.at) = (position.sequence, id, at);
-        self.write()?;
+        if let Err(error) = self.write() {
+            (self.state.sequence, self.state.id, self.state.at) = before;
+            return Err(error);
+        }
         self.released();
         Ok(())
     }
@@ -290,7 +304,7 @@ impl Consumer {
         let Some(oldest) = self.gathered.first() else { return false };
         // A clock that stepped back makes nothing younger than new.
         let age = self.origin.now_us().saturating_sub(oldest.time_us()).max(0);
-        self.is_full(limit) || age >= limit.max_age.as_micros() as i64
+        self.is_full(limit) || age >= micros(limit.max_age)
     }
 
     fn take_batch(&mut self) -> Option<Batch> {
@@ -394,6 +408,15 @@ fn register(origin: &Origin, name: &str, start: Start, max_lag: Option<MaxLag>) 
     let storage = &*origin.files().storage;
     let (made, file_name) = (names::new_consumer(name), names::consumer(name));
     let state = ConsumerState { max_lag, ..starting(origin, start)? };
+    let io = |e| Error::io(format!("registering consumer {name}"), &file_name, e);
+    // Two may register one name at once: the second must not replace what the first has.
+    let lock = storage.try_lock(&made, LockMode::Exclusive).map_err(io)?;
+    if lock.is_none() || read_state(storage, name)?.is_some() {
+        return Err(Error::new(
+            ErrorKind::ConsumerBusy,
+            format!("consumer {name} is being registered by another"),
+        ));
+    }
     let make = || -> std::io::Result<()> {
         let file = storage.open(&made, Access::Create)?;
         file.allocate(CONSUMER_FILE as u64)?;
@@ -404,7 +427,7 @@ fn register(origin: &Origin, name: &str, start: Start, max_lag: Option<MaxLag>) 
     };
     make().map_err(|e| {
         let _ = storage.remove(&made);
-        Error::io(format!("registering consumer {name}"), &file_name, e)
+        io(e)
     })
 }
 
@@ -441,6 +464,8 @@ pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<Con
     };
     match ConsumerState::newest(&bytes) {
         Some(state) => Ok(Some(state)),
+        // A registered consumer's file is never empty: it was whole before it had its name.
+        None if bytes.is_empty() => Ok(None),
         None => Err(Error::corrupt(
             file_name,
             0,
@@ -459,9 +484,11 @@ pub(crate) fn drop_consumer(storage: &dyn Storage, name: &str) -> Result<()> {
         return Err(Error::not_found(format!("no consumer {name} in this log")));
     }
     let io = |e| Error::io("dropping a consumer", &file_name, e);
-    if storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?.is_none() {
+    let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
+    if lock.is_none() {
         return Err(Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use")));
     }
     storage.remove(&file_name).map_err(io)?;
+    drop(lock); // held until nobody can find the file any more
     storage.sync_names().map_err(io)
 }

@@ -20,6 +20,11 @@ pub trait Environment: Send + Sync + fmt::Debug {
     fn boot(&self) -> Option<u128>;
 }
 
+/// A duration in microseconds; the longest there is for one that has no number.
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// The system's own clocks and randomness.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct System;

@@ -248,7 +248,10 @@ fn create(storage: Arc<dyn Storage>, config: Config, lock: Box<dyn Lock>) -> Res
 
 /// Acts on what was found: makes the accepted end durable, puts on record what was dropped, and goes on behind it.
 fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal, Recovery)> {
-    let epoch = found.epoch + 1;
+    let epoch = found
+        .epoch
+        .checked_add(1)
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "this log was opened 2^32 times"))?;
     let log = found.files.log;
     let mark = open_mark(&*found.files.storage)?;
     let acted = recovery::act(&found, epoch)?;
@@ -276,6 +279,7 @@ fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal
     let mut state = State::new(found.view, head, acted.goes_on, epoch, found.replay.waypoint, generation);
     state.set_directory(found.replay.directory);
     state.sealed = found.replay.seal;
+    state.epoch_is_known = false;
     let next = acted.goes_on.segment().next();
     let files = Arc::new(found.files);
     // Prepared before the crash, or half-made; only a whole one counts.

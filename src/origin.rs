@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::environment::{Environment, System};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::StateAt;
+use crate::format::define::StreamName;
 use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::journal::Journal;
 use crate::lock;
@@ -96,6 +97,22 @@ impl Origin {
         }
     }
 
+    /// Every state as of the horizon, with its stream's name: one snapshot.
+    pub(crate) fn states(&self) -> Result<(LastCheckpoint, Vec<NamedState>)> {
+        match self {
+            Origin::Live(journal) => {
+                let state = journal.state();
+                let entries = named_states(&state.view, |stream| state.durable_state(stream));
+                Ok((state.high_water, entries))
+            }
+            Origin::Foreign(foreign) => {
+                foreign.refresh()?;
+                let seen = foreign.state.lock();
+                Ok((seen.view.last, named_states(&seen.view, |stream| seen.view.state(stream))))
+            }
+        }
+    }
+
     pub(crate) fn state_text(&self, state: &StateAt) -> Result<String> {
         match self {
             Origin::Live(journal) => journal.state_text(state),
@@ -113,7 +130,7 @@ impl Origin {
         match self {
             Origin::Live(journal) => {
                 let environment = &journal.config.environment;
-                let deadline = environment.elapsed() + timeout;
+                let deadline = environment.elapsed().saturating_add(timeout);
                 let mut state = journal.state();
                 loop {
                     if state.high_water.sequence > seen {
@@ -140,6 +157,16 @@ impl Origin {
             _ => error,
         }
     }
+}
+
+/// A state with its stream; the global one has no name.
+pub(crate) type NamedState = (StreamId, Option<StreamName>, StateAt);
+
+fn named_states(view: &View, state: impl Fn(StreamId) -> Option<StateAt>) -> Vec<NamedState> {
+    let global = state(StreamId::GLOBAL).map(|at| (StreamId::GLOBAL, None, at));
+    let streams =
+        view.streams().filter_map(|(id, defined)| Some((id, Some(defined.name.clone()), state(id)?)));
+    global.into_iter().chain(streams).collect()
 }
 
 /// The error for checkpoints that were pruned.
@@ -228,7 +255,7 @@ impl Foreign {
     }
 
     fn wait_beyond(&self, beyond: Sequence, timeout: Duration) -> Result<bool> {
-        let deadline = System.elapsed() + timeout;
+        let deadline = System.elapsed().saturating_add(timeout);
         let mut pause = POLL_MIN;
         loop {
             self.refresh()?;

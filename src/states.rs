@@ -33,14 +33,8 @@ pub struct States {
 impl States {
     /// At the high-water mark.
     pub(crate) fn now(origin: &Origin) -> Result<States> {
-        let horizon = origin.horizon()?;
-        let all: Vec<_> = origin.with_view(|view| names(view).collect());
-        let entries = all
-            .into_iter()
-            .filter_map(|(stream, name)| Some((stream, name, origin.state(stream)?)))
-            .collect();
-        let position = position(origin, horizon.last.sequence, horizon.last.id);
-        Ok(States { origin: origin.clone(), position, entries })
+        let (last, entries) = origin.states()?;
+        Ok(States { origin: origin.clone(), position: position(origin, last.sequence, last.id), entries })
     }
 
     /// At any retained checkpoint.
@@ -67,11 +61,12 @@ impl States {
             };
             view.commit(&commit, at);
         }
-        let named: Vec<_> = origin.with_view(|now| names(now).collect());
-        let entries = named
-            .into_iter()
-            .filter_map(|(stream, name)| Some((stream, name, view.state(stream)?)))
-            .collect();
+        let entries = origin.with_view(|now| {
+            // A stream that was defined behind the snapshot has its name in today's view only.
+            let named = |stream| view.name(stream).or_else(|| now.name(stream)).cloned();
+            let set = view.all().filter(|(stream, _)| !view.is_dropped(*stream));
+            set.filter_map(|(stream, entry)| Some((stream, named(stream), entry.state?))).collect()
+        });
         Ok(States { origin: origin.clone(), position: position(origin, sequence, view.last.id), entries })
     }
 
@@ -136,14 +131,6 @@ impl States {
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text)
         .map_err(|e| Error::invalid(format!("the stored state is not of the wanted type: {e}")))
-}
-
-/// Every entry of a view with its name; the global state has none.
-fn names(view: &View) -> impl Iterator<Item = (StreamId, Option<StreamName>)> {
-    let dropped = |stream| view.entry(stream).and_then(|e| e.defined.as_ref()).is_some_and(|d| d.dropped);
-    view.all()
-        .filter(move |(stream, _)| !dropped(*stream))
-        .map(|(s, e)| (s, e.defined.as_ref().map(|d| d.name.clone())))
 }
 
 fn position(origin: &Origin, sequence: Sequence, checkpoint: crate::CheckpointId) -> Option<Position> {

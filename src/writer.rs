@@ -179,6 +179,11 @@ impl Writer {
         if full && open.frame_items > 0 {
             self.spill(stream.id())?;
         }
+        // Room is made before the record is taken: an error leaves everything as it was.
+        if self.buffered > 0 && self.buffered + RECORD_HEADER_MAX + len > self.journal.config.buffer_bytes_max
+        {
+            self.spill_largest()?;
+        }
         let open = find(&mut self.streams, stream)?;
         let previous_us = open.previous_us;
         let before = open.buffered();
@@ -194,9 +199,6 @@ impl Writer {
         open.frame_items += 1;
         open.records += 1;
         open.bytes += len as u64;
-        if self.buffered > self.journal.config.buffer_bytes_max {
-            self.spill_largest()?;
-        }
         Ok(())
     }
 

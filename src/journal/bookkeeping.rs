@@ -1,7 +1,10 @@
 //! Frames that the log writes about itself: waypoints, recovery, pruned, close.
 
+use std::sync::atomic::Ordering;
+
+use super::flush::PATIENCE;
 use super::{Journal, State};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FrameBuf, Kind};
 use crate::format::index;
 use crate::format::note::{Pruned, Recovered, encode_close};
@@ -58,7 +61,7 @@ impl Journal {
         self.note(buf.seal(Kind::Pruned, 0), |state| {
             state.view.retained = pruned.retained.clone();
             state.view.relocate(&self.files)?;
-            state.relocate_undo();
+            state.relocate_undo(&self.files)?;
             self.waypoint(state);
             Ok(())
         })
@@ -80,11 +83,23 @@ impl Journal {
     /// Flushes everything, says that the log was closed, and makes the mark durable. A log that this opening has not
     /// changed is left as it is.
     pub(crate) fn close(&self) -> Result<()> {
-        if self.closing.load(std::sync::atomic::Ordering::Relaxed) {
-            return Ok(());
+        {
+            let state = self.state();
+            // A forked child has nothing to close.
+            if self.closing.load(Ordering::Relaxed)
+                || self.check(&state).is_err_and(|e| *e.kind() == ErrorKind::Forked)
+            {
+                return Ok(());
+            }
+            // Under the lock: from here on nobody gets a place for a frame.
+            self.closing.store(true, Ordering::Relaxed);
         }
         let result = self.write_close();
-        self.closing.store(true, std::sync::atomic::Ordering::Relaxed);
+        let mut state = self.state();
+        while state.writing {
+            self.wait(&mut state, PATIENCE);
+        }
+        drop(state);
         self.notify();
         self.lock.lock().take();
         result
@@ -92,7 +107,9 @@ impl Journal {
 
     fn write_close(&self) -> Result<()> {
         let mut state = self.state();
-        self.check(&state)?;
+        if let Some(first) = &state.failure {
+            return Err(Error::latched(first));
+        }
         if !state.dirty {
             return Ok(());
         }

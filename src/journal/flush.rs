@@ -17,7 +17,7 @@ const WRITE_BYTES: u64 = 512 << 10;
 /// A thread that adds to more than this waits for the one that writes.
 const PENDING_BYTES_MAX: u64 = 4 << 20;
 /// A waiter looks again after this at the latest; it is woken long before.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Journal {
     /// Returns once everything below `end` is durable. The first to come writes and flushes for all that are pending;
@@ -109,11 +109,20 @@ impl Journal {
         let bytes = std::mem::take(&mut state.pending_bytes);
         let end = state.head.address();
         let last = state.view.last;
+        // The epoch is known for good before its first frame: else a power cut could make the next opening use it again.
+        let first = (!state.epoch_is_known).then(|| {
+            let (durable, last) = (state.durable, state.high_water);
+            self.next_mark(state, durable, last, false)
+        });
         let mark = flush.then(|| self.next_mark(state, end, last, false));
         let tail = state.head.segment.clone();
         state.writing = true;
 
         let result = MutexGuard::unlocked(state, || {
+            if let Some(first) = &first {
+                self.write_mark(first)?;
+                self.sync_mark()?;
+            }
             write_pieces(&pieces)?;
             if flush {
                 tail.sync()?;
@@ -122,6 +131,7 @@ impl Journal {
         });
 
         state.writing = false;
+        state.epoch_is_known = true;
         for piece in pieces {
             state.give_back(piece.bytes);
         }
@@ -201,9 +211,13 @@ impl Journal {
         self.write_mark(&mark)?;
         drop(state);
         if flush {
-            self.mark.sync().map_err(|e| Error::io("flushing the mark", names::MARK, e))?;
+            self.sync_mark()?;
         }
         Ok(())
+    }
+
+    fn sync_mark(&self) -> Result<()> {
+        self.mark.sync().map_err(|e| Error::io("flushing the mark", names::MARK, e))
     }
 }
 

@@ -135,12 +135,15 @@ impl Journal {
                 Err(error) if *error.kind() == ErrorKind::Full => error,
                 result => return result,
             };
+            if self.remove_spares()? {
+                continue; // they had another size
+            }
             // Pruning may free space; what it needs itself is kept in reserve.
             if crate::pruning::prune_for_room(self)? {
                 continue;
             }
             let deadline = match self.config.when_full {
-                WhenFull::Wait(wait) if crate::pruning::somebody_lags(self)? => started + wait,
+                WhenFull::Wait(wait) if crate::pruning::somebody_lags(self)? => started.saturating_add(wait),
                 _ => return Err(full),
             };
             let now = self.config.environment.elapsed();
@@ -153,6 +156,17 @@ impl Journal {
         }
     }
 
+    /// Gives up the spare segments; whether there were any.
+    fn remove_spares(&self) -> Result<bool> {
+        let spares = std::mem::take(&mut self.state().spares);
+        for spare in &spares {
+            self.storage()
+                .remove(&spare.name)
+                .map_err(|e| Error::io("removing a segment", &spare.name, e))?;
+        }
+        Ok(!spares.is_empty())
+    }
+
     fn try_make_next(&self, need: u64) -> Result<()> {
         let making = self.making.lock();
         let (id, header, spare) = {
@@ -161,6 +175,8 @@ impl Journal {
             if state.next.as_ref().is_some_and(|next| u64::from(next.bytes()) >= need) {
                 return Ok(());
             }
+            // Taken away before anything is made: nobody may roll into a file that is about to be replaced.
+            state.next = None;
             let id = state.head.segment.id().next();
             let bytes = self.next_segment_bytes(state.head.segment.bytes(), need)?;
             let spare = state

@@ -4,14 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 use super::{Piece, Unit};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::format::BLOCK;
 use crate::format::commit::StateAt;
 use crate::format::define::{Definition, StreamName};
 use crate::format::frame::{FrameBuf, Kind, SealedFrame, pad_body};
 use crate::format::snapshot::LastCheckpoint;
 use crate::position::{Address, Sequence, StreamId};
-use crate::segment::Segment;
+use crate::segment::{Files, Segment};
 use crate::view::View;
 
 /// Where the next frame goes.
@@ -82,6 +82,8 @@ pub(crate) struct State {
     /// The seal of the segment before the active one, and its end, as long as the active one has not begun.
     pub sealed: (Address, Address),
     pub(super) mark_generation: u64,
+    /// The mark on the device has this epoch. A new log needs none: nothing older can be there.
+    pub epoch_is_known: bool,
     /// Something was written by this opening.
     pub(super) dirty: bool,
     /// Definitions that the next commit of their stream writes.
@@ -139,6 +141,7 @@ impl State {
             directory: Vec::new(),
             sealed: (Address::NONE, Address::NONE),
             mark_generation,
+            epoch_is_known: true,
             dirty: false,
             unwritten: HashMap::new(),
             registered: HashMap::new(),
@@ -224,12 +227,13 @@ impl State {
     }
 
     /// After a pruning: places that are gone are replaced in what would be undone, too.
-    pub(crate) fn relocate_undo(&mut self) {
+    pub(crate) fn relocate_undo(&mut self, files: &Files) -> Result<()> {
         let State { view, undurable, .. } = self;
         for (stream, before) in undurable.iter_mut().flat_map(|u| &mut u.undo) {
             if before.is_some_and(|state| !view.retained.holds(state.frame)) {
-                *before = view.state(*stream);
+                *before = view.base_state(files, *stream)?;
             }
         }
+        Ok(())
     }
 }

@@ -146,8 +146,8 @@ fn history(files: &Files, view: &View, at: Address) -> Result<Vec<Definition>> {
     let mut at = at;
     while !at.is_none() && view.retained.holds(at) {
         let definition = read_definition(files, at)?;
-        if definition.previous >= at && !at.segment().is_base() {
-            return Err(files.damaged(at, "a definition points forward"));
+        if versions.last().is_some_and(|newer: &Definition| newer.version <= definition.version) {
+            return Err(files.damaged(at, "a definition's predecessor is not older"));
         }
         at = definition.previous;
         versions.push(definition);

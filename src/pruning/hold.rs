@@ -2,6 +2,7 @@
 
 use crate::config::Retention;
 use crate::consumer::{ConsumerInfo, read_state};
+use crate::environment::micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{ConsumerState, LagPolicy, MaxLag};
 use crate::format::names;
@@ -18,7 +19,7 @@ use crate::storage::{Access, Storage};
 #[derive(Debug)]
 pub(super) struct Holds {
     needs: Vec<(Sequence, String)>,
-    names: Vec<String>,
+    names: Vec<(String, Sequence)>,
     /// Consumers that fell too far behind, with what they had acknowledged.
     pub detached: Vec<(String, Sequence)>,
 }
@@ -47,8 +48,9 @@ impl Holds {
         self.needs.iter().map(|(sequence, _)| *sequence).min().unwrap_or(Sequence::FIRST)
     }
 
-    pub(super) fn knows(&self, consumer: &str) -> bool {
-        self.names.iter().any(|name| name == consumer)
+    /// Whether this consumer was seen, at this very position.
+    pub(super) fn knew(&self, consumer: &str, sequence: Sequence) -> bool {
+        self.names.iter().any(|(name, at)| name == consumer && *at == sequence)
     }
 
     /// What keeps the oldest checkpoint.
@@ -74,7 +76,7 @@ fn collect(files: &Files, horizon: &Horizon, retention: &Retention, now_us: i64)
         detached: Vec::new(),
     };
     if !retention.min_age.is_zero() {
-        let before = now_us.saturating_sub(retention.min_age.as_micros() as i64);
+        let before = now_us.saturating_sub(micros(retention.min_age));
         holds.needs.push((younger_than(files, horizon, before)?, "min_age".to_owned()));
     }
     for (name, state) in positions(storage)? {
@@ -87,7 +89,7 @@ fn collect(files: &Files, horizon: &Horizon, retention: &Retention, now_us: i64)
             _ if state.sequence.next() < first => {}
             _ => holds.needs.push((state.sequence.next(), format!("consumer {name}"))),
         }
-        holds.names.push(name);
+        holds.names.push((name, state.sequence));
     }
     for name in Survey::of(storage)?.pins {
         if let Some(pin) = pin::read(storage, &name)?.filter(|pin| pin.expires_us > now_us) {
@@ -113,6 +115,18 @@ fn younger_than(files: &Files, horizon: &Horizon, before_us: i64) -> Result<Sequ
         return Ok(horizon.retained.first_sequence);
     }
     Ok(super::snapshot_of(files, crate::position::SegmentId(low))?.last.sequence.next())
+}
+
+/// A pin that holds what was pruned: it came too late to be seen.
+pub(super) fn late_pin(journal: &Journal, first: Sequence) -> Result<Option<String>> {
+    let now_us = journal.config.environment.now_us();
+    for name in Survey::of(journal.storage())?.pins {
+        let pin = pin::read(journal.storage(), &name)?;
+        if pin.is_some_and(|pin| pin.expires_us > now_us && pin.from < first) {
+            return Ok(Some(format!("pin {name}")));
+        }
+    }
+    Ok(None)
 }
 
 /// Every registered consumer's position.

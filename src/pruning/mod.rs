@@ -80,6 +80,7 @@ fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     let files = &journal.files;
     let wanted = cut(files, &origin_horizon, holds.keep_from(), None)?;
     if wanted <= origin_horizon.retained.first_live {
+        clean_up(journal)?; // what an earlier opening left
         return describe(files, &origin_horizon, &holds, wanted);
     }
     // Uncommitted records of slow streams move to the head; what can't move now stays, and so does its segment.
@@ -93,11 +94,14 @@ fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     }
     let before = now.retained.clone();
     let retained = base::write(journal, &before, first_live, holds.keep_from())?;
+    // If the switch is taken back, what was copied meanwhile stays where the view now points.
+    let mut back = before.clone();
+    back.bases.extend(retained.bases.iter().filter(|base| !before.bases.contains(base)).copied());
     switch(journal, &holds, retained)?;
     if let Some(late) = latecomer(journal, &holds)? {
         // It registered while we looked the other way: nothing was removed yet, so the switch goes back.
-        tracing::info!(consumer = late, "registered during a pruning, which is taken back");
-        switch(journal, &holds, before.clone())?;
+        tracing::info!(who = late, "came during a pruning, which is taken back");
+        switch(journal, &holds, back)?;
         clean_up(journal)?;
         return Ok(Pruning { segments: 0, bytes: 0, first: before.first_sequence, ..report });
     }
@@ -170,14 +174,16 @@ fn switch(journal: &Journal, holds: &Holds, retained: Retained) -> Result<()> {
     journal.note_pruned(&Pruned { time_us, retained, detached: holds.detached.clone() })
 }
 
-/// A consumer that has registered since the holds were read and needs what was pruned.
+/// Who has come since the holds were read and needs what was pruned: a consumer that registered or moved back, or a pin.
 fn latecomer(journal: &Journal, holds: &Holds) -> Result<Option<String>> {
     let first = journal.state().view.retained.first_sequence;
     let now = hold::positions(journal.storage())?;
     Ok(now
         .into_iter()
-        .find(|(name, state)| !holds.knows(name) && state.sequence.next() < first)
-        .map(|(name, _)| name))
+        .filter(|(name, state)| state.sequence.next() < first && !holds.knew(name, state.sequence))
+        .map(|(name, _)| format!("consumer {name}"))
+        .next()
+        .or(hold::late_pin(journal, first)?))
 }
 
 /// Removes what the log no longer names, keeping some segments to be written over. Safe at any time: also after a crash.
@@ -219,7 +225,9 @@ fn retire(journal: &Journal, id: SegmentId, name: &str) -> Result<bool> {
     };
     journal.files.forget(id);
     if let Some(segment) = segment {
-        let usual = segment.bytes() == journal.config.segment_bytes.next_multiple_of(BLOCK);
+        // A map may be made again as long as the file has its name; then it must not be written over.
+        let usual = journal.config.read_mode != crate::ReadMode::Map
+            && segment.bytes() == journal.config.segment_bytes.next_multiple_of(BLOCK);
         let alone = std::sync::Arc::strong_count(&segment) == 1 && !segment.in_use() && segment.links()? == 1;
         let mut state = journal.state();
         if usual && alone && state.spares.len() < journal.config.spare_segments {

@@ -1,6 +1,6 @@
 //! Uncommitted records of slow streams: nothing on disk names them yet, so they can move.
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::commit::{Extent, decode_extents_part, encode_extents_part};
 use crate::format::data::BASE_TIME;
 use crate::format::frame::{FrameBuf, Kind, SealedFrame};
@@ -19,8 +19,13 @@ pub(super) fn move_out(journal: &Journal, first_live: SegmentId) -> Result<Addre
             continue;
         };
         for (stream, held) in streams.iter_mut() {
-            if held.low().is_some_and(|low| low < limit) {
-                move_stream(journal, stream.get(), held, limit)?;
+            let Some(low) = held.low().filter(|low| *low < limit) else { continue };
+            let mut moved = held.clone();
+            match move_stream(journal, stream.get(), &mut moved, limit) {
+                Ok(()) => *held = moved,
+                // No room to move it: it stays, and so do its segments.
+                Err(error) if *error.kind() == ErrorKind::Full => floor = floor.min(low),
+                Err(error) => return Err(error),
             }
         }
         unit.settle(&streams);

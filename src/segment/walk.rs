@@ -106,7 +106,7 @@ impl Walker {
         if let Some(bytes) = inside(self) {
             return Ok(bytes);
         }
-        if len > WINDOW {
+        if len > WINDOW || offset >= self.segment.bytes() {
             return self.read(offset, len);
         }
         self.window = self.read(offset, WINDOW.min((self.segment.bytes() - offset) as usize).max(len))?;

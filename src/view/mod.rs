@@ -74,6 +74,9 @@ impl View {
             if at == retained.base_index {
                 break;
             }
+            if at.segment().is_base() && !previous.is_none() {
+                return Err(files.damaged(at, "the index of a base file is not a full one"));
+            }
             at = previous;
         }
         for (at, index) in indexes.into_iter().rev() {
@@ -133,6 +136,12 @@ impl View {
         Ok(())
     }
 
+    /// Where pruning copied a state that was in force when the live part of the log begins.
+    pub(crate) fn base_state(&self, files: &Files, stream: StreamId) -> Result<Option<StateAt>> {
+        let index = read_index(files, self.retained.base_index)?;
+        Ok(index.entries.into_iter().find(|(found, _)| *found == stream).and_then(|(_, entry)| entry.state))
+    }
+
     pub(crate) fn entry(&self, stream: StreamId) -> Option<&Entry> {
         self.entries.get(stream.get() as usize)
     }
@@ -152,6 +161,10 @@ impl View {
         self.all()
             .filter_map(|(stream, entry)| Some((stream, entry.defined.as_ref()?)))
             .filter(|(_, d)| !d.dropped)
+    }
+
+    pub(crate) fn is_dropped(&self, stream: StreamId) -> bool {
+        self.entry(stream).and_then(|entry| entry.defined.as_ref()).is_some_and(|defined| defined.dropped)
     }
 
     /// Every entry that says something.
@@ -192,8 +205,8 @@ impl View {
             time_us: commit.head.time_us,
         };
         for stream in &commit.streams {
-            self.totals.records += stream.records;
-            self.totals.bytes += stream.bytes;
+            self.totals.records = self.totals.records.saturating_add(stream.records);
+            self.totals.bytes = self.totals.bytes.saturating_add(stream.bytes);
         }
         if self.segment_low.is_none() || commit.head.low < self.segment_low {
             self.segment_low = commit.head.low;
