@@ -316,15 +316,12 @@ pub(crate) fn rename(journal: &Journal, stream: &Stream, to: StreamSpec) -> Resu
     let mut definition = current(journal, stream.id())?;
     let old = std::mem::replace(&mut definition.name, to.name.clone());
     {
-        let mut state = journal.state();
+        let state = journal.state();
         if state.registered.contains_key(&to.name) || state.view.find(&to.name).is_some() {
             return Err(Error::invalid(format!("there is a stream {} already", to.name)));
         }
-        state.registered.remove(&old);
-        state.registered.insert(to.name.clone(), stream.id());
-        state.unwritten.insert(stream.id(), definition.clone());
     }
-    administer(journal, stream.id(), format!("rename {old} to {}", to.name), Vec::new())?;
+    redefine(journal, &old, &definition, format!("rename {old} to {}", to.name), Vec::new())?;
     Ok(handle(journal.log(), &definition))
 }
 
@@ -333,12 +330,37 @@ pub(crate) fn drop_stream(journal: &Journal, stream: &Stream) -> Result<Committe
     check_free(journal, stream)?;
     let mut definition = current(journal, stream.id())?;
     definition.dropped = true;
-    {
+    let name = definition.name.clone();
+    redefine(journal, &name, &definition, format!("drop {name}"), vec![(stream.id(), None)])
+}
+
+/// Commits a changed definition. If that fails before it was written, nothing has changed.
+fn redefine(
+    journal: &Journal,
+    old: &StreamName,
+    definition: &Definition,
+    what: String,
+    states: Vec<(StreamId, NewStateText)>,
+) -> Result<Committed> {
+    let stream = definition.stream;
+    let (unwritten, registered) = {
         let mut state = journal.state();
+        let registered = state.registered.remove(old);
+        if !definition.dropped {
+            state.registered.insert(definition.name.clone(), stream);
+        }
+        (state.unwritten.insert(stream, definition.clone()), registered)
+    };
+    let result = administer(journal, stream, what, states);
+    let mut state = journal.state();
+    if result.is_err() && state.unwritten.get(&stream) == Some(definition) {
+        state.unwritten.remove(&stream);
+        state.unwritten.extend(unwritten.map(|before| (stream, before)));
         state.registered.remove(&definition.name);
-        state.unwritten.insert(stream.id(), definition);
+        state.registered.extend(registered.map(|stream| (old.clone(), stream)));
     }
-    administer(journal, stream.id(), format!("drop {}", stream.name()), vec![(stream.id(), None)])
+    drop(state);
+    result
 }
 
 /// Clears a stream's state in a checkpoint of its own.

@@ -281,3 +281,27 @@ fn an_unreadable_consumer_stops_pruning_and_is_no_absent_one() {
     log.drop_consumer("lake").unwrap();
     assert!(log.prune(&Retention::default()).unwrap().segments > 0);
 }
+
+#[test]
+fn a_rename_or_drop_that_found_no_room_has_not_happened() {
+    let disk = Breaking::new();
+    let log = disk.open().unwrap();
+    write(&log, 20).unwrap();
+    disk.faults.room.store(0, Relaxed);
+    assert_eq!(*write(&log, 1000).unwrap_err().kind(), ErrorKind::Full);
+    let a = log.stream(StreamSpec::new("a")).unwrap();
+    let mut tries = 0;
+    while log.reset_stream(&a).is_ok() {
+        tries += 1; // small commits still fit for a while
+        assert!(tries < 1000);
+    }
+    let long = "n".repeat(20_000);
+    assert_eq!(*log.rename_stream(&a, StreamSpec::new(long.clone())).unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(*log.drop_stream(&a).unwrap_err().kind(), ErrorKind::Full);
+    disk.faults.room.store(i64::MAX, Relaxed);
+    write(&log, 1).unwrap();
+    assert_eq!(log.stream(StreamSpec::new("a")).unwrap().id(), a.id());
+    assert_ne!(log.stream(StreamSpec::new(long)).unwrap().id(), a.id());
+    drop(log);
+    assert_eq!(disk.open().unwrap().streams().unwrap().len(), 1);
+}

@@ -72,7 +72,6 @@ impl Journal {
         let mut state = self.state();
         self.check(&state)?;
         let parts = self.push_state_parts(&mut state, request)?;
-        self.push_definitions(&mut state, request)?;
         let states: Vec<(StreamId, NewState<'_>)> = request
             .states
             .iter()
@@ -91,8 +90,10 @@ impl Journal {
         encode_tail(buf.body_mut(), &request.streams, &states, &request.labels);
         let bytes = u32::try_from(frame_len(buf.body_len() as u32))
             .map_err(|_| crate::Error::too_large("a commit frame", u32::MAX.into(), buf.body_len() as u64))?;
-        self.ensure_room(&mut state, bytes)?;
-
+        // Room for all of it at once: a definition without its commit would be in force too early.
+        let definitions = definitions_len(&state, request);
+        self.ensure_room(&mut state, bytes.saturating_add(definitions))?;
+        self.push_definitions(&mut state, request)?;
         let parts = parts.iter().flatten().filter_map(|part| match part {
             NewState::Part { at, .. } => Some(*at),
             NewState::Inline(_) | NewState::Clear => None,
@@ -151,9 +152,7 @@ impl Journal {
         if state.unwritten.is_empty() {
             return Ok(());
         }
-        let named = request.streams.iter().map(|s| s.stream).chain(request.states.iter().map(|s| s.0));
-        let named = named.chain(request.defines.iter().copied());
-        for stream in named {
+        for stream in named_streams(request) {
             let Some(mut definition) = state.unwritten.get(&stream).cloned() else { continue };
             definition.since = state.view.last.sequence.next();
             let mut buf = FrameBuf::new(state.buffer());
@@ -192,6 +191,26 @@ impl Journal {
         note_directory(&mut state.directory, commit.head.sequence, at, segment_bytes);
         state.undurable.push_back(Undurable { end, undo });
     }
+}
+
+fn named_streams(request: &CommitRequest) -> impl Iterator<Item = StreamId> {
+    let named = request.streams.iter().map(|s| s.stream).chain(request.states.iter().map(|s| s.0));
+    named.chain(request.defines.iter().copied())
+}
+
+/// At most so many bytes are the definitions that this commit writes.
+fn definitions_len(state: &State, request: &CommitRequest) -> u32 {
+    /// What a longer sequence number could add.
+    const SLACK: u32 = 16;
+    if state.unwritten.is_empty() {
+        return 0;
+    }
+    let len = |stream| {
+        let mut body = Vec::new();
+        state.unwritten.get(&stream)?.encode(&mut body);
+        Some(frame_len(body.len() as u32 + SLACK) as u32)
+    };
+    named_streams(request).filter_map(len).fold(0, u32::saturating_add)
 }
 
 /// A UUIDv7 that is greater than the one before it, whatever the clock does.
