@@ -28,6 +28,8 @@ struct Faults {
     room: AtomicI64,
     read: AtomicU64,
     written: AtomicU64,
+    /// A consumer's file that appears while a pruning writes its base file, as if registered by another process.
+    latecomer: std::sync::Mutex<Option<Vec<u8>>>,
 }
 
 impl Breaking {
@@ -71,6 +73,11 @@ impl Storage for Breaking {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        if to.starts_with("base-")
+            && let Some(bytes) = self.faults.latecomer.lock().unwrap().take()
+        {
+            self.files.set_content("consumer.late", bytes);
+        }
         self.files.rename(from, to)
     }
 
@@ -304,4 +311,42 @@ fn a_rename_or_drop_that_found_no_room_has_not_happened() {
     assert_ne!(log.stream(StreamSpec::new(long)).unwrap().id(), a.id());
     drop(log);
     assert_eq!(disk.open().unwrap().streams().unwrap().len(), 1);
+}
+
+#[test]
+fn a_consumer_that_registers_during_a_pruning_takes_it_back() {
+    for earlier_pruning in [false, true] {
+        let disk = Breaking::new();
+        let log = disk.open().unwrap();
+        let old = log.stream(StreamSpec::new("old")).unwrap();
+        log.writer(&[&old]).unwrap().commit(Commit::new().stream(&old, &"first")).unwrap();
+        if earlier_pruning {
+            write(&log, 200).unwrap();
+            assert!(log.prune(&Retention::default()).unwrap().segments > 0);
+            log.writer(&[&old]).unwrap().commit(Commit::new().stream(&old, &"second")).unwrap();
+        }
+        drop(log.consumer("late", Start::Oldest).unwrap());
+        *disk.faults.latecomer.lock().unwrap() = disk.files.content("consumer.late");
+        log.drop_consumer("late").unwrap();
+        write(&log, 200).unwrap();
+        let (first, end) = (log.first(), log.end());
+        assert_eq!(log.prune(&Retention::default()).unwrap().segments, 0);
+        let expected = if earlier_pruning { "\"second\"" } else { "\"first\"" };
+        let check = |log: &Log| {
+            assert_eq!((log.first(), log.end()), (first, end));
+            assert_eq!(log.state().unwrap().get_text(old.name()).unwrap().unwrap().text, expected);
+            checkpoints(log);
+        };
+        check(&log);
+        drop(log);
+        let log = disk.open().unwrap();
+        check(&log);
+        let mut late = log.consumer("late", Start::Now).unwrap();
+        while let Some(batch) = late.next_batch(&Limit::default()).unwrap() {
+            late.acknowledge(batch.end()).unwrap();
+        }
+        assert!(log.prune(&Retention::default()).unwrap().segments > 0);
+        assert_eq!(log.state().unwrap().get_text(old.name()).unwrap().unwrap().text, expected);
+        checkpoints(&log);
+    }
 }
