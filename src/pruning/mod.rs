@@ -49,7 +49,9 @@ pub(crate) fn prune_for_room(journal: &Journal) -> Result<bool> {
     if Survey::of(journal.storage())?.consumers.is_empty() {
         return Ok(false);
     }
-    Ok(prune(journal, &journal.config.retention)?.segments > 0)
+    let spares = journal.state().spares.len();
+    let pruned = prune(journal, &journal.config.retention)?;
+    Ok(pruned.segments > 0 || journal.state().spares.len() > spares)
 }
 
 /// What would be removed. Changes nothing.
