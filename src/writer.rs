@@ -132,6 +132,9 @@ impl Writer {
     pub fn add(&mut self, stream: &Stream) -> Result<()> {
         stream.check_log(self.journal.log())?;
         let mut state = self.journal.state();
+        if state.view.is_dropped(stream.id()) {
+            return Err(Error::not_found(format!("stream {} was dropped; register it anew", stream.name())));
+        }
         match state.owners.get(&stream.id()) {
             Some(owner) if *owner == self.id => return Ok(()),
             Some(_) => {

@@ -131,6 +131,7 @@ fn streams_can_be_renamed_reset_and_dropped() {
     assert_eq!(log.state().unwrap().get::<u32>(&b).unwrap(), None);
     assert_eq!(log.state_at(Sequence::new(1)).unwrap().get::<u32>(&b).unwrap(), Some(1));
     log.drop_stream(&b).unwrap();
+    assert_eq!(*log.writer(&[&b]).unwrap_err().kind(), ErrorKind::NotFound, "a handle of a dropped stream");
     drop(log);
     let log = fixture.open();
     assert!(log.streams().unwrap().is_empty());
