@@ -12,7 +12,8 @@ use std::sync::Arc;
 use highwater::environment::Stepped;
 use highwater::storage::{Memory, Storage};
 use highwater::{
-    Commit, Config, Digest, Limit, Log, LogReader, Meta, Op, Retention, Sequence, Start, StreamSpec,
+    Commit, Config, Digest, Durability, Limit, Log, LogReader, Meta, Op, Retention, Sequence, Start,
+    StreamSpec,
 };
 use serde_json::{Value, json};
 
@@ -76,11 +77,42 @@ fn write() -> Memory {
     let mut writer = log.writer(&[&orders, &events]).unwrap();
     writer.append(&orders, Op::Insert { key: b"[99]", row: b"{\"id\":99}" }).unwrap();
     writer.commit(Commit::new().stream_text(&orders, large)).unwrap();
-    writer.append(&events, Op::Insert { key: b"", row: &[b'u'; 9000] }).unwrap();
-    writer.append(&events, Op::Insert { key: b"", row: b"never committed" }).unwrap();
     drop(writer);
     log.close().unwrap();
+    second_opening(&files);
     files
+}
+
+/// Another epoch: a nested key, a renamed and a dropped stream, cleared states, a buffered checkpoint, several frames in
+/// one extent, times before 1970, and a killed process, after which a third opening leaves a Recovery frame.
+fn second_opening(files: &Memory) {
+    let (log, _) = Log::open_on(Arc::new(files.clone()), config()).unwrap();
+    let paths = vec![vec!["id".to_owned()], vec!["customer".to_owned(), "no".to_owned()]];
+    let nested = log.stream(StreamSpec::new("nested").namespace("").key_paths(paths)).unwrap();
+    let gone = log.stream(StreamSpec::new("gone")).unwrap();
+    let mut writer = log.writer(&[&nested, &gone]).unwrap();
+    let early = Meta { emitted_us: Some(-1_000_000), metadata: b"" };
+    for _ in 0..4 {
+        writer.append_with(&nested, Op::Upsert { key: b"[1,2]", row: &[b'v'; 5000] }, early).unwrap();
+    }
+    writer.append(&gone, Op::Insert { key: b"", row: b"{}" }).unwrap();
+    writer.commit(Commit::new().stream(&nested, &1).stream(&gone, &2)).unwrap();
+    writer.commit(Commit::new().clear(&nested).durability(Durability::Buffered)).unwrap();
+    writer.commit(Commit::new().clear_global()).unwrap();
+    drop(writer);
+    log.drop_stream(&gone).unwrap();
+    let renamed = log.rename_stream(&nested, StreamSpec::new("renamed")).unwrap();
+    let mut writer = log.writer(&[&renamed]).unwrap();
+    writer.commit(Commit::new().stream(&renamed, &3)).unwrap();
+    writer.append(&renamed, Op::Insert { key: b"", row: &[b'u'; 9000] }).unwrap();
+    writer.append(&renamed, Op::Insert { key: b"", row: &[b'u'; 9000] }).unwrap();
+    log.flush().unwrap();
+    let killed = files.image();
+    drop((writer, log));
+    for name in names(&killed) {
+        files.set_content(&name, killed.content(&name).unwrap());
+    }
+    Log::open_on(Arc::new(files.clone()), config()).unwrap().0.close().unwrap();
 }
 
 /// The files of a log, without the lock and the reserve, which say nothing.
@@ -119,7 +151,7 @@ fn content(log: &LogReader) -> Value {
                 })
                 .collect();
             streams.push(json!({
-                "stream": counts.stream, "name": counts.name, "bytes": counts.bytes, "checksum": counts.checksum,
+                "stream": counts.stream, "bytes": counts.bytes, "checksum": counts.checksum,
                 "fingerprint": counts.fingerprint, "records": records,
             }));
         }

@@ -320,7 +320,7 @@ class Log:
             c.check(f"stream {stream} is defined", True, stream in live)
             c.check(f"records, bytes, checksum of stream {stream}", [count, size, checksum], [len(records), *found])
             named += parts + [address for address, _, _ in listed + extents]
-            streams.append({"stream": stream, "name": live[stream]["define"]["name"], "bytes": size, "checksum": checksum,
+            streams.append({"stream": stream, "bytes": size, "checksum": checksum,
                             "fingerprint": f"{fingerprint:016x}", "records": records})
         for _ in range(c.varint()):
             stream, kind = c.varint(), c.unpack("B")
@@ -360,8 +360,10 @@ class Log:
                     frame.check("index, segment before, lowest", expected, (snapshot.index, before, snapshot.lowest))
                     now = now and now._replace(lowest=0)
                 if now:
-                    frame.check("snapshot", now._replace(index=snapshot.index), snapshot)
-                    frame.check("streams and states of the snapshot", live, self.live(snapshot.index))
+                    # Numbers are also given to streams that no commit has defined yet.
+                    free = max(now.next_stream, snapshot.next_stream)
+                    frame.check("snapshot", now._replace(index=snapshot.index, next_stream=free), snapshot)
+                    frame.check("streams and states of the snapshot", told(live), told(self.live(snapshot.index)))
                 now, live = snapshot, self.live(snapshot.index)
             elif frame.kind == "Define":
                 stream, entry = read_define(frame)
@@ -383,6 +385,11 @@ class Log:
                 "global": live.get(0, {}).get("state"),
                 "states": [{"name": stream["define"]["name"], **stream["state"]} for stream in streams if "state" in stream],
                 "streams": [stream["define"] | stream["define"]["name"] for stream in streams]}
+
+
+def told(live):
+    """The entries that say something: a cleared global state leaves none in a full index."""
+    return {stream: entry for stream, entry in live.items() if "define" in entry or "state" in entry}
 
 
 def show_hex(log):
