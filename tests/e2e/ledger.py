@@ -100,7 +100,9 @@ def _contents_either_way(attempt, before):
 
 def check(attempts, log):
     """`log` ({stream: records}) is what these attempts must have left in it."""
-    streams = sorted(log.keys() | {m.stream for a in attempts for m in a.messages if isinstance(m, Record)}, key=str)
+    sent = (message for attempt in attempts for message in (*attempt.messages, attempt.unended))
+    # A stream may have a state and no record as yet.
+    streams = sorted(log.keys() | {m.stream for m in sent if isinstance(m, (Record, State))}, key=str)
     log = {stream: log.get(stream, []) for stream in streams}
     possible = [dict.fromkeys(streams, 0)]
     before = {}

@@ -99,7 +99,7 @@ class Record:
 class State:
     stream: tuple
     text: str  # exact text of the unwrapped message, which is what a source takes with --state
-    line: bytes  # the whole line, which is what ingest must echo
+    line: bytes  # the whole line with its end, which is what ingest must echo
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,8 @@ def parse(line):
             return Record(stream_id(record, "stream"), data, emitted_at, json.dumps(record.get("meta"), sort_keys=True))
         if kind == "STATE":
             state = text[slice(*members(text)["state"])]
-            return State(state_stream(state), state, line)
+            # Ingest ends the line that it echoes, also when the source was killed before it could.
+            return State(state_stream(state), state, line.removesuffix(b"\n") + b"\n")
         if kind == "TRACE" and whole["trace"]["type"] == "STREAM_STATUS":
             status = whole["trace"]["stream_status"]
             return Status(stream_id(status["stream_descriptor"]), status["status"])
