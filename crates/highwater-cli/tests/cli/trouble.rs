@@ -31,6 +31,22 @@ fn a_directory_of_something_else_is_left_alone() {
 }
 
 #[test]
+fn a_newer_format_is_named_and_left_alone() {
+    let log = Log::of(&[state("a", "1")]);
+    let segment = std::fs::read_dir(&log.path).unwrap().map(|entry| entry.unwrap().path());
+    let segment = segment.into_iter().find(|path| path.extension().is_some_and(|e| e == "hws")).unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[10] = 9; // the least version of a reader, under the header's checksum
+    let crc = crc32fast::hash(&bytes[..124]);
+    bytes[124..128].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(&segment, &bytes).unwrap();
+    for command in ["ingest", "cat", "verify", "info", "prune"] {
+        log.run(command, &[]).exits(1).says("a reader of version 9").says("--version");
+    }
+    assert_eq!(std::fs::read(&segment).unwrap(), bytes);
+}
+
+#[test]
 fn a_locked_log_names_its_holder() {
     let log = Log::new();
     let mut ingest = log.start();
