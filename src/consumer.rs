@@ -11,6 +11,7 @@ use crate::format::consumer::{AHEAD_MAX, CONSUMER_FILE, CONSUMER_SLOTS, Consumer
 use crate::format::names;
 use crate::origin::{Origin, gap};
 use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
+use crate::protection::Protection;
 use crate::reader::{Checkpoint, Reader, Record};
 use crate::storage::{self, Access, Lock, LockMode, Storage, StorageFile};
 use crate::streams::Stream;
@@ -342,7 +343,7 @@ impl Consumer {
         } else {
             find_checkpoint(&self.origin, position.sequence)?
         };
-        if id != position.checkpoint {
+        if id != position.checkpoint && !Protection::PositionIdentity.is_off() {
             return Err(Error::new(
                 ErrorKind::Diverged,
                 format!(
@@ -423,7 +424,7 @@ fn register(origin: &Origin, name: &str, start: Start, max_lag: Option<MaxLag>) 
         storage::write_all_at(&*file, &[&state.encode()], state.slot_offset())?;
         file.sync()?;
         storage.rename(&made, &file_name)?;
-        storage.sync_names()
+        storage::sync_names(storage)
     };
     make().map_err(|e| {
         let _ = storage.remove(&made);
@@ -490,5 +491,5 @@ pub(crate) fn drop_consumer(storage: &dyn Storage, name: &str) -> Result<()> {
     }
     storage.remove(&file_name).map_err(io)?;
     drop(lock); // held until nobody can find the file any more
-    storage.sync_names().map_err(io)
+    storage::sync_names(storage).map_err(io)
 }

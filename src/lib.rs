@@ -53,6 +53,7 @@ mod log_reader;
 mod origin;
 mod pin;
 mod position;
+mod protection;
 mod pruning;
 mod reader;
 mod recovery;

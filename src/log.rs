@@ -15,6 +15,7 @@ use crate::lock;
 use crate::log_reader::LogReader;
 use crate::origin::Origin;
 use crate::position::{Address, LogId, Position, SegmentId, Sequence};
+use crate::protection::Protection;
 use crate::pruning::{self, Pruning};
 use crate::recovery::{self, Found, Look, Recovery, Row};
 use crate::segment::{Files, Segment};
@@ -173,7 +174,7 @@ fn make_dir(dir: &Path) -> Result<()> {
     let io = |e| Error::io("making the log's directory", dir, e);
     std::fs::create_dir_all(dir).map_err(io)?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Disk::new(parent).sync_names().map_err(io)?;
+        storage::sync_names(&Disk::new(parent)).map_err(io)?;
     }
     Ok(())
 }
@@ -241,17 +242,15 @@ fn create(storage: Arc<dyn Storage>, config: Config, lock: Box<dyn Lock>) -> Res
     let journal = Journal::new(files, config, mark, lock, state);
     journal.begin()?;
     journal.publish_mark(false, true)?;
-    storage.sync_names().map_err(|e| Error::io("flushing the log's directory", storage.path(), e))?;
+    storage::sync_names(&*storage)
+        .map_err(|e| Error::io("flushing the log's directory", storage.path(), e))?;
     pruning::restore_reserve(&journal);
     Ok((journal, report(log, true, None)))
 }
 
 /// Acts on what was found: makes the accepted end durable, puts on record what was dropped, and goes on behind it.
 fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal, Recovery)> {
-    let epoch = found
-        .epoch
-        .checked_add(1)
-        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "this log was opened 2^32 times"))?;
+    let epoch = next_epoch(found.epoch)?;
     let log = found.files.log;
     let mark = open_mark(&*found.files.storage)?;
     let acted = recovery::act(&found, epoch)?;
@@ -279,7 +278,7 @@ fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal
     let mut state = State::new(found.view, head, acted.goes_on, epoch, found.replay.waypoint, generation);
     state.set_directory(found.replay.directory);
     state.sealed = found.replay.seal;
-    state.epoch_is_known = false;
+    state.epoch_is_known = Protection::EpochBeforeFrames.is_off();
     let next = acted.goes_on.segment().next();
     let files = Arc::new(found.files);
     // Prepared before the crash, or half-made; only a whole one counts.
@@ -302,6 +301,15 @@ fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal
     journal.publish_mark(false, true)?;
     pruning::clean_up(&journal)?;
     Ok((journal, recovery))
+}
+
+fn next_epoch(greatest: u32) -> Result<u32> {
+    if Protection::Epoch.is_off() {
+        return Ok(greatest);
+    }
+    greatest
+        .checked_add(1)
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "this log was opened 2^32 times"))
 }
 
 fn report(log: LogId, created: bool, last: Option<Position>) -> Recovery {

@@ -35,7 +35,7 @@ pub(crate) fn write(storage: &dyn Storage, name: &str, pin: &Pin) -> Result<()> 
     let file = storage.open(&file_name, Access::Create).map_err(io)?;
     storage::write_all_at(&*file, &[&text], 0).map_err(io)?;
     file.sync().map_err(io)?;
-    storage.sync_names().map_err(io)
+    storage::sync_names(storage).map_err(io)
 }
 
 pub(crate) fn read(storage: &dyn Storage, name: &str) -> Result<Option<Pin>> {
@@ -59,5 +59,5 @@ pub(crate) fn remove(storage: &dyn Storage, name: &str) -> Result<()> {
         std::io::ErrorKind::NotFound => Error::not_found(format!("no pin {name} in this log")),
         _ => Error::io("removing a pin", &file_name, e),
     })?;
-    storage.sync_names().map_err(|e| Error::io("flushing the log's directory", file_name, e))
+    storage::sync_names(storage).map_err(|e| Error::io("flushing the log's directory", file_name, e))
 }

@@ -8,6 +8,7 @@
 
 use crate::format::ALIGN;
 use crate::position::Address;
+use crate::protection::Protection;
 
 /// The header's length, in bytes.
 pub(crate) const HEADER: usize = 40;
@@ -142,8 +143,8 @@ pub(crate) const fn frame_len(body_len: u32) -> u64 {
 }
 
 /// What stands behind the body of a frame at `at`: never zero, and never what an earlier use left there.
-pub(crate) const fn marker(at: Address, epoch: u32) -> u64 {
-    MARKER_SEED ^ at.0 ^ (epoch as u64).wrapping_mul(MARKER_SPREAD)
+pub(crate) fn marker(at: Address, epoch: u32) -> u64 {
+    MARKER_SEED ^ place(at).0 ^ u64::from(epoch).wrapping_mul(MARKER_SPREAD)
 }
 
 impl Header {
@@ -209,10 +210,16 @@ impl Header {
     }
 }
 
+/// The place as checksum and marker know it.
+fn place(at: Address) -> Address {
+    if Protection::LifeOfFile.is_off() { Address(at.offset().into()) } else { at }
+}
+
 fn header_crc(bytes: &[u8; HEADER], salt: u64, at: Address) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
+    let salt = if Protection::LifeOfFile.is_off() { 0 } else { salt };
     hasher.update(&salt.to_le_bytes());
-    hasher.update(&at.0.to_le_bytes());
+    hasher.update(&place(at).0.to_le_bytes());
     hasher.update(&bytes[..HEADER - 4]);
     hasher.finalize()
 }
@@ -316,6 +323,14 @@ impl SealedFrame {
         self.bytes[end..].copy_from_slice(&marker(at, epoch).to_le_bytes());
         self.bytes
     }
+}
+
+/// Compares a body's checksum with what the header says.
+pub(crate) fn check_body(header: &Header, found: u32) -> Result<(), Fault> {
+    if found != header.body_crc && !Protection::BodyChecksum.is_off() {
+        return Err(Fault::BodyCrc { expected: header.body_crc, found });
+    }
+    Ok(())
 }
 
 /// The body length of a pad that reaches from `offset` to the next block (or the one after, where a frame does not fit).

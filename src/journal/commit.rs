@@ -11,6 +11,7 @@ use crate::format::commit::{
 };
 use crate::format::frame::{FrameBuf, Kind, frame_len};
 use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
+use crate::protection::Protection;
 use crate::view::note_directory;
 
 /// A state longer than this goes ahead of the commit in a frame of its own.
@@ -108,15 +109,16 @@ impl Journal {
         let end = state.head.address();
         self.committed(&mut state, &decoded, at, end);
         self.waypoint_if_due(&mut state);
+        let early = Protection::AcknowledgeAfterFlush.is_off();
         match request.durability {
-            Durability::Sync => self.flush_to(&mut state, end)?,
-            Durability::Buffered => self.write_to(&mut state, end)?,
+            Durability::Sync if !early => self.flush_to(&mut state, end)?,
+            _ => self.write_to(&mut state, end)?,
         }
         Ok(Committed {
             position: Position { log: self.log(), sequence: head.sequence, checkpoint: head.id },
             records: request.streams.iter().map(|s| s.records).sum(),
             bytes: request.streams.iter().map(|s| s.bytes).sum(),
-            durable: state.durable >= end,
+            durable: state.durable >= end || early && request.durability == Durability::Sync,
         })
     }
 

@@ -10,6 +10,7 @@ use crate::format::mark::Mark;
 use crate::format::names;
 use crate::format::snapshot::LastCheckpoint;
 use crate::position::Address;
+use crate::protection::Protection;
 use crate::storage;
 
 /// Pending bytes go to the kernel when there are so many, while records still arrive.
@@ -141,6 +142,9 @@ impl Journal {
                 state.written = end;
                 state.unflushed_bytes += bytes;
                 state.unflushed_since.get_or_insert_with(|| self.config.environment.elapsed());
+            }
+            Err(_) if Protection::FailStop.is_off() && tail.sync().is_ok() => {
+                self.flushed(state, end, last);
             }
             Err(error) => {
                 // The pages may be gone and a later flush would prove nothing: no way on but to open again.

@@ -15,6 +15,7 @@ use crate::format::segment::SegmentHeader;
 use crate::format::snapshot::Start;
 use crate::format::{BLOCK, index};
 use crate::position::Address;
+use crate::protection::Protection;
 use crate::segment::Segment;
 
 /// Always kept for the seal: its frame, and a pad that may reach over a block's end.
@@ -30,7 +31,7 @@ impl Journal {
     /// Returns with room for a frame of `bytes` at the head. May roll to the next segment, make it, and wait for space;
     /// the lock is given up meanwhile. On an error nothing has changed.
     pub(super) fn ensure_room(&self, state: &mut MutexGuard<'_, State>, bytes: u32) -> Result<()> {
-        self.ensure(state, bytes, SEAL_BYTES + BOOKKEEPING_BYTES)
+        self.ensure(state, bytes, seal_bytes() + BOOKKEEPING_BYTES)
     }
 
     /// The same for bookkeeping frames, which may use what is kept for them.
@@ -39,7 +40,7 @@ impl Journal {
         state: &mut MutexGuard<'_, State>,
         bytes: u32,
     ) -> Result<()> {
-        self.ensure(state, bytes, SEAL_BYTES)
+        self.ensure(state, bytes, seal_bytes())
     }
 
     fn ensure(&self, state: &mut MutexGuard<'_, State>, bytes: u32, keep: u32) -> Result<()> {
@@ -65,7 +66,7 @@ impl Journal {
 
     /// Room for optional bookkeeping, without rolling.
     pub(super) fn has_room(&self, state: &State, bytes: u32) -> bool {
-        fits(state, bytes, SEAL_BYTES)
+        fits(state, bytes, seal_bytes())
     }
 
     /// Seals the active segment and begins the next.
@@ -280,6 +281,10 @@ impl Journal {
         }
         Ok(bytes)
     }
+}
+
+fn seal_bytes() -> u32 {
+    if Protection::SealRoom.is_off() { 0 } else { SEAL_BYTES }
 }
 
 fn fits(state: &State, bytes: u32, keep: u32) -> bool {

@@ -19,8 +19,10 @@ use crate::journal::Journal;
 use crate::locate;
 use crate::origin::{Horizon, Origin};
 use crate::position::{Address, SegmentId, Sequence};
+use crate::protection::Protection;
 use crate::recovery::Survey;
 use crate::segment::Files;
+use crate::storage;
 use crate::view::read_start;
 
 use hold::Holds;
@@ -96,6 +98,12 @@ fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     }
     let before = now.retained.clone();
     let retained = base::write(journal, &before, first_live, holds.keep_from())?;
+    if Protection::SwitchBeforeUnlink.is_off() {
+        for id in now.retained.first_live.0..first_live.0 {
+            let name = names::segment(SegmentId(id));
+            journal.storage().remove(&name).map_err(|e| Error::io("removing a segment", name, e))?;
+        }
+    }
     // If the switch is taken back, what was copied meanwhile stays where the view now points.
     let mut back = before.clone();
     back.bases.extend(retained.bases.iter().filter(|base| !before.bases.contains(base)).copied());
@@ -212,7 +220,8 @@ pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
     }
     if removed {
         let path = journal.storage().path();
-        journal.storage().sync_names().map_err(|e| Error::io("flushing the log's directory", path, e))?;
+        storage::sync_names(journal.storage())
+            .map_err(|e| Error::io("flushing the log's directory", path, e))?;
     }
     Ok(())
 }

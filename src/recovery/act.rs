@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::format::frame::{FrameBuf, Kind, pad_body};
 use crate::format::{BLOCK, block_up};
 use crate::position::Address;
+use crate::protection::Protection;
 use crate::segment::Segment;
 
 /// What was done.
@@ -30,7 +31,8 @@ pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
     if segment.file_len()? < u64::from(segment.bytes()) {
         segment.allocate()?; // a crash cut it short, above everything flushed
     }
-    if to <= from {
+    if to <= from || Protection::SettleWindow.is_off() {
+        let from = from.max(to);
         let goes_on = Address::new(from.segment(), block_up(from.offset()));
         return Ok(Acted { rewritten_bytes: 0, goes_on });
     }

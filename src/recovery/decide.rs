@@ -2,6 +2,7 @@
 //! justifies each row.
 
 use crate::position::Address;
+use crate::protection::Protection;
 
 /// What stands where the chain of valid frames ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub(crate) fn decide(e: &Evidence) -> Row {
         Trace::Unknown => Row::Unknown,
         Trace::NextMissing => Row::MissingSegment,
         Trace::NextInvalid => Row::InvalidSegment,
-        _ if e.end < e.durable => Row::BelowMark,
+        _ if e.end < e.durable && !Protection::DamageIsNoTear.is_off() => Row::BelowMark,
         // What was flushed behind the last settled frame is whole, uncommitted, and stays where it is.
         Trace::Zeros | Trace::LowerEpoch | Trace::SegmentEnd if e.end <= e.accepted.max(e.durable) => {
             Row::Clean

@@ -15,6 +15,7 @@ use crate::format::mark::Mark;
 use crate::format::segment::HeaderFault;
 use crate::format::{BLOCK, block_up};
 use crate::position::{Address, SegmentId};
+use crate::protection::Protection;
 use crate::segment::{Files, OpenFault, Segment};
 use crate::storage::{Access, Storage};
 use crate::view::{Event, Replay, Stop, View};
@@ -181,7 +182,8 @@ fn probe(files: &Files, replay: &Replay, same_boot: bool) -> Result<Seen> {
             let Ok(header) = header else { return };
             seen.epoch = seen.epoch.max(header.epoch);
             if header.epoch >= replay.epoch {
-                seen.durable = seen.durable.max(header.durable.min(at));
+                let proven = if Protection::MarkProvesDamage.is_off() { at } else { header.durable.min(at) };
+                seen.durable = seen.durable.max(proven);
             }
         })?;
     }

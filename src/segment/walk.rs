@@ -85,11 +85,7 @@ impl Walker {
             hasher.update(&piece);
             at += piece.len() as u32;
         }
-        let found = hasher.finalize();
-        if found != header.body_crc {
-            return Ok(Err(Fault::BodyCrc { expected: header.body_crc, found }));
-        }
-        Ok(Ok(()))
+        Ok(frame::check_body(header, hasher.finalize()))
     }
 
     /// Goes on to the frame behind this one.

@@ -11,6 +11,8 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
+use crate::protection::Protection;
+
 pub use disk::Disk;
 pub(crate) use filesystem::{FileSystem, judge};
 pub use memory::Memory;
@@ -100,6 +102,14 @@ pub type FileMap = Arc<dyn AsRef<[u8]> + Send + Sync>;
 pub trait Lock: Send + Sync + fmt::Debug {
     /// Replaces the text in the locked file: who holds it.
     fn describe(&self, text: &str) -> io::Result<()>;
+}
+
+/// Makes durable which files there are.
+pub(crate) fn sync_names(storage: &dyn Storage) -> io::Result<()> {
+    if Protection::DirectoryFlush.is_off() {
+        return Ok(());
+    }
+    storage.sync_names()
 }
 
 /// Fills `buf` or says with `UnexpectedEof` that the file ends before.
