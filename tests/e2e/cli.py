@@ -33,13 +33,13 @@ def state_get(log):
 
 
 def cat(log, stream=None):
-    """{stream: records}, in the order in which they came out."""
+    """{stream: records}, in the order in which they came out; {} when there is no log yet."""
     command = [processes.highwater(), "cat", str(log), "--format", "airbyte"]
     if stream:
         command += ["--stream", stream]
     found = defaultdict(list)
     with tempfile.TemporaryFile() as out:
-        processes.run_into(out, command)
+        processes.run_into(out, command, (0, NOT_FOUND))
         out.seek(0)
         for number, line in enumerate(out, 1):
             record = messages.parse(line)
