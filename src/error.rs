@@ -45,7 +45,8 @@ pub enum ErrorKind {
     StreamBusy,
     /// Another reader, here or in another process, uses the consumer.
     ConsumerBusy,
-    /// The checkpoints asked for were pruned. They are gone from the log; start later, or refresh the stream.
+    /// The checkpoints asked for were pruned, or lost to damage. They are gone from the log; start later, or refresh the
+    /// stream.
     Gap {
         /// The first missing checkpoint.
         first: Sequence,
@@ -135,6 +136,11 @@ impl Error {
             byte: first.byte(),
             source: None,
         }))
+    }
+
+    /// What happened, without the file and the byte.
+    pub(crate) fn what(&self) -> &str {
+        &self.0.what
     }
 
     /// The kind.

@@ -57,6 +57,8 @@ mod protection;
 mod pruning;
 mod reader;
 mod recovery;
+pub mod repair;
+mod salvage;
 mod segment;
 mod states;
 mod status;

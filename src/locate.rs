@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::format::BLOCK;
 use crate::format::commit::Commit;
 use crate::format::frame::Kind;
-use crate::format::note::Seal;
+use crate::format::note::{Repaired, Seal};
 use crate::position::{Address, SegmentId, Sequence};
 use crate::segment::{Files, Walker};
 use crate::view::read_start;
@@ -50,12 +50,31 @@ pub(crate) fn near(
     Ok(Walker::new(files.get(segment)?, offset))
 }
 
+/// What comes next on the way through the log.
+#[derive(Debug)]
+pub(crate) enum Met {
+    Commit(Commit, Address),
+    /// These checkpoints are missing: damage took them, and a repair gave them up.
+    Lost(Repaired),
+}
+
 /// Reads forward to the next commit before `end`; `None` if there is none.
 pub(crate) fn next_commit(
     files: &Files,
     walker: &mut Walker,
     end: Address,
 ) -> Result<Option<(Commit, Address)>> {
+    loop {
+        match next(files, walker, end)? {
+            Some(Met::Commit(commit, at)) => return Ok(Some((commit, at))),
+            Some(Met::Lost(_)) => {}
+            None => return Ok(None),
+        }
+    }
+}
+
+/// Reads forward to the next commit, or place where some are missing.
+pub(crate) fn next(files: &Files, walker: &mut Walker, end: Address) -> Result<Option<Met>> {
     while walker.address() < end {
         let at = walker.address();
         let header = walker.header()?.map_err(|fault| files.damaged(at, fault))?;
@@ -64,7 +83,15 @@ pub(crate) fn next_commit(
                 let body = walker.body(&header)?.map_err(|fault| files.damaged(at, fault))?;
                 walker.step(&header);
                 let commit = Commit::decode(&body, at).map_err(|e| files.damaged(at, e))?;
-                return Ok(Some((commit, at)));
+                return Ok(Some(Met::Commit(commit, at)));
+            }
+            Kind::Repaired => {
+                let body = walker.body(&header)?.map_err(|fault| files.damaged(at, fault))?;
+                walker.step(&header);
+                let note = Repaired::decode(&body).map_err(|e| files.damaged(at, e))?;
+                if note.skipped {
+                    return Ok(Some(Met::Lost(note)));
+                }
             }
             Kind::Seal => {
                 let next = walker.segment().id().next();

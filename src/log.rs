@@ -14,7 +14,7 @@ use crate::journal::{Committed, Head, Journal, State};
 use crate::lock;
 use crate::log_reader::LogReader;
 use crate::origin::Origin;
-use crate::position::{Address, LogId, Position, SegmentId, Sequence};
+use crate::position::{Address, LogId, Position, Sequence};
 use crate::protection::Protection;
 use crate::pruning::{self, Pruning};
 use crate::recovery::{self, Found, Look, Recovery, Row};
@@ -83,6 +83,7 @@ impl Log {
         // Before the lock, which would leave a file in a directory that is not a log.
         let survey = recovery::Survey::of(&*storage)?;
         survey.check_is_log(&*storage)?;
+        survey.check_no_repair()?;
         if !config.create && survey.is_empty() {
             return Err(Error::not_found(format!("there is no log at {}", storage.path().display())));
         }
@@ -222,11 +223,26 @@ fn open_mark(storage: &dyn Storage) -> Result<Box<dyn StorageFile>> {
 
 /// Makes a log: its first segment, then the mark. A crash on the way leaves what the next opening makes anew.
 fn create(storage: Arc<dyn Storage>, config: Config, lock: Box<dyn Lock>) -> Result<(Journal, Recovery)> {
+    let random = config.environment.random().to_le_bytes();
+    let log = LogId(uuid::Builder::from_random_bytes(random).into_uuid());
+    let journal = create_from(storage, config, lock, log, View::empty(), 1)?;
+    Ok((journal, report(log, true, None)))
+}
+
+/// Makes the first segment that `view` retains, and the mark.
+pub(crate) fn create_from(
+    storage: Arc<dyn Storage>,
+    config: Config,
+    lock: Box<dyn Lock>,
+    log: LogId,
+    view: View,
+    epoch: u32,
+) -> Result<Journal> {
     let environment = config.environment.clone();
-    let log = LogId(uuid::Builder::from_random_bytes(environment.random().to_le_bytes()).into_uuid());
+    let first = view.retained.first_live;
     let header = crate::format::segment::SegmentHeader {
         log,
-        id: SegmentId::FIRST,
+        id: first,
         salt: environment.random() as u64,
         segment_bytes: config.segment_bytes.min(Config::SEGMENT_BYTES_FIRST).next_multiple_of(BLOCK),
         unflushed_bytes_max: config.unflushed_bytes_max,
@@ -238,18 +254,18 @@ fn create(storage: Arc<dyn Storage>, config: Config, lock: Box<dyn Lock>) -> Res
     let mark = open_mark(&*storage)?;
     let head = Head { segment, offset: BLOCK };
     let durable = head.address();
-    let state = State::new(View::empty(), head, durable, 1, Address::new(SegmentId::FIRST, BLOCK), 0);
+    let state = State::new(view, head, durable, epoch, Address::new(first, BLOCK), 0);
     let journal = Journal::new(files, config, mark, lock, state);
     journal.begin()?;
     journal.publish_mark(false, true)?;
     storage::sync_names(&*storage)
         .map_err(|e| Error::io("flushing the log's directory", storage.path(), e))?;
     pruning::restore_reserve(&journal);
-    Ok((journal, report(log, true, None)))
+    Ok(journal)
 }
 
 /// Acts on what was found: makes the accepted end durable, puts on record what was dropped, and goes on behind it.
-fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal, Recovery)> {
+pub(crate) fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Result<(Journal, Recovery)> {
     let epoch = next_epoch(found.epoch)?;
     let log = found.files.log;
     let mark = open_mark(&*found.files.storage)?;

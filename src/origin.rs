@@ -286,6 +286,7 @@ impl Seen {
 /// Reads a log from its newest snapshot, whoever writes it or not.
 fn read(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
     let mut attempt = 0;
+    recovery::Survey::of(&*storage)?.check_no_repair()?;
     loop {
         let live = lock::is_held(&*storage)?;
         let result = if live { read_live(storage.clone()) } else { read_still(storage.clone()) };

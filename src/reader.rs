@@ -12,7 +12,8 @@ use crate::format::commit::{self, Commit, CommitStream, Extent, decode_extents_p
 use crate::format::data::{BASE_TIME, FrameRecords, OpKind};
 use crate::format::define::StreamName;
 use crate::format::frame::{HEADER, Kind};
-use crate::locate;
+use crate::format::note::Repaired;
+use crate::locate::{self, Met};
 use crate::origin::{Horizon, Origin, gap};
 use crate::position::{Address, Position, Sequence, StreamId};
 use crate::segment::Walker;
@@ -128,7 +129,12 @@ impl Reader {
             walker.refresh();
             self.end = horizon.end;
         }
-        while let Some((commit, at)) = locate::next_commit(&files, walker, horizon.end)? {
+        while let Some(met) = locate::next(&files, walker, horizon.end)? {
+            let (commit, at) = match met {
+                Met::Commit(commit, at) => (commit, at),
+                Met::Lost(note) if note.last < self.next => continue,
+                Met::Lost(note) => return Err(lost(self.next, &note)),
+            };
             if commit.head.sequence < self.next {
                 continue;
             }
@@ -146,6 +152,14 @@ impl Reader {
             format!("checkpoint {} is missing before the end of the log", self.next),
         ))
     }
+}
+
+/// The error for checkpoints that damage took.
+fn lost(first: Sequence, note: &Repaired) -> Error {
+    Error::new(
+        ErrorKind::Gap { first, last: note.last },
+        format!("they were lost to damage ({}) and given up by repair {}", note.why, note.repair),
+    )
 }
 
 /// What a checkpoint holds of one stream.

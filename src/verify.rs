@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::BLOCK;
 use crate::format::commit::Commit;
 use crate::format::frame::{Fault, Header, Kind};
-use crate::format::note::Recovered;
+use crate::format::note::{Recovered, Repaired};
 use crate::origin::{Horizon, Origin};
 use crate::position::{Address, SegmentId};
 use crate::reader::Reader;
@@ -148,13 +148,16 @@ fn verify_segment(
 
 /// Decodes what a checksum can't vouch for.
 fn check_content(walker: &mut Walker, header: &Header) -> Result<Result<(), String>> {
-    if !matches!(header.kind, Kind::Commit | Kind::Recovery) {
+    if !matches!(header.kind, Kind::Commit | Kind::Recovery | Kind::Repaired) {
         return Ok(Ok(()));
     }
     let at = walker.address();
     Ok(match walker.body(header)? {
         Ok(body) if header.kind == Kind::Recovery => {
             Recovered::decode(&body).map(drop).map_err(|e| e.to_string())
+        }
+        Ok(body) if header.kind == Kind::Repaired => {
+            Repaired::decode(&body).map(drop).map_err(|e| e.to_string())
         }
         Ok(body) => Commit::decode(&body, at).map(drop).map_err(|e| e.to_string()),
         Err(fault) => Err(fault.to_string()),

@@ -6,16 +6,12 @@ use std::sync::Arc;
 use crate::commit::{Commit, Cover};
 use crate::config::{Config, Digest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::commit::{self, CommitStream, encode_extents_part};
+use crate::format::commit::{self, CommitStream};
 use crate::format::data::{BASE_TIME, OpKind, RECORD_HEADER_MAX, RecordParts};
-use crate::format::frame::{FrameBuf, Kind, SealedFrame};
+use crate::format::frame::{FrameBuf, SealedFrame};
 use crate::journal::{CommitRequest, Committed, Journal, Unit, UnitStream};
 use crate::position::StreamId;
 use crate::streams::Stream;
-
-/// When a stream's unit has more extents than this, they go into a part frame, so that memory stays bounded for any
-/// checkpoint.
-const EXTENTS_MAX: usize = 4096;
 
 /// What a record does, borrowed: it is copied once, into the log's buffer.
 ///
@@ -314,31 +310,12 @@ impl Writer {
         open.checksum.combine(&crc32fast::Hasher::new_with_initial_len(content, len));
         open.frame_items = 0;
         self.unit.record(stream, extent);
-        self.spill_extents(stream)
+        self.journal.spill_extents(&self.unit, stream)
     }
 
     fn spill_largest(&mut self) -> Result<()> {
         let largest = self.streams.iter().max_by_key(|(_, open)| open.buffered()).map(|(stream, _)| *stream);
         largest.map_or(Ok(()), |stream| self.spill(stream))
-    }
-
-    /// A unit of very many extents lists the older ones in the log.
-    fn spill_extents(&mut self, stream: StreamId) -> Result<()> {
-        let mut streams = self.unit.streams.lock();
-        let Some(extents) = streams.get_mut(&stream).filter(|unit| unit.extents.len() >= EXTENTS_MAX) else {
-            return Ok(());
-        };
-        let mut frame = FrameBuf::new(Vec::new());
-        encode_extents_part(frame.body_mut(), &extents.extents);
-        // Pruning can't move this unit while it is locked; it stays behind the lowest extent.
-        let part = self.journal.append(&self.unit, &mut Some(frame.seal(Kind::Part, stream.get())))?;
-        let lows = extents.extents.iter().map(|e| e.at).chain([extents.parts_low]).filter(|at| !at.is_none());
-        extents.parts_low = lows.min().unwrap_or(extents.parts_low);
-        extents.parts.push(part.at);
-        extents.extents.clear();
-        self.unit.settle(&streams);
-        self.unit.landed();
-        Ok(())
     }
 }
 

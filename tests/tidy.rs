@@ -16,6 +16,7 @@ const LEVELS: &[&[&str]] = &[
     &["segment", "lock", "pin"],
     &["view"],
     &["recovery", "locate"],
+    &["salvage"],
     &["journal"],
     &["origin", "streams"],
     &["reader", "states", "commit"],
@@ -24,6 +25,7 @@ const LEVELS: &[&[&str]] = &[
     &["status", "verify"],
     &["log_reader", "background"],
     &["log"],
+    &["repair"],
 ];
 
 /// Upward by nature: a full log prunes itself; verification reads definitions as the log's reader lists them.

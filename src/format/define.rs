@@ -51,6 +51,21 @@ pub(crate) struct Definition {
 }
 
 impl Definition {
+    /// Of a stream of which no more is known than its name.
+    pub(crate) fn named(stream: StreamId, name: StreamName) -> Self {
+        Definition {
+            stream,
+            version: 1,
+            previous: Address::NONE,
+            since: Sequence::NONE,
+            name,
+            key: Vec::new(),
+            schema: None,
+            fingerprint: 0,
+            dropped: false,
+        }
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.stream.get().into());
         put_varint(out, self.version.into());

@@ -51,14 +51,21 @@ pub(crate) enum Kind {
     Close = 11,
     /// Fills a batch to the next block.
     Pad = 12,
+    /// What damage took, and a repair gave up.
+    Repaired = 13,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Start, Data, Part, Commit, Define, Index, Waypoint, Recovery, Pruned, Seal, Close, Pad]
+        [Start, Data, Part, Commit, Define, Index, Waypoint, Recovery, Pruned, Seal, Close, Pad, Repaired]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
+    }
+
+    /// Whether a frame may begin with this byte: a quick look before a checksum is taken.
+    pub(crate) fn may_be(byte: u8) -> bool {
+        Kind::from_byte(byte).is_some()
     }
 
     /// Whether what is written so far holds once this frame is there: frames behind the last settling one belong

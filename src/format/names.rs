@@ -12,12 +12,15 @@ pub(crate) const MARK: &str = "mark";
 pub(crate) const NEW: &str = "new.tmp";
 /// Room for bookkeeping on a full disk.
 pub(crate) const RESERVE: &str = "reserve";
+/// There while a repair is under way; tells how to take it back.
+pub(crate) const REPAIR: &str = "repair";
 /// The longest name of a consumer or a pin, in bytes.
 pub(crate) const NAME_MAX: usize = 100;
 
 const CONSUMER: &str = "consumer.";
 const NEW_CONSUMER: &str = "new-consumer.";
 const PIN: &str = "pin.";
+const ASIDE: &str = "damaged-";
 
 /// What a file of the log's directory is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub(crate) enum FileName {
     Mark,
     New,
     Reserve,
+    Repair,
+    /// Set aside by the repair of this number, under the name that it had.
+    Aside(u32, String),
     /// Not ours: left alone.
     Other,
 }
@@ -52,6 +58,17 @@ pub(crate) fn pin(name: &str) -> String {
     format!("{PIN}{name}")
 }
 
+/// What the repair of this number calls a file that it sets aside.
+pub(crate) fn aside(repair: u32, name: &str) -> String {
+    format!("{ASIDE}{repair}.{name}")
+}
+
+fn parse_aside(name: &str) -> Option<FileName> {
+    let (digits, original) = name.strip_prefix(ASIDE)?.split_once('.')?;
+    let repair = digits.parse().ok()?;
+    (aside(repair, original) == name).then(|| FileName::Aside(repair, original.to_owned()))
+}
+
 /// Whether a consumer or a pin may have this name: letters, digits, `.`, `_`, `-`, not too long, not hidden.
 pub(crate) fn is_valid(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -65,6 +82,7 @@ pub(crate) fn parse(name: &str) -> FileName {
         MARK => return FileName::Mark,
         NEW | NEW_LOCK => return FileName::New,
         RESERVE => return FileName::Reserve,
+        REPAIR => return FileName::Repair,
         _ => {}
     }
     if let Some(consumer) = name.strip_prefix(CONSUMER).filter(|name| is_valid(name)) {
@@ -75,6 +93,9 @@ pub(crate) fn parse(name: &str) -> FileName {
     }
     if let Some(pin) = name.strip_prefix(PIN).filter(|name| is_valid(name)) {
         return FileName::Pin(pin.to_owned());
+    }
+    if let Some(aside) = parse_aside(name) {
+        return aside;
     }
     let id = name.strip_suffix(".hws").and_then(|stem| match stem.strip_prefix("base-") {
         Some(digits) => hex(digits).map(SegmentId::base),
@@ -94,6 +115,8 @@ mod tests {
             assert_eq!(parse(&segment(id)), FileName::Segment(id));
         }
         assert_eq!(parse(&consumer("lake-1")), FileName::Consumer("lake-1".into()));
+        assert_eq!(parse(&aside(3, MARK)), FileName::Aside(3, MARK.into()));
+        assert_eq!(parse("damaged-03.mark"), FileName::Other);
         assert_eq!(parse(&pin("backup")), FileName::Pin("backup".into()));
         for other in
             ["1.hws", "0000000G.hws", "ABCDEF00.hws", "base-1.hws", "notes.txt", "consumer.", "consumer.a/b"]

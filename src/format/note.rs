@@ -1,7 +1,7 @@
-//! The bodies of the bookkeeping frames: recovery, pruned, seal, close.
+//! The bodies of the bookkeeping frames: recovery, pruned, repaired, seal, close.
 
 use crate::format::snapshot::Retained;
-use crate::format::wire::{Decoded, Take, put_bytes, put_varint};
+use crate::format::wire::{Decoded, Malformed, Take, put_bytes, put_varint};
 use crate::position::{Address, Sequence};
 
 /// What an opening dropped or rewrote.
@@ -77,6 +77,46 @@ impl Pruned {
     }
 }
 
+/// What a repair gave up in this place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repaired {
+    pub time_us: i64,
+    /// What it set aside bears this number.
+    pub repair: u32,
+    /// The checkpoints that were lost, without gaps.
+    pub first: Sequence,
+    pub last: Sequence,
+    /// What follows was kept: the numbers stay empty. Else the log ended here, and they are given out again.
+    pub skipped: bool,
+    /// Where the damage began, and what was found there.
+    pub why: String,
+}
+
+const REPAIRED_SKIPPED: u8 = 1;
+
+impl Repaired {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.time_us.to_le_bytes());
+        out.extend_from_slice(&self.repair.to_le_bytes());
+        out.push(if self.skipped { REPAIRED_SKIPPED } else { 0 });
+        out.extend_from_slice(&self.first.get().to_le_bytes());
+        out.extend_from_slice(&self.last.get().to_le_bytes());
+        put_bytes(out, self.why.as_bytes());
+    }
+
+    pub(crate) fn decode(body: &[u8]) -> Decoded<Self> {
+        let mut take = Take::new(body);
+        let (time_us, repair, flags) = (take.i64()?, take.u32()?, take.u8()?);
+        let (first, last) = (Sequence::new(take.u64()?), Sequence::new(take.u64()?));
+        let why = take.text()?.to_owned();
+        take.finish()?;
+        if flags & !REPAIRED_SKIPPED != 0 || first > last {
+            return Err(Malformed("a repair's note makes no sense"));
+        }
+        Ok(Repaired { time_us, repair, first, last, skipped: flags & REPAIRED_SKIPPED != 0, why })
+    }
+}
+
 /// Ends a segment, with a sparse directory of its checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seal {
@@ -147,6 +187,18 @@ mod tests {
         let mut body = Vec::new();
         pruned.encode(&mut body);
         assert_eq!(Pruned::decode(&body).unwrap(), pruned);
+
+        let repaired = Repaired {
+            time_us: 1,
+            repair: 2,
+            first: Sequence::new(3),
+            last: Sequence::new(4),
+            skipped: true,
+            why: "rot".into(),
+        };
+        let mut body = Vec::new();
+        repaired.encode(&mut body);
+        assert_eq!(Repaired::decode(&body).unwrap(), repaired);
 
         let seal = Seal {
             last_sequence: Sequence::new(2),

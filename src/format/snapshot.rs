@@ -81,6 +81,12 @@ pub(crate) struct LastCheckpoint {
     pub time_us: i64,
 }
 
+impl Default for LastCheckpoint {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl LastCheckpoint {
     /// Before the first.
     pub(crate) const NONE: LastCheckpoint = LastCheckpoint {

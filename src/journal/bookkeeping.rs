@@ -7,7 +7,7 @@ use super::{Journal, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FrameBuf, Kind};
 use crate::format::index;
-use crate::format::note::{Pruned, Recovered, encode_close};
+use crate::format::note::{Pruned, Recovered, Repaired, encode_close};
 use crate::position::Address;
 
 /// A waypoint comes after so many bytes, or commits: what opening reads at most.
@@ -63,6 +63,16 @@ impl Journal {
             state.view.relocate(&self.files)?;
             state.relocate_undo(&self.files)?;
             self.waypoint(state);
+            Ok(())
+        })
+    }
+
+    /// What a repair gave up here, flushed with what follows.
+    pub(crate) fn note_repaired(&self, note: &Repaired) -> Result<()> {
+        let mut buf = FrameBuf::new(Vec::new());
+        note.encode(buf.body_mut());
+        self.note(buf.seal(Kind::Repaired, 0), |state| {
+            state.view.repaired(note);
             Ok(())
         })
     }

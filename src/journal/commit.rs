@@ -34,6 +34,16 @@ pub(crate) struct CommitRequest {
     pub durability: Durability,
     /// The lowest frame that it names.
     pub low: Option<Address>,
+    /// A repair commits again what was committed before.
+    pub again: Option<Again>,
+}
+
+/// What a checkpoint was, and stays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Again {
+    pub sequence: Sequence,
+    pub id: CheckpointId,
+    pub time_us: i64,
 }
 
 /// A checkpoint that was committed.
@@ -171,13 +181,18 @@ impl Journal {
     fn commit_head(&self, state: &State, request: &CommitRequest, low: Option<Address>) -> CommitHead {
         let last = state.view.last;
         // A clock that stepped back must not make time run backwards in the log.
-        let time_us = self.config.environment.now_us().max(last.time_us);
+        let now_us = self.config.environment.now_us().max(last.time_us);
+        let again = request.again.unwrap_or_else(|| Again {
+            sequence: last.sequence.next(),
+            id: next_id(now_us, self.config.environment.random(), last.id),
+            time_us: now_us,
+        });
         let at = state.head.address();
         let buffered = if request.durability == Durability::Buffered { commit::BUFFERED } else { 0 };
         CommitHead {
-            sequence: last.sequence.next(),
-            id: next_id(time_us, self.config.environment.random(), last.id),
-            time_us,
+            sequence: again.sequence,
+            id: again.id,
+            time_us: again.time_us,
             flags: request.flags | buffered,
             previous: last.at,
             low: low.map_or(at, |low| low.min(at)),

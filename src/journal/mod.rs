@@ -6,11 +6,11 @@ mod commit;
 mod flush;
 mod room;
 mod state;
+mod unit;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard, ReentrantMutex};
 
@@ -18,14 +18,15 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::{Extent, StateAt};
 use crate::format::frame::SealedFrame;
-use crate::position::{Address, LogId, StreamId};
+use crate::position::{Address, LogId};
 use crate::segment::{Files, Segment};
 use crate::storage::{Lock, Storage, StorageFile};
 use crate::view::View;
 
 pub use commit::Committed;
-pub(crate) use commit::{CommitRequest, NewStateText};
+pub(crate) use commit::{Again, CommitRequest, NewStateText};
 pub(crate) use state::{Head, Spare, State};
+pub(crate) use unit::{Unit, UnitStream};
 
 /// The writing side of an open log.
 #[derive(Debug)]
@@ -147,91 +148,6 @@ impl Journal {
 
     fn is_pending(&self, at: Address) -> bool {
         at >= self.state().written
-    }
-}
-
-/// The frames of one writer that no commit has named yet. Pruning moves them out of old segments, so they are shared.
-#[derive(Debug)]
-pub(crate) struct Unit {
-    /// Held while a commit is under way, so that nothing moves that it names.
-    pub streams: Mutex<BTreeMap<StreamId, UnitStream>>,
-    /// The lowest address that is recorded: for a pruner who finds the unit locked.
-    pub low: AtomicU64,
-    /// The address of a frame that is written and not yet recorded.
-    pub in_flight: AtomicU64,
-}
-
-/// No address is lower.
-const NOWHERE: u64 = u64::MAX;
-
-impl Default for Unit {
-    fn default() -> Self {
-        Unit { streams: Mutex::default(), low: AtomicU64::new(NOWHERE), in_flight: AtomicU64::new(NOWHERE) }
-    }
-}
-
-impl Unit {
-    /// Records the frame that `append` wrote last.
-    pub(crate) fn record(&self, stream: StreamId, extent: Extent) {
-        let mut streams = self.streams.lock();
-        streams.entry(stream).or_default().push(extent);
-        self.low.fetch_min(extent.at.0, Ordering::AcqRel);
-        self.in_flight.store(NOWHERE, Ordering::Release);
-    }
-
-    /// From here on frames may be written that are not recorded yet.
-    pub(crate) fn departs(&self, at: Address) {
-        self.in_flight.store(at.0, Ordering::Release);
-    }
-
-    /// What was in flight is recorded.
-    pub(crate) fn landed(&self) {
-        self.in_flight.store(NOWHERE, Ordering::Release);
-    }
-
-    /// Computes `low` anew after something left the unit or moved.
-    pub(crate) fn settle(&self, streams: &BTreeMap<StreamId, UnitStream>) {
-        let low = streams.values().filter_map(UnitStream::low).min();
-        self.low.store(low.map_or(NOWHERE, |at| at.0), Ordering::Release);
-    }
-
-    /// Nothing of this unit lies below.
-    pub(crate) fn floor(&self) -> Address {
-        Address(self.low.load(Ordering::Acquire).min(self.in_flight.load(Ordering::Acquire)))
-    }
-}
-
-/// What one stream has in the log, uncommitted.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct UnitStream {
-    /// Part frames that list earlier extents.
-    pub parts: Vec<Address>,
-    /// The lowest extent listed in parts; `NONE` without parts.
-    pub parts_low: Address,
-    pub extents: Vec<Extent>,
-    /// Of all its frames, on disk.
-    pub bytes: u64,
-}
-
-impl UnitStream {
-    /// Adds a frame behind the others; adjacent frames merge.
-    pub(crate) fn push(&mut self, extent: Extent) {
-        self.bytes += u64::from(extent.bytes);
-        if let Some(last) = self.extents.last_mut()
-            && last.at.0 + u64::from(last.bytes) == extent.at.0
-            && let Some(bytes) = last.bytes.checked_add(extent.bytes)
-        {
-            last.bytes = bytes;
-            last.frames += extent.frames;
-            return;
-        }
-        self.extents.push(extent);
-    }
-
-    /// The lowest address it needs; `None` if it has nothing in the log.
-    pub(crate) fn low(&self) -> Option<Address> {
-        let parts = self.parts.iter().copied().chain([self.parts_low]).filter(|at| !at.is_none());
-        self.extents.iter().map(|extent| extent.at).chain(parts).min()
     }
 }
 

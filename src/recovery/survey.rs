@@ -19,6 +19,10 @@ pub(crate) struct Survey {
     pub pins: Vec<String>,
     pub has_reserve: bool,
     pub has_mark: bool,
+    /// What repairs have set aside: the repair's number, the file's own name.
+    pub aside: Vec<(u32, String)>,
+    /// A repair was begun and did not come to its end.
+    pub has_repair: bool,
     has_leftover: bool,
     foreign: Option<String>,
 }
@@ -44,6 +48,8 @@ impl Survey {
                 FileName::Pin(name) => survey.pins.push(name),
                 FileName::Mark => survey.has_mark = true,
                 FileName::Reserve => survey.has_reserve = true,
+                FileName::Repair => survey.has_repair = true,
+                FileName::Aside(repair, name) => survey.aside.push((repair, name)),
                 FileName::New | FileName::Lock => survey.has_leftover = true,
                 FileName::Other if name.starts_with('.') || name == "lost+found" => {}
                 FileName::Other => survey.foreign = Some(name),
@@ -54,7 +60,7 @@ impl Survey {
 
     /// Whether there is nothing that a log's creation would not have left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.segments.is_empty() && !self.has_mark && self.bases.is_empty()
+        self.segments.is_empty() && !self.has_mark && self.bases.is_empty() && !self.has_repair
     }
 
     /// Refuses a directory that holds other things and nothing of a log.
@@ -69,6 +75,15 @@ impl Survey {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a log that a repair has left half changed.
+    pub(crate) fn check_no_repair(&self) -> Result<()> {
+        if !self.has_repair {
+            return Ok(());
+        }
+        let what = "a repair was interrupted; run it again: it begins by taking back what it had changed";
+        Err(Error::corrupt(names::REPAIR, 0, what))
     }
 
     /// The mark, if there is a valid one.

@@ -23,19 +23,33 @@ pub(crate) struct Files {
     pub storage: Arc<dyn Storage>,
     pub log: LogId,
     access: Access,
+    /// What the repair of this number has set aside is read in place of what it made.
+    aside: Option<u32>,
     open: Mutex<BTreeMap<SegmentId, Arc<Segment>>>,
 }
 
 impl Files {
     pub(crate) fn new(storage: Arc<dyn Storage>, log: LogId, access: Access) -> Self {
-        Files { storage, log, access, open: Mutex::new(BTreeMap::new()) }
+        Files { storage, log, access, aside: None, open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The files as they were before a repair set some aside.
+    pub(crate) fn before_repair(storage: Arc<dyn Storage>, log: LogId, repair: u32) -> Self {
+        Files { aside: Some(repair), ..Files::new(storage, log, Access::Read) }
     }
 
     pub(crate) fn get(&self, id: SegmentId) -> Result<Arc<Segment>> {
         if let Some(segment) = self.open.lock().get(&id) {
             return Ok(segment.clone());
         }
-        let segment = Segment::open(&*self.storage, id, self.access).map_err(|fault| fault.into_error(id))?;
+        let opened = match self.aside {
+            Some(repair) if self.is_aside(repair, id)? => {
+                let name = names::aside(repair, &names::segment(id));
+                Segment::open_named(&*self.storage, name, id, self.access)
+            }
+            _ => Segment::open(&*self.storage, id, self.access),
+        };
+        let segment = opened.map_err(|fault| fault.into_error(id))?;
         if segment.header.log != self.log {
             return Err(Error::corrupt(
                 names::segment(id),
@@ -46,6 +60,12 @@ impl Files {
         let segment = Arc::new(segment);
         self.insert(segment.clone());
         Ok(segment)
+    }
+
+    fn is_aside(&self, repair: u32, id: SegmentId) -> Result<bool> {
+        let name = names::aside(repair, &names::segment(id));
+        let names = self.storage.names().map_err(|e| Error::io("listing the log's directory", &name, e))?;
+        Ok(names.contains(&name))
     }
 
     pub(crate) fn insert(&self, segment: Arc<Segment>) {

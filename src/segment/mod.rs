@@ -78,7 +78,16 @@ impl OpenFault {
 
 impl Segment {
     pub(crate) fn open(storage: &dyn Storage, id: SegmentId, access: Access) -> Result<Segment, OpenFault> {
-        let name = names::segment(id);
+        Self::open_named(storage, names::segment(id), id, access)
+    }
+
+    /// The same under another name, which a repair gave it.
+    pub(crate) fn open_named(
+        storage: &dyn Storage,
+        name: String,
+        id: SegmentId,
+        access: Access,
+    ) -> Result<Segment, OpenFault> {
         let file = storage.open(&name, access).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => OpenFault::Missing,
             _ => OpenFault::Error(Error::io("opening a segment", &name, e)),

@@ -10,6 +10,7 @@ use crate::format::commit::{Commit, StateAt};
 use crate::format::define::{Definition, StreamName};
 use crate::format::frame::Kind;
 use crate::format::index::{DefinedAt, Entry, Index};
+use crate::format::note::Repaired;
 use crate::format::snapshot::{LastCheckpoint, Retained, Snapshot, Totals};
 use crate::position::{Address, StreamId};
 use crate::segment::Files;
@@ -216,6 +217,13 @@ impl View {
         }
     }
 
+    /// The numbers of what damage took stay empty, if something behind it was kept.
+    pub(crate) fn repaired(&mut self, note: &Repaired) {
+        if note.skipped {
+            self.last.sequence = self.last.sequence.max(note.last);
+        }
+    }
+
     /// Follows what was read in the log.
     pub(crate) fn apply(&mut self, files: &Files, event: &Event) -> Result<()> {
         match event {
@@ -225,6 +233,7 @@ impl View {
                 self.retained = retained.clone();
                 self.relocate(files)?;
             }
+            Event::Repaired { note } => self.repaired(note),
             Event::Start => self.segment_low = Address::NONE,
             Event::Index { at, index } => self.chain.replace(*at, index),
         }

@@ -8,7 +8,7 @@ use crate::format::commit::Commit;
 use crate::format::define::Definition;
 use crate::format::frame::{Fault, Header, Kind};
 use crate::format::index::Index;
-use crate::format::note::{Pruned, Seal};
+use crate::format::note::{Pruned, Repaired, Seal};
 use crate::format::segment::HeaderFault;
 use crate::format::snapshot::{Retained, Snapshot, Start};
 use crate::format::wire::Malformed;
@@ -24,6 +24,7 @@ pub(crate) enum Event {
     Define { definition: Definition, at: Address },
     Index { at: Address, index: Index },
     Pruned { retained: Retained },
+    Repaired { note: Repaired },
 }
 
 /// Why the chain of valid frames ends where it does.
@@ -183,6 +184,7 @@ impl Replay {
                 self.pending.push(Event::Index { at, index });
             }
             Kind::Pruned => self.pending.push(Event::Pruned { retained: Pruned::decode(body)?.retained }),
+            Kind::Repaired => self.pending.push(Event::Repaired { note: Repaired::decode(body)? }),
             Kind::Start => {
                 Start::decode(body)?;
                 self.waypoint = at;

@@ -1,0 +1,148 @@
+//! Which consumers there are: registering one, reading its position, dropping it.
+
+use crate::consumer::Start;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::consumer::{CONSUMER_FILE, ConsumerState, MaxLag};
+use crate::format::names;
+use crate::origin::Origin;
+use crate::position::{Address, CheckpointId, Sequence};
+use crate::protection::Protection;
+use crate::reader::Reader;
+use crate::storage::{self, Access, LockMode, Storage};
+
+pub(super) fn find_checkpoint(origin: &Origin, sequence: Sequence) -> Result<(Address, CheckpointId)> {
+    let horizon = origin.horizon()?;
+    if sequence > horizon.last.sequence {
+        return Err(Error::new(
+            ErrorKind::Diverged,
+            format!(
+                "the destination holds checkpoint {sequence}, this log ends at {}",
+                horizon.last.sequence
+            ),
+        ));
+    }
+    let mut reader = Reader::new(origin.clone(), sequence)?;
+    match reader.next()? {
+        Some(checkpoint) => Ok((checkpoint.at(), checkpoint.position().checkpoint)),
+        None => Err(Error::not_found(format!("there is no checkpoint {sequence}"))),
+    }
+}
+
+/// What was acknowledged has to be on this log's history: after a repair its number may belong to another checkpoint.
+pub(super) fn check_history(origin: &Origin, name: &str, state: &ConsumerState) -> Result<()> {
+    if state.id == CheckpointId::NONE || Protection::PositionIdentity.is_off() {
+        return Ok(());
+    }
+    let diverged = |what: String| {
+        let text = format!("consumer {name} has acknowledged checkpoint {}, {what}", state.sequence);
+        Err(Error::new(ErrorKind::Diverged, text))
+    };
+    match find_checkpoint(origin, state.sequence) {
+        Ok((_, id)) if id != state.id => diverged(format!("{}; here it is {id}", state.id)),
+        Err(error) if *error.kind() == ErrorKind::Diverged => {
+            diverged("which this log does not hold (any more)".to_owned())
+        }
+        Err(error) if !matches!(error.kind(), ErrorKind::Gap { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_name(name: &str) -> Result<()> {
+    if names::is_valid(name) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{name:?} can't name a consumer; use up to 100 letters, digits, '.', '_', '-'"
+    )))
+}
+
+/// Makes a new consumer's file, whole and durable before it has its name; then whoever looks for consumers sees it. The
+/// caller looks whether a pruning passed it meanwhile: who comes second sees the other.
+pub(crate) fn register(origin: &Origin, name: &str, start: Start, max_lag: Option<MaxLag>) -> Result<()> {
+    let storage = &*origin.files().storage;
+    let (made, file_name) = (names::new_consumer(name), names::consumer(name));
+    let state = ConsumerState { max_lag, ..starting(origin, start)? };
+    let io = |e| Error::io(format!("registering consumer {name}"), &file_name, e);
+    // Two may register one name at once: the second must not replace what the first has.
+    let lock = storage.try_lock(&made, LockMode::Exclusive).map_err(io)?;
+    if lock.is_none() || read_state(storage, name)?.is_some() {
+        return Err(Error::new(
+            ErrorKind::ConsumerBusy,
+            format!("consumer {name} is being registered by another"),
+        ));
+    }
+    let make = || -> std::io::Result<()> {
+        let file = storage.open(&made, Access::Create)?;
+        file.allocate(CONSUMER_FILE as u64)?;
+        storage::write_all_at(&*file, &[&state.encode()], state.slot_offset())?;
+        file.sync()?;
+        storage.rename(&made, &file_name)?;
+        storage::sync_names(storage)
+    };
+    make().map_err(|e| {
+        let _ = storage.remove(&made);
+        io(e)
+    })
+}
+
+/// The first state of a new consumer.
+fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
+    let horizon = origin.horizon()?;
+    let sequence = match start {
+        Start::Earliest => Sequence::NONE,
+        Start::Oldest => horizon.retained.first_sequence.previous(),
+        Start::Now => horizon.last.sequence,
+        Start::After(sequence) => sequence,
+    };
+    let (at, id) = if sequence == horizon.last.sequence {
+        (horizon.last.at, horizon.last.id)
+    } else if sequence >= horizon.retained.first_sequence {
+        find_checkpoint(origin, sequence)?
+    } else {
+        (Address::NONE, CheckpointId::NONE)
+    };
+    let at = if at.is_none() { Address::new(horizon.retained.first_live, crate::format::BLOCK) } else { at };
+    Ok(ConsumerState { log: origin.log(), generation: 1, sequence, id, at, max_lag: None, ahead: Vec::new() })
+}
+
+/// A consumer's position; `None` if it was never registered. A file that can't be read is an error: it never means that nobody needs the records.
+pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<ConsumerState>> {
+    let file_name = names::consumer(name);
+    let bytes = match storage
+        .open(&file_name, Access::Read)
+        .and_then(|file| storage::read_small(&*file, CONSUMER_FILE))
+    {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("reading a consumer's position", file_name, e)),
+    };
+    match ConsumerState::newest(&bytes) {
+        Some(state) => Ok(Some(state)),
+        // A registered consumer's file is never empty: it was whole before it had its name.
+        None if bytes.is_empty() => Ok(None),
+        None => Err(Error::corrupt(
+            file_name,
+            0,
+            format!(
+                "neither slot holds a position of consumer {name}; pruning stops until it is dropped or restored"
+            ),
+        )),
+    }
+}
+
+/// Forgets a consumer: nothing is kept for it any more.
+pub(crate) fn drop_consumer(storage: &dyn Storage, name: &str) -> Result<()> {
+    check_name(name)?;
+    let file_name = names::consumer(name);
+    if !crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name) {
+        return Err(Error::not_found(format!("no consumer {name} in this log")));
+    }
+    let io = |e| Error::io("dropping a consumer", &file_name, e);
+    let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
+    if lock.is_none() {
+        return Err(Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use")));
+    }
+    storage.remove(&file_name).map_err(io)?;
+    drop(lock); // held until nobody can find the file any more
+    storage::sync_names(storage).map_err(io)
+}

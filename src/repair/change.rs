@@ -1,0 +1,197 @@
+//! Changing the log: cutting it where the damage begins, or beginning it anew, and going on from there by the ordinary
+//! means of opening and appending.
+
+use std::sync::Arc;
+
+use super::aside;
+use super::copy::Copier;
+use super::{Mode, RepairPlan};
+use crate::config::Config;
+use crate::consumer::{self, Start};
+use crate::error::{Error, Result};
+use crate::format::frame::{FrameBuf, Kind, frame_len};
+use crate::format::mark::Mark;
+use crate::format::note::{Pruned, Repaired};
+use crate::format::snapshot::Retained;
+use crate::format::{BLOCK, names};
+use crate::journal::Journal;
+use crate::log;
+use crate::origin::Origin;
+use crate::position::{Address, SegmentId};
+use crate::recovery::{self, Look};
+use crate::salvage::{Assessment, Salvage};
+use crate::segment::{Files, Segment};
+use crate::storage::{self, Access, Lock, Storage};
+use crate::view::View;
+
+/// Does what the plan says. On an error the caller takes it back.
+pub(super) fn change(
+    salvage: Salvage,
+    found: &Assessment,
+    plan: &RepairPlan,
+    config: Config,
+    lock: Box<dyn Lock>,
+) -> Result<()> {
+    let storage = salvage.files.storage.clone();
+    for name in &plan.consumers_reset {
+        aside::move_away(&*storage, plan.number, &names::consumer(name))?;
+    }
+    let journal = match &found.cut {
+        Some(_) if plan.can_cut => cut(&salvage, found, plan, config, lock)?,
+        _ => begin_anew(&salvage, found, plan, config, lock)?,
+    };
+    let journal = Arc::new(journal);
+    let result = fill(salvage, found, plan, &journal);
+    let closed = journal.close();
+    result.and(closed)
+}
+
+fn fill(salvage: Salvage, found: &Assessment, plan: &RepairPlan, journal: &Arc<Journal>) -> Result<()> {
+    match plan.mode {
+        Mode::Cut => {
+            if let Some(lost) = plan.lost.first() {
+                journal.note_repaired(&Repaired {
+                    time_us: journal.config.environment.now_us(),
+                    repair: plan.number,
+                    first: lost.first,
+                    last: lost.last,
+                    skipped: false,
+                    why: lost.why.clone(),
+                })?;
+            }
+        }
+        Mode::SkipDamaged => {
+            let files = Files::before_repair(journal.files.storage.clone(), journal.log(), plan.number);
+            let before = salvage.through(Arc::new(files));
+            let mut copier = Copier::new(journal, &before, found, plan);
+            Assessment::of(&before, &mut |survivor| copier.take(survivor))?;
+            copier.finish()?;
+        }
+    }
+    let origin = Origin::Live(journal.clone());
+    plan.consumers_reset.iter().try_for_each(|name| consumer::register(&origin, name, Start::Oldest, None))
+}
+
+/// Cuts the log in the segment in which the damage begins, and opens it there.
+fn cut(
+    salvage: &Salvage,
+    found: &Assessment,
+    plan: &RepairPlan,
+    config: Config,
+    lock: Box<dyn Lock>,
+) -> Result<Journal> {
+    let storage = &salvage.files.storage;
+    let Some(cut) = &found.cut else { return Err(Error::invalid("there is nowhere to cut")) };
+    let id = cut.at.segment();
+    aside::copy(&**storage, plan.number, &names::segment(id))?;
+    aside::copy(&**storage, plan.number, names::MARK)?;
+    for later in salvage.survey.segments.iter().filter(|segment| **segment > id) {
+        aside::move_away(&**storage, plan.number, &names::segment(*later))?;
+    }
+    aside::sync_names(&**storage)?;
+    let epoch = found.epoch.max(salvage.mark.map_or(0, |mark| mark.epoch)).saturating_add(1);
+    let end = erase_behind(&**storage, cut.at, epoch, &newest_retained(salvage, found, plan), &config)?;
+    // The mark goes down before the log is opened: what it had vouched for is gone.
+    let mark = Mark {
+        log: salvage.files.log,
+        generation: salvage.mark.map_or(0, |mark| mark.generation) + 1,
+        boot: None,
+        pid: std::process::id(),
+        epoch,
+        durable: Address::new(id, end.offset() / BLOCK * BLOCK),
+        sequence: cut.last.sequence,
+        id: cut.last.id,
+        active: id,
+        waypoint: cut.snapshot,
+        first_live: newest_retained(salvage, found, plan).first_live,
+        clean: false,
+    };
+    write_mark(&**storage, &mark)?;
+    match recovery::look(storage.clone(), Access::Write, None)? {
+        Look::Log(found) => Ok(log::recover(*found, config, lock)?.0),
+        Look::Nothing => Err(Error::invalid("nothing is left of the log")),
+    }
+}
+
+/// What has been pruned stays so, also where the frame that says it lies behind the cut.
+fn newest_retained(salvage: &Salvage, found: &Assessment, plan: &RepairPlan) -> Retained {
+    let mut retained = found.retained.clone().unwrap_or_else(|| salvage.retained.clone());
+    let goes_on_from_cut = plan.mode == Mode::Cut || plan.whole_behind == 0;
+    if let Some(cut) = found.cut.as_ref().filter(|_| goes_on_from_cut) {
+        // What is committed next can be read, though more had been pruned before.
+        retained.first_sequence = retained.first_sequence.min(cut.last.sequence.next());
+    }
+    retained
+}
+
+/// Puts what is retained behind the last frame that stays, and zeros behind that. Returns where the zeros begin.
+fn erase_behind(
+    storage: &dyn Storage,
+    at: Address,
+    epoch: u32,
+    retained: &Retained,
+    config: &Config,
+) -> Result<Address> {
+    const PIECE: usize = 1 << 20;
+    let segment = Segment::open(storage, at.segment(), Access::Write)
+        .map_err(|fault| fault.into_error(at.segment()))?;
+    let mut buf = FrameBuf::new(Vec::new());
+    let pruned =
+        Pruned { time_us: config.environment.now_us(), retained: retained.clone(), detached: Vec::new() };
+    pruned.encode(buf.body_mut());
+    let len = frame_len(buf.body_len() as u32);
+    if u64::from(at.offset()) + len > u64::from(segment.bytes()) {
+        return Err(segment.damaged(at.offset(), "there is no room to cut the log here"));
+    }
+    let frame = buf.seal(Kind::Pruned, 0).place(segment.header.salt, at, epoch, at);
+    let end = Address(at.0 + len);
+    let zeros = vec![0; PIECE.min((segment.bytes() - end.offset()) as usize)];
+    let mut offset = end.offset();
+    while offset < segment.bytes() {
+        let len = zeros.len().min((segment.bytes() - offset) as usize);
+        segment.write(&[&zeros[..len]], offset)?;
+        offset += len as u32;
+    }
+    segment.write(&[&frame], at.offset())?;
+    segment.sync()?;
+    Ok(end)
+}
+
+fn write_mark(storage: &dyn Storage, mark: &Mark) -> Result<()> {
+    let io = |e| Error::io("lowering the mark", names::MARK, e);
+    let file = storage.open(names::MARK, Access::Create).map_err(io)?;
+    let mut slots = vec![0; crate::format::mark::MARK_FILE];
+    let at = mark.slot_offset() as usize;
+    let bytes = mark.encode();
+    slots[at..at + bytes.len()].copy_from_slice(&bytes);
+    storage::write_all_at(&*file, &[&slots], 0).map_err(io)?;
+    file.sync().map_err(io)?;
+    aside::sync_names(storage)
+}
+
+/// Begins the log anew, behind all segments that there were: the damage comes before everything that could be kept.
+fn begin_anew(
+    salvage: &Salvage,
+    found: &Assessment,
+    plan: &RepairPlan,
+    config: Config,
+    lock: Box<dyn Lock>,
+) -> Result<Journal> {
+    let storage = &salvage.files.storage;
+    for id in salvage.survey.segments.iter().chain(&salvage.survey.bases) {
+        aside::move_away(&**storage, plan.number, &names::segment(*id))?;
+    }
+    aside::copy(&**storage, plan.number, names::MARK)?;
+    aside::sync_names(&**storage)?;
+    let first_live = SegmentId(salvage.last.0.max(salvage.survey.segments.last().map_or(0, |id| id.0)) + 1);
+    let mut view = View::empty();
+    view.retained = Retained { first_live, first_sequence: salvage.retained.first_sequence, ..view.retained };
+    let epoch = found.epoch.max(salvage.mark.map_or(0, |mark| mark.epoch)).saturating_add(1);
+    match storage.remove(names::MARK) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::io("removing", names::MARK, e));
+        }
+        _ => {}
+    }
+    log::create_from(storage.clone(), config, lock, salvage.files.log, view, epoch)
+}

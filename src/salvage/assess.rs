@@ -1,0 +1,337 @@
+//! What damage takes: which checkpoints are whole, which are not, which are missing without a trace.
+
+use std::collections::BTreeMap;
+
+use super::{Hole, Item, Salvage};
+use crate::error::Result;
+use crate::format::commit::{Commit, decode_extents_part};
+use crate::format::define::Definition;
+use crate::format::frame::{Header, Kind};
+use crate::format::index::Index;
+use crate::format::note::{Pruned, Repaired};
+use crate::format::snapshot::{LastCheckpoint, Retained, Snapshot, Start, Totals};
+use crate::position::{Address, Sequence, StreamId};
+
+/// Checkpoints from one number to another, and what is known of their records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub checkpoints: u64,
+    pub records: u64,
+    pub bytes: u64,
+}
+
+impl Amount {
+    pub(crate) fn plus(self, other: &Amount) -> Amount {
+        let mut sum = self;
+        sum.add(other.checkpoints, other.records, other.bytes);
+        sum
+    }
+
+    fn add(&mut self, checkpoints: u64, records: u64, bytes: u64) {
+        self.checkpoints += checkpoints;
+        self.records = self.records.saturating_add(records);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// Where the log can be cut: behind the last frame before the damage that settles what is before it.
+#[derive(Debug, Clone)]
+pub(crate) struct Cut {
+    pub at: Address,
+    pub last: LastCheckpoint,
+    /// The newest snapshot before it.
+    pub snapshot: Address,
+}
+
+/// A run of checkpoints that are lost, with what was found where they stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LostRun {
+    pub first: Sequence,
+    pub last: Sequence,
+    pub why: String,
+}
+
+/// What is given up, stream by stream. Of checkpoints whose own frame is gone only their number is known.
+#[derive(Debug, Default)]
+pub(crate) struct Loss {
+    pub all: Amount,
+    pub streams: BTreeMap<StreamId, Amount>,
+}
+
+impl Loss {
+    fn note(&mut self, commit: &Commit) {
+        self.all.checkpoints += 1;
+        for part in &commit.streams {
+            self.all.add(0, part.records, part.bytes);
+            self.streams.entry(part.stream).or_default().add(1, part.records, part.bytes);
+        }
+        for change in &commit.states {
+            self.streams.entry(change.stream).or_default();
+        }
+    }
+}
+
+/// What somebody who writes the log anew has to take over, in order.
+#[derive(Debug)]
+pub(crate) enum Survivor<'a> {
+    Define(&'a Definition),
+    /// What held before the first checkpoint, in a log that is damaged from its beginning on.
+    Index(&'a Index),
+    /// These come next, and are lost.
+    Lost(&'a LostRun),
+    Commit(&'a Commit),
+}
+
+/// What was learnt in one scan.
+#[derive(Debug, Default)]
+pub(crate) struct Assessment {
+    pub holes: Vec<Hole>,
+    /// The last place before the damage; `None`: it comes before everything.
+    pub cut: Option<Cut>,
+    pub lost_runs: Vec<LostRun>,
+    /// What is damaged itself.
+    pub damaged: Loss,
+    /// What stands behind the first damage and is whole.
+    pub behind: Loss,
+    pub kept: Amount,
+    /// The newest names of streams.
+    pub names: BTreeMap<StreamId, Definition>,
+    /// What the newest valid frame says is retained.
+    pub retained: Option<Retained>,
+    pub epoch: u32,
+    /// The greatest number that was ever given out, as far as is known.
+    pub last: Sequence,
+    /// Records since the log was created, by counting and by what snapshots say.
+    totals: Option<Totals>,
+    snapshot: Address,
+    newest: LastCheckpoint,
+    /// The damage that was met last.
+    why: String,
+}
+
+impl Assessment {
+    /// Reads everything. `survivors` is told, in order, what is whole behind the damage.
+    pub(crate) fn of(
+        salvage: &Salvage,
+        survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
+    ) -> Result<Assessment> {
+        let mut found =
+            Assessment { last: salvage.retained.first_sequence.previous(), ..Assessment::default() };
+        salvage.scan(&mut |item| match item {
+            Item::Hole(hole) => {
+                found.hole(hole);
+                Ok(())
+            }
+            Item::Frame { at, header, body } => found.frame(salvage, at, &header, body.as_deref(), survivors),
+        })?;
+        let marked = salvage.mark.map_or(Sequence::NONE, |mark| mark.sequence);
+        found.missing(marked.next(), survivors)?;
+        Ok(found)
+    }
+
+    fn frame(
+        &mut self,
+        salvage: &Salvage,
+        at: Address,
+        header: &Header,
+        body: Option<&[u8]>,
+        survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.epoch = self.epoch.max(header.epoch);
+        let end = Address(at.0 + header.frame_len());
+        let understood = match body {
+            Some(body) => self.bookkeeping(salvage, at, header.kind, body, survivors)?,
+            None => true,
+        };
+        if !understood {
+            let what = format!("a {:?} frame whose content makes no sense", header.kind);
+            let file = crate::format::names::segment(at.segment());
+            self.hole(Hole { from: at, to: end, file, what });
+        } else if self.holes.is_empty() && can_end(header.kind) && !at.segment().is_base() {
+            self.cut = Some(Cut { at: end, last: self.newest, snapshot: self.snapshot });
+        }
+        Ok(())
+    }
+
+    /// Holes are kept in the order of their addresses; those of base files come first and have the highest.
+    fn hole(&mut self, hole: Hole) {
+        self.why = hole.to_string();
+        let at = self.holes.partition_point(|other| other.from < hole.from);
+        self.holes.insert(at, hole);
+    }
+
+    /// Learns from a frame that is not records; `false` if it can't be decoded.
+    fn bookkeeping(
+        &mut self,
+        salvage: &Salvage,
+        at: Address,
+        kind: Kind,
+        body: &[u8],
+        survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
+    ) -> Result<bool> {
+        match kind {
+            Kind::Commit => match Commit::decode(body, at) {
+                Ok(commit) => self.commit(salvage, &commit, at, survivors)?,
+                Err(_) => return Ok(false),
+            },
+            Kind::Define => match Definition::decode(body) {
+                Ok(definition) => {
+                    if !self.holes.is_empty() {
+                        survivors(Survivor::Define(&definition))?;
+                    }
+                    self.names.insert(definition.stream, definition);
+                }
+                Err(_) => return Ok(false),
+            },
+            Kind::Index => match Index::decode(body) {
+                Ok(index) => {
+                    if self.cut.is_none() && !self.holes.is_empty() && self.kept == Amount::default() {
+                        survivors(Survivor::Index(&index))?;
+                    }
+                    self.index(&index);
+                }
+                Err(_) => return Ok(false),
+            },
+            Kind::Start => match Start::decode(body) {
+                Ok(start) => self.snapshot(at, &start.snapshot),
+                Err(_) => return Ok(false),
+            },
+            Kind::Waypoint => match Snapshot::decode(body) {
+                Ok(snapshot) => self.snapshot(at, &snapshot),
+                Err(_) => return Ok(false),
+            },
+            Kind::Pruned => match Pruned::decode(body) {
+                Ok(pruned) => self.retained = Some(pruned.retained),
+                Err(_) => return Ok(false),
+            },
+            Kind::Repaired => match Repaired::decode(body) {
+                Ok(note) if note.skipped => self.last = self.last.max(note.last),
+                Ok(_) => {}
+                Err(_) => return Ok(false),
+            },
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn commit(
+        &mut self,
+        salvage: &Salvage,
+        commit: &Commit,
+        at: Address,
+        survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let sequence = commit.head.sequence;
+        let records = commit.streams.iter().map(|part| part.records).sum();
+        let bytes = commit.streams.iter().map(|part| part.bytes).sum();
+        if let Some(totals) = &mut self.totals {
+            totals.records = totals.records.saturating_add(records);
+            totals.bytes = totals.bytes.saturating_add(bytes);
+        }
+        self.newest = LastCheckpoint { sequence, id: commit.head.id, at, time_us: commit.head.time_us };
+        if sequence < salvage.retained.first_sequence {
+            return Ok(()); // pruned: only a part of it may lie here
+        }
+        self.missing(sequence, survivors)?;
+        self.last = sequence;
+        if self.holes.is_empty() {
+            self.kept.add(1, records, bytes);
+        } else if let Some(why) = self.damage_in(salvage, commit)? {
+            self.damaged.note(commit);
+            self.lose(sequence, sequence, why, survivors)?;
+        } else {
+            self.behind.note(commit);
+            survivors(Survivor::Commit(commit))?;
+        }
+        Ok(())
+    }
+
+    /// What damage the frames that a commit names have.
+    fn damage_in(&self, salvage: &Salvage, commit: &Commit) -> Result<Option<String>> {
+        for part in &commit.streams {
+            for extent in &part.extents {
+                if let Some(hole) = self.hole_in(extent.at, u64::from(extent.bytes)) {
+                    return Ok(Some(hole.to_string()));
+                }
+            }
+            for at in &part.parts {
+                let listed = super::no_damage(salvage.files.body(*at, Kind::Part))?;
+                let Some(extents) = listed.and_then(|body| decode_extents_part(&body).ok()) else {
+                    return Ok(Some("a list of its records can't be read".into()));
+                };
+                if let Some(hole) = extents.iter().find_map(|e| self.hole_in(e.at, u64::from(e.bytes))) {
+                    return Ok(Some(hole.to_string()));
+                }
+            }
+        }
+        for state in commit.states.iter().filter_map(|change| change.to) {
+            if super::no_damage(salvage.files.state_text(&state))?.is_none() {
+                return Ok(Some("a state of it can't be read".into()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn hole_in(&self, from: Address, bytes: u64) -> Option<&Hole> {
+        let first = self.holes.partition_point(|hole| hole.to <= from);
+        self.holes.get(first).filter(|hole| hole.from.0 < from.0.saturating_add(bytes))
+    }
+
+    /// Numbers before `next` that no commit was found for.
+    fn missing(
+        &mut self,
+        next: Sequence,
+        survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let first = self.last.next();
+        if first >= next {
+            return Ok(());
+        }
+        let last = next.previous();
+        self.damaged.all.checkpoints += last.get() - first.get() + 1;
+        self.last = last;
+        self.lose(first, last, self.why.clone(), survivors)
+    }
+
+    fn lose(
+        &mut self,
+        first: Sequence,
+        last: Sequence,
+        why: String,
+        survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let run = LostRun { first, last, why };
+        survivors(Survivor::Lost(&run))?;
+        match self.lost_runs.last_mut() {
+            Some(before) if before.last.next() == first => before.last = last,
+            _ => self.lost_runs.push(run),
+        }
+        Ok(())
+    }
+
+    fn index(&mut self, index: &Index) {
+        for (stream, entry) in &index.entries {
+            if let Some(defined) = &entry.defined {
+                self.names.entry(*stream).or_insert_with(|| Definition::named(*stream, defined.name.clone()));
+            }
+        }
+    }
+
+    /// A snapshot tells how many records there should have been before it.
+    fn snapshot(&mut self, at: Address, snapshot: &Snapshot) {
+        self.snapshot = at;
+        self.newest = snapshot.last;
+        self.retained = Some(snapshot.retained.clone());
+        if let Some(totals) = self.totals {
+            let records = snapshot.totals.records.saturating_sub(totals.records);
+            let bytes = snapshot.totals.bytes.saturating_sub(totals.bytes);
+            self.damaged.all.add(0, records, bytes);
+        }
+        self.totals = Some(snapshot.totals);
+    }
+}
+
+/// Whether a log may end behind such a frame: a seal needs the next segment, a start frame its index.
+fn can_end(kind: Kind) -> bool {
+    kind.settles() && !matches!(kind, Kind::Seal | Kind::Start)
+}

@@ -1,0 +1,116 @@
+//! Reading a log past its damage: every frame that is still valid, and the holes between them. Nothing here writes.
+
+mod assess;
+mod scan;
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::frame::Kind;
+use crate::format::mark::Mark;
+use crate::format::note::Pruned;
+use crate::format::snapshot::Retained;
+use crate::position::{Address, SegmentId, Sequence};
+use crate::recovery::Survey;
+use crate::segment::{Files, OpenFault, Segment};
+use crate::storage::{Access, Storage};
+use crate::view::read_start;
+
+pub(crate) use assess::{Amount, Assessment, Loss, LostRun, Survivor};
+pub(crate) use scan::{Hole, Item};
+
+/// A log that may be damaged anywhere.
+#[derive(Debug)]
+pub(crate) struct Salvage {
+    pub files: Arc<Files>,
+    pub survey: Survey,
+    pub mark: Option<Mark>,
+    /// What the log still holds, as far as can be known.
+    pub retained: Retained,
+    /// The last segment that has begun.
+    pub last: SegmentId,
+}
+
+impl Salvage {
+    /// Finds out what there is. Fails where nothing tells which log this is, or which version wrote it.
+    pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Salvage> {
+        let survey = Survey::of(&*storage)?;
+        survey.check_is_log(&*storage)?;
+        if survey.is_empty() {
+            return Err(Error::not_found(format!("there is no log at {}", storage.path().display())));
+        }
+        let mark = survey.mark(&*storage)?;
+        let Some(log) = survey.log_id(&*storage, mark.as_ref())? else {
+            let what = "neither the mark nor any segment tells which log this is: nothing can be read";
+            return Err(Error::corrupt(storage.path(), 0, what));
+        };
+        let last = last_begun(&*storage, &survey, mark.as_ref())?;
+        let files = Arc::new(Files::new(storage, log, Access::Read));
+        let retained = Retained::everything();
+        let mut salvage = Salvage { files, survey, mark, retained, last };
+        salvage.retained = salvage.newest_retained()?;
+        Ok(salvage)
+    }
+
+    /// The same log, read through other files.
+    pub(crate) fn through(self, files: Arc<Files>) -> Salvage {
+        Salvage { files, ..self }
+    }
+
+    /// From the newest start frame that is valid and what was pruned since.
+    fn newest_retained(&self) -> Result<Retained> {
+        let marked = self.mark.map_or(SegmentId::FIRST, |mark| mark.first_live);
+        for id in self.survey.segments.range(..=self.last).rev() {
+            let Some(mut retained) =
+                no_damage(read_start(&self.files, *id))?.map(|(_, start)| start.snapshot.retained)
+            else {
+                continue;
+            };
+            for later in id.0..=self.last.0 {
+                self.scan_segment(SegmentId(later), &mut 0, &mut |item| {
+                    if let Item::Frame { header, body: Some(body), .. } = item
+                        && header.kind == Kind::Pruned
+                        && let Ok(pruned) = Pruned::decode(&body)
+                    {
+                        retained = pruned.retained;
+                    }
+                    Ok(())
+                })?;
+            }
+            retained.first_live = retained.first_live.max(marked);
+            return Ok(retained);
+        }
+        let oldest = self.survey.segments.first().copied().unwrap_or(SegmentId::FIRST);
+        Ok(Retained {
+            first_live: oldest.max(marked),
+            first_sequence: Sequence::FIRST,
+            base_index: Address::NONE,
+            bases: Vec::new(),
+        })
+    }
+}
+
+/// The last segment that holds something: a prepared one behind it is none.
+fn last_begun(storage: &dyn Storage, survey: &Survey, mark: Option<&Mark>) -> Result<SegmentId> {
+    let marked = mark.map_or(SegmentId::FIRST, |mark| mark.active);
+    let Some(last) = survey.segments.last().copied() else { return Ok(marked) };
+    if last <= marked {
+        return Ok(marked);
+    }
+    let begun = match Segment::open(storage, last, Access::Read) {
+        Ok(segment) => scan::any_frame(&segment)?,
+        Err(OpenFault::Error(error)) => return Err(error),
+        Err(_) => false,
+    };
+    let before = SegmentId(last.0 - 1).max(marked);
+    Ok(if begun { last } else { before })
+}
+
+/// `None` for what is damaged; a disk that can't be read, or a newer version, is no damage.
+pub(crate) fn no_damage<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if *error.kind() == crate::ErrorKind::Corrupt => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,206 @@
+//! From one valid frame to the next, over whatever lies between.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Salvage, no_damage};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::{Fault, HEADER, Header, Kind};
+use crate::format::{ALIGN, BLOCK, names};
+use crate::position::{Address, SegmentId};
+use crate::segment::{Segment, Walker};
+use crate::view::read_start;
+
+/// So much is searched at once.
+const PIECE: u32 = 1 << 20;
+
+/// Bytes of the log that can't be read as frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hole {
+    pub from: Address,
+    pub to: Address,
+    pub file: String,
+    /// What was found where it begins.
+    pub what: String,
+}
+
+impl std::fmt::Display for Hole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} byte {}: {}", self.file, self.from.offset(), self.what)
+    }
+}
+
+/// What stands next in the log.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// A valid frame; with its body, if it is not records, a part or filling.
+    Frame {
+        header: Header,
+        at: Address,
+        body: Option<Bytes>,
+    },
+    Hole(Hole),
+}
+
+type Visit<'a> = &'a mut dyn FnMut(Item) -> Result<()>;
+
+impl Salvage {
+    /// Everything that the log holds, in order: base files, then segments.
+    pub(crate) fn scan(&self, visit: Visit<'_>) -> Result<()> {
+        for base in &self.retained.bases {
+            self.scan_segment(base.id, &mut 0, visit)?;
+        }
+        let mut epoch = 0;
+        for id in self.retained.first_live.0..=self.last.0 {
+            self.scan_segment(SegmentId(id), &mut epoch, visit)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn scan_segment(&self, id: SegmentId, epoch: &mut u32, visit: Visit<'_>) -> Result<()> {
+        let segment = match self.files.get(id) {
+            Ok(segment) => segment,
+            Err(error) if *error.kind() == ErrorKind::Corrupt => {
+                let (from, to) = (Address::new(id, 0), Address::new(id.next(), 0));
+                return visit(Item::Hole(Hole {
+                    from,
+                    to,
+                    file: names::segment(id),
+                    what: error.what().to_owned(),
+                }));
+            }
+            Err(error) => return Err(error),
+        };
+        let end = self.end_of(&segment)?;
+        let mut walker = Walker::new(segment.clone(), BLOCK);
+        while walker.offset() < end && !walker.is_at_end() {
+            let at = walker.offset();
+            match check(&mut walker, *epoch)? {
+                Ok((header, body)) => {
+                    *epoch = header.epoch;
+                    visit(Item::Frame { header, at: segment.address(at), body })?;
+                    walker.step(&header);
+                    let is_end =
+                        if id.is_base() { header.kind == Kind::Index } else { header.kind == Kind::Seal };
+                    if is_end {
+                        return Ok(());
+                    }
+                }
+                Err(fault @ (Fault::UnknownKind(_) | Fault::UnknownFlags(_))) => {
+                    let what = format!("{} byte {at}: {fault}: use a newer highwater", segment.name());
+                    return Err(Error::new(ErrorKind::Unsupported, what));
+                }
+                Err(fault) => {
+                    let next = find_frame(&segment, at + ALIGN, end, *epoch)?;
+                    if id == self.last && !self.was_durable(segment.address(at), next) {
+                        return Ok(()); // the end of the log, perhaps torn
+                    }
+                    let to = next.map_or(end, |(offset, _)| offset);
+                    visit(Item::Hole(hole(&segment, at, to, &fault)))?;
+                    walker = Walker::new(segment.clone(), to);
+                }
+            }
+        }
+        if id == self.last || walker.offset() >= end && end < segment.bytes() {
+            return Ok(());
+        }
+        // Neither a seal nor anything else is where it has to be.
+        let what = "the segment ends without its last frame";
+        let at = walker.offset();
+        visit(Item::Hole(Hole {
+            to: Address::new(id.next(), 0),
+            what: what.into(),
+            ..hole(&segment, at, end, &Fault::Zeros)
+        }))
+    }
+
+    /// Where frames end: a later segment's start frame says it.
+    fn end_of(&self, segment: &Arc<Segment>) -> Result<u32> {
+        let id = segment.id();
+        if id.is_base() || id == self.last {
+            return Ok(segment.bytes());
+        }
+        let next = no_damage(read_start(&self.files, id.next()))?;
+        let end = next.map(|(_, start)| start.previous_end).filter(|end| end.segment() == id);
+        Ok(end.map_or(segment.bytes(), |end| end.offset().min(segment.bytes())))
+    }
+
+    /// Whether what stands at `at`, in the last segment, was ever flushed: the mark knows, or a frame behind it.
+    fn was_durable(&self, at: Address, next: Option<(u32, Header)>) -> bool {
+        self.mark.is_some_and(|mark| mark.durable > at) || next.is_some_and(|(_, header)| header.durable > at)
+    }
+}
+
+fn hole(segment: &Segment, from: u32, to: u32, fault: &Fault) -> Hole {
+    let (from, to) = (segment.address(from), segment.address(to));
+    Hole { from, to, file: segment.name().to_owned(), what: fault.to_string() }
+}
+
+/// Whether a segment's first block holds a frame.
+pub(super) fn any_frame(segment: &Segment) -> Result<bool> {
+    Ok(find_frame_header(segment, BLOCK, (BLOCK * 2).min(segment.bytes()), 0, &mut |_, _| Ok(true))?
+        .is_some())
+}
+
+/// The frame at which the walker stands, if everything about it is valid.
+fn check(walker: &mut Walker, epoch: u32) -> Result<Result<(Header, Option<Bytes>), Fault>> {
+    let header = match walker.header()? {
+        Ok(header) if header.epoch < epoch => {
+            return Ok(Err(Fault::Stale { epoch: header.epoch, at_least: epoch }));
+        }
+        Ok(header) => header,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    if matches!(header.kind, Kind::Data | Kind::Part | Kind::Pad) {
+        return Ok(walker.check(&header)?.map(|()| (header, None)));
+    }
+    Ok(walker.body(&header)?.map(|body| (header, Some(body))))
+}
+
+/// The next valid frame at or behind `from`, and before `end`.
+fn find_frame(segment: &Arc<Segment>, from: u32, end: u32, epoch: u32) -> Result<Option<(u32, Header)>> {
+    find_frame_header(segment, from, end, epoch, &mut |offset, header| {
+        Ok(Walker::new(segment.clone(), offset).check(header)?.is_ok())
+    })
+}
+
+fn find_frame_header(
+    segment: &Segment,
+    from: u32,
+    end: u32,
+    epoch: u32,
+    accept: &mut dyn FnMut(u32, &Header) -> Result<bool>,
+) -> Result<Option<(u32, Header)>> {
+    let mut buf = vec![0; PIECE.min(end.saturating_sub(from)) as usize + HEADER];
+    let mut at = from;
+    while at < end {
+        let mut filled = 0;
+        while filled < buf.len() {
+            match segment.read_some(&mut buf[filled..], at + filled as u32)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        let starts = (0..filled.saturating_sub(HEADER - 1)).step_by(ALIGN as usize);
+        for start in starts.take_while(|start| *start < PIECE as usize) {
+            let offset = at + start as u32;
+            let Some(bytes) = buf[start..].first_chunk::<HEADER>().filter(|bytes| Kind::may_be(bytes[0]))
+            else {
+                continue;
+            };
+            if offset < end
+                && let Ok(header) = segment.frame_header(bytes, offset)
+                && header.epoch >= epoch
+                && accept(offset, &header)?
+            {
+                return Ok(Some((offset, header)));
+            }
+        }
+        if filled < buf.len() {
+            return Ok(None);
+        }
+        at += PIECE;
+    }
+    Ok(None)
+}

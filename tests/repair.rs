@@ -1,0 +1,296 @@
+//! Repairs: whatever is damaged, a repair leaves a log that opens and verifies, keeps what its plan says, byte for byte,
+//! loses what its plan says and no more, and can be taken back until it has come to its end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use highwater::environment::Stepped;
+use highwater::repair::{self, Mode, RepairPlan};
+use highwater::storage::{Memory, Storage};
+use highwater::{
+    Commit, Config, ErrorKind, Limit, Log, LogReader, Op, Position, Retention, Sequence, Start, StreamSpec,
+};
+
+fn config() -> Config {
+    Config { segment_bytes: 64 << 10, environment: Arc::new(Stepped::new(3, 1)), ..Config::default() }
+}
+
+fn open(files: &Memory) -> highwater::Result<Log> {
+    Log::open_on(Arc::new(files.clone()), config()).map(|(log, _)| log)
+}
+
+/// Checkpoints of three streams, some global; several segments; a large state in a part frame.
+fn sample(pruned: bool) -> Memory {
+    let files = Memory::new();
+    let log = open(&files).unwrap();
+    let names = ["a", "b", "c"];
+    let streams =
+        names.map(|name| log.stream(StreamSpec::new(name).namespace("n").key(["id"]).schema("{}")).unwrap());
+    let mut writer = log.writer(&streams.each_ref()).unwrap();
+    for i in 0..60u32 {
+        let stream = &streams[i as usize % 3];
+        let row = vec![i as u8; 50 + 97 * (i as usize % 40)];
+        writer.append(stream, Op::Upsert { key: b"[1]", row: &row }).unwrap();
+        writer.append(&streams[2], Op::Insert { key: b"", row: b"later" }).unwrap();
+        let commit = match i {
+            7 => Commit::new().stream(stream, &"x".repeat(70_000)),
+            i if i % 9 == 0 => Commit::new().global(&i),
+            i => Commit::new().stream(stream, &i).label("i", i.to_string()),
+        };
+        writer.commit(commit).unwrap();
+        if pruned && i == 40 {
+            log.prune(&Retention { min_count: 12, ..Retention::default() }).unwrap();
+        }
+    }
+    drop(writer);
+    let mut lake = log.consumer("lake", Start::Oldest).unwrap();
+    while let Some(batch) = lake.next_batch(&Limit::default()).unwrap() {
+        lake.acknowledge(batch.end()).unwrap();
+    }
+    drop(lake);
+    log.close().unwrap();
+    files.remove("reserve").unwrap();
+    files
+}
+
+/// All that a checkpoint is.
+type Content = (Position, Vec<(String, String)>, Vec<String>);
+
+/// What can be read, checkpoint by checkpoint; gaps are stepped over.
+fn content(log: &LogReader) -> BTreeMap<u64, Content> {
+    let mut found = BTreeMap::new();
+    let end = end(log);
+    let mut next = log.first().max(Sequence::FIRST);
+    while next <= end {
+        let mut reader = log.reader(next).unwrap();
+        let met = loop {
+            match reader.next() {
+                Ok(Some(checkpoint)) => {
+                    let records =
+                        checkpoint.records().map(|record| format!("{:?}", record.unwrap())).collect();
+                    let labels = checkpoint.labels().to_vec();
+                    found.insert(checkpoint.sequence().get(), (checkpoint.position(), labels, records));
+                }
+                Ok(None) => return found,
+                Err(error) => break error,
+            }
+        };
+        match met.kind() {
+            ErrorKind::Gap { last, .. } => next = last.next(),
+            _ => panic!("{met}"),
+        }
+    }
+    found
+}
+
+fn end(log: &LogReader) -> Sequence {
+    log.end().map_or(Sequence::NONE, |end| end.sequence)
+}
+
+/// Each state's text and the checkpoint that set it.
+fn states(states: &highwater::States) -> BTreeMap<String, (String, u64)> {
+    let streams = states.all().unwrap().into_iter().map(|(name, state)| (name.to_string(), state));
+    let global = states.global().unwrap().map(|state| ("global".to_owned(), state));
+    streams.chain(global).map(|(name, state)| (name, (state.text, state.since.get()))).collect()
+}
+
+fn reader(files: &Memory) -> LogReader {
+    LogReader::open_on(Arc::new(files.clone())).unwrap()
+}
+
+fn plan(files: &Memory, mode: Mode) -> highwater::Result<RepairPlan> {
+    repair::plan_on(Arc::new(files.clone()), mode)
+}
+
+fn apply(files: &Memory, mode: Mode) -> highwater::Result<RepairPlan> {
+    repair::apply_on(Arc::new(files.clone()), mode, config())
+}
+
+fn names(files: &Memory) -> Vec<String> {
+    let mut names = files.names().unwrap();
+    names.sort();
+    names
+}
+
+fn image(files: &Memory) -> Vec<(String, Vec<u8>)> {
+    let names = names(files).into_iter().filter(|name| name != "lock");
+    names.map(|name| (name.clone(), files.content(&name).unwrap())).collect()
+}
+
+/// What was there before the damage.
+struct Original {
+    files: Memory,
+    checkpoints: BTreeMap<u64, Content>,
+    /// After each of them.
+    states: BTreeMap<u64, BTreeMap<String, (String, u64)>>,
+}
+
+impl Original {
+    fn new(pruned: bool) -> Self {
+        let files = sample(pruned);
+        let log = reader(&files);
+        let checkpoints = content(&log);
+        assert!(checkpoints.len() > 10);
+        let at = |n: &u64| (*n, states(&log.state_at(Sequence::new(*n)).unwrap()));
+        let states = checkpoints.keys().map(at).collect();
+        Original { files, checkpoints, states }
+    }
+
+    /// Both kinds of repair, and everything that has to hold of them.
+    fn check(&self, damaged: &Memory, what: &str) -> usize {
+        let mut repaired = 0;
+        for mode in [Mode::Cut, Mode::SkipDamaged] {
+            let before = image(damaged);
+            let planned = match plan(damaged, mode) {
+                Ok(plan) => plan,
+                Err(error) => panic!("{what}: {error}"),
+            };
+            assert_eq!(image(damaged), before, "{what}: a plan changes nothing");
+            if !planned.is_needed() {
+                let log =
+                    open(&damaged.image()).unwrap_or_else(|e| panic!("{what}: nothing to repair, but {e}"));
+                assert!(
+                    log.verify(&mut |_| {}).unwrap().is_sound(),
+                    "{what}: nothing to repair, but not sound"
+                );
+                continue;
+            }
+            let files = damaged.image();
+            match apply(&files, mode) {
+                Ok(done) => {
+                    assert_eq!(done, planned, "{what}");
+                    self.check_repaired(&files, &done, what);
+                    repaired += 1;
+                }
+                Err(error) => {
+                    assert!(mode == Mode::Cut && !planned.can_cut, "{what}, {mode:?}: {error}");
+                    assert_eq!(image(&files), before, "{what}: a repair that failed changes nothing");
+                }
+            }
+        }
+        repaired
+    }
+
+    fn check_repaired(&self, files: &Memory, done: &RepairPlan, what: &str) {
+        let what = format!("{what}, {:?}: {done}", done.mode);
+        let log = open(files).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let verification = log.verify(&mut |_| {}).unwrap();
+        assert!(verification.is_sound(), "{what}: {:?}", verification.problems);
+        let found = content(&log);
+        let lost = |n: &u64| done.lost.iter().any(|run| (run.first.get()..=run.last.get()).contains(n));
+        let expected: BTreeMap<u64, Content> = self
+            .checkpoints
+            .iter()
+            .filter(|(n, _)| !lost(n))
+            .map(|(n, content)| (*n, content.clone()))
+            .collect();
+        // A log that begins anew may restore states in a checkpoint of its own, behind the others.
+        let found: BTreeMap<u64, Content> = found
+            .into_iter()
+            .filter(|(_, (_, labels, _))| !labels.iter().any(|(name, _)| name == "repair"))
+            .collect();
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{what}");
+        assert!(found == expected, "{what}: a checkpoint that was kept is not what it was");
+        self.check_states(&log, &expected, &what);
+        let end = end(&log);
+        // It takes more, and goes on counting.
+        let a = log
+            .stream(StreamSpec::new("a").namespace("n").key(["id"]).schema("{}").allow_key_change())
+            .unwrap();
+        let mut writer = log.writer(&[&a]).unwrap();
+        writer.append(&a, Op::Insert { key: b"", row: b"after" }).unwrap();
+        assert_eq!(writer.commit(Commit::new().stream(&a, &1)).unwrap().sequence(), end.next(), "{what}");
+        drop(writer);
+        log.close().unwrap();
+        assert!(!plan(files, Mode::Cut).unwrap().is_needed(), "{what}: it is whole now");
+    }
+}
+
+impl Original {
+    /// Each state is the one that the last checkpoint set that was kept.
+    fn check_states(&self, log: &Log, kept: &BTreeMap<u64, Content>, what: &str) {
+        let mut expected = BTreeMap::new();
+        for (n, after) in &self.states {
+            let set = after.iter().filter(|(_, (_, since))| since == n && kept.contains_key(n));
+            expected.extend(set.map(|(name, (text, _))| (name.clone(), text.clone())));
+        }
+        let found = states(&log.state().unwrap());
+        for (name, text) in &expected {
+            assert!(found.get(name).is_some_and(|(found, _)| found == text), "{what}: the state of {name}");
+        }
+        // What was set before the first checkpoint that can be read may be lost with a base file, never invented.
+        for (name, (text, _)) in found.iter().filter(|(name, _)| !expected.contains_key(*name)) {
+            assert!(text.parse::<u32>().is_ok_and(|i| i < 60), "{what}: the old state of {name} is {text}");
+        }
+    }
+}
+
+fn segments(files: &Memory) -> Vec<String> {
+    names(files).into_iter().filter(|name| name.ends_with(".hws")).collect()
+}
+
+#[test]
+fn a_whole_log_needs_no_repair() {
+    for pruned in [false, true] {
+        let files = sample(pruned);
+        let before = image(&files);
+        for mode in [Mode::Cut, Mode::SkipDamaged] {
+            let plan = apply(&files, mode).unwrap();
+            assert!(!plan.is_needed(), "{plan:?}");
+        }
+        assert_eq!(image(&files), before);
+    }
+}
+
+/// A byte here and there in every segment and base file.
+#[test]
+fn flipped_bytes_are_repaired() {
+    let mut repaired = 0;
+    for pruned in [false, true] {
+        let original = Original::new(pruned);
+        for name in segments(&original.files) {
+            let bytes = original.files.content(&name).unwrap();
+            for at in (0..bytes.len()).step_by(if cfg!(debug_assertions) { 1531 } else { 131 }) {
+                let files = original.files.image();
+                let mut bytes = bytes.clone();
+                bytes[at] ^= 0x40;
+                files.set_content(&name, bytes);
+                repaired += original.check(&files, &format!("{name} byte {at} flipped"));
+            }
+        }
+    }
+    assert!(repaired > 100, "{repaired}");
+}
+
+/// Whole blocks, as a disk loses them; files that are gone or too short; a lost mark.
+#[test]
+fn lost_blocks_and_files_are_repaired() {
+    for pruned in [false, true] {
+        let original = Original::new(pruned);
+        for name in segments(&original.files) {
+            let bytes = original.files.content(&name).unwrap();
+            for at in (0..bytes.len()).step_by(4096) {
+                let files = original.files.image();
+                let mut zeroed = bytes.clone();
+                zeroed[at..at + 4096].fill(0);
+                files.set_content(&name, zeroed);
+                original.check(&files, &format!("{name} block {at} zeroed"));
+                if at % (5 * 4096) == 0 {
+                    let files = original.files.image();
+                    files.set_content(&name, bytes[..at].to_vec());
+                    original.check(&files, &format!("{name} cut to {at}"));
+                }
+            }
+            let files = original.files.image();
+            files.remove(&name).unwrap();
+            original.check(&files, &format!("{name} is gone"));
+            files.remove("mark").unwrap();
+            if segments(&files).iter().any(|name| !name.starts_with("base")) {
+                // Without the mark nobody can know of a last segment that is gone.
+                let _ = plan(&files, Mode::Cut).unwrap();
+            }
+        }
+    }
+}
