@@ -44,6 +44,9 @@ pub mod environment;
 mod error;
 mod finite;
 mod format;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 pub mod key;
 mod locate;

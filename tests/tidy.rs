@@ -24,6 +24,7 @@ const LEVELS: &[&[&str]] = &[
     &["status", "verify"],
     &["log_reader", "background"],
     &["log"],
+    &["fuzzing"],
 ];
 
 /// Upward by nature: a full log prunes itself; verification reads definitions as the log's reader lists them.
