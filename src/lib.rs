@@ -65,6 +65,7 @@ mod states;
 mod status;
 pub mod storage;
 mod streams;
+mod sync;
 mod verify;
 mod view;
 mod writer;

@@ -46,7 +46,7 @@ impl Order {
 fn write(log: &Log, name: &str, stop: &AtomicBool) -> (StreamId, u64) {
     let stream = log.stream(StreamSpec::new(name)).unwrap();
     let mut writer = log.writer(&[&stream]).unwrap();
-    let mut number = 0;
+    let mut number = 0u64;
     while !stop.load(SeqCst) {
         for _ in 0..=number % 4 {
             let mut row = vec![number as u8; 8 + (number * 37 % 1500) as usize];

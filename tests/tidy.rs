@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom up; what stands in one line may use each other's neighbours below, never above.
 const LEVELS: &[&[&str]] = &[
-    &["position", "protection"],
+    &["position", "protection", "sync"],
     &["error"],
     &["environment", "finite"],
     &["config"],

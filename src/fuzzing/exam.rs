@@ -31,7 +31,7 @@ pub(super) fn examine(files: &Memory, written: Option<&Contents>) {
     let environment = Arc::new(Stepped::new(9, 2_000_000_000_000_000));
     environment.reboot();
     let config = Config { create: false, segment_bytes: 64 << 10, environment, ..Config::default() };
-    let Ok((log, _)) = Log::open_on(Arc::new(SmallDisk(image.clone())), config.clone()) else { return };
+    let Ok((log, _)) = Log::open_on(Arc::new(SmallDisk::new(image.clone())), config.clone()) else { return };
     if let Some(shown) = shown {
         assert_eq!(shown, log.end(), "a reader shows something else than what an opening accepts");
     }
@@ -44,7 +44,7 @@ pub(super) fn examine(files: &Memory, written: Option<&Contents>) {
         return;
     }
     let (Ok(position), Ok(())) = (gone_on, closed) else { return };
-    let (log, _) = Log::open_on(Arc::new(SmallDisk(image)), config).expect("a log that was closed opens again");
+    let (log, _) = Log::open_on(Arc::new(SmallDisk::new(image)), config).expect("a log that was closed opens again");
     assert_eq!(log.end(), Some(position), "what was committed is there");
     // Finding it may lead past damage that the openings had no need to look at.
     let found = log.reader(position.sequence).and_then(|mut reader| reader.next());
@@ -54,7 +54,7 @@ pub(super) fn examine(files: &Memory, written: Option<&Contents>) {
 
 /// As another process would, without writing. Returns where the log ends, if it can be opened.
 fn look(files: &Memory, written: Option<&Contents>) -> Option<Option<Position>> {
-    let log = LogReader::open_on(Arc::new(SmallDisk(files.image()))).ok()?;
+    let log = LogReader::open_on(Arc::new(SmallDisk::new(files.image()))).ok()?;
     let end = log.end();
     let found = read(&log);
     if let Ok(contents) = &found {

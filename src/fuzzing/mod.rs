@@ -8,6 +8,7 @@ mod directory;
 mod exam;
 mod frame;
 mod patch;
+mod program;
 #[cfg(test)]
 mod seeds;
 mod segment;
@@ -15,6 +16,7 @@ mod small_disk;
 
 pub use directory::directory;
 pub use frame::frame;
+pub use program::program;
 pub use segment::segment;
 
 #[cfg(test)]
@@ -24,7 +26,8 @@ mod tests {
     use super::*;
 
     type Target = fn(&[u8]);
-    const TARGETS: [(&str, Target); 3] = [("frame", frame), ("segment", segment), ("directory", directory)];
+    const TARGETS: [(&str, Target); 4] =
+        [("frame", frame), ("segment", segment), ("directory", directory), ("program", program)];
 
     fn corpus(target: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
@@ -49,9 +52,8 @@ mod tests {
     /// format or of a target's input.
     #[test]
     fn the_seeds_pass() {
-        let seeds = [("frame", seeds::bodies()), ("segment", seeds::segments()), ("directory", seeds::directories())];
-        for ((name, seeds), (target_name, target)) in seeds.into_iter().zip(TARGETS) {
-            assert_eq!(name, target_name);
+        let seeds = [seeds::bodies(), seeds::segments(), seeds::directories(), seeds::programs()];
+        for ((name, target), seeds) in TARGETS.into_iter().zip(seeds) {
             for (i, seed) in seeds.iter().enumerate() {
                 target(seed);
                 if std::env::var_os("HIGHWATER_SOW").is_some() {

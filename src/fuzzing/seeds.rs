@@ -94,3 +94,16 @@ pub(super) fn directories() -> Vec<Vec<u8>> {
     }
     inputs
 }
+
+/// Programs that do each thing in turn, with and without each fault.
+pub(super) fn programs() -> Vec<Vec<u8>> {
+    let work = [[0, 0, 40], [1, 0, 0], [0, 1, 90], [2, 1, 0], [0, 2, 200], [1, 2, 0], [5, 0, 0], [6, 0, 0]];
+    let mut inputs = Vec::new();
+    for then in [[3, 1, 0], [4, 0, 0], [7, 0, 0], [8, 0, 0], [10, 0, 0]] {
+        inputs.push([work, [then; 8], work].concat().concat());
+        for fault in 0..4 {
+            inputs.push([work, [[9, 3 * fault, fault]; 8], work, [then; 8], work].concat().concat());
+        }
+    }
+    inputs
+}

@@ -107,7 +107,7 @@ fn mark(durable: Address) -> Vec<u8> {
 
 /// Walks the frames alone, to the first that is none: each step goes forward.
 fn walk(files: &Memory) {
-    let files = Files::new(Arc::new(SmallDisk(files.clone())), LOG, Access::Read);
+    let files = Files::new(Arc::new(SmallDisk::new(files.clone())), LOG, Access::Read);
     let segment = files.get(SegmentId::FIRST).expect("its header is valid");
     let mut walker = Walker::new(segment, BLOCK);
     while !walker.is_at_end() {
