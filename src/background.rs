@@ -4,10 +4,9 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::error::{Error, Result};
 use crate::journal::Journal;
+use crate::sync::{Condvar, Mutex};
 
 /// Runs until it is dropped.
 #[derive(Debug)]

@@ -44,6 +44,9 @@ pub mod environment;
 mod error;
 mod finite;
 mod format;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 pub mod key;
 mod locate;
@@ -64,6 +67,7 @@ mod states;
 mod status;
 pub mod storage;
 mod streams;
+mod sync;
 mod verify;
 mod view;
 mod writer;

@@ -7,6 +7,7 @@ use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::names;
 use crate::storage::{self, Access, Lock, LockMode, Storage};
+use crate::sync::sleep;
 
 /// A reader holds the lock shared for one call, to learn whether a writer lives; a writer waits at least that long
 /// before it believes in another.
@@ -37,7 +38,7 @@ pub(crate) fn acquire(
                 ),
             ));
         }
-        pause(STEP);
+        sleep(STEP);
         waited += STEP;
     }
 }
@@ -86,11 +87,6 @@ pub(crate) fn utc(us: i64) -> String {
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-#[expect(clippy::disallowed_methods, reason = "waiting for another process has nothing to wake up on")]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
 }
 
 #[cfg(test)]

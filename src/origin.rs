@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::environment::{Environment, System};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::StateAt;
@@ -16,6 +14,7 @@ use crate::position::{Address, LogId, Sequence, StreamId};
 use crate::recovery::{self, Look, Row, read_mark};
 use crate::segment::Files;
 use crate::storage::{Access, Storage};
+use crate::sync::{Mutex, sleep};
 use crate::view::{Replay, View};
 
 /// How far a reader may read.
@@ -369,9 +368,4 @@ fn read_still(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
         unconfirmed,
     };
     Ok((found.files, seen))
-}
-
-#[expect(clippy::disallowed_methods, reason = "another process can't wake us")]
-fn sleep(time: Duration) {
-    std::thread::sleep(time);
 }

@@ -15,7 +15,7 @@ use crate::format::frame::{HEADER, Kind};
 use crate::format::note::Repaired;
 use crate::locate::{self, Met};
 use crate::origin::{Horizon, Origin, gap};
-use crate::position::{Address, Position, Sequence, StreamId};
+use crate::position::{Address, Position, SegmentId, Sequence, StreamId};
 use crate::segment::Walker;
 use crate::streams::Fingerprint;
 
@@ -46,6 +46,8 @@ pub struct Reader {
     walker: Option<Walker>,
     next: Sequence,
     end: Address,
+    /// The first live segment when the last step began.
+    first_live: SegmentId,
     failed: Option<Error>,
 }
 
@@ -62,7 +64,8 @@ impl Reader {
                 horizon.last.sequence
             )));
         }
-        Ok(Reader { origin, walker: None, next: from, end: Address::NONE, failed: None })
+        let first_live = horizon.retained.first_live;
+        Ok(Reader { origin, walker: None, next: from, end: Address::NONE, first_live, failed: None })
     }
 
     /// The number of the checkpoint that comes next.
@@ -99,13 +102,12 @@ impl Reader {
         self.origin.horizon()
     }
 
-    /// Whether pruning removed the segment in which it stands: what comes next may still be there, further on.
+    /// Whether pruning removed the segment in which it stands, or where it looked for one: what comes next may still be
+    /// there, further on.
     fn was_overtaken(&self) -> bool {
-        let Some(walker) = &self.walker else { return false };
+        let stands = self.walker.as_ref().map_or(self.first_live, |walker| walker.segment().id());
         let retained = self.origin.horizon().map(|horizon| horizon.retained);
-        retained.is_ok_and(|retained| {
-            walker.segment().id() < retained.first_live && self.next >= retained.first_sequence
-        })
+        retained.is_ok_and(|retained| stands < retained.first_live && self.next >= retained.first_sequence)
     }
 
     fn advance(&mut self) -> Result<Option<Checkpoint>> {
@@ -116,6 +118,7 @@ impl Reader {
         if self.next < horizon.retained.first_sequence {
             return Err(gap(self.next, &horizon.retained));
         }
+        self.first_live = horizon.retained.first_live;
         let files = self.origin.files().clone();
         let walker = match &mut self.walker {
             Some(walker) => walker,
@@ -239,12 +242,12 @@ impl Checkpoint {
 
     /// Records in it.
     pub fn record_count(&self) -> u64 {
-        self.counts.iter().map(|counts| counts.records).sum()
+        self.counts.iter().map(|counts| counts.records).fold(0, u64::saturating_add)
     }
 
     /// Bytes of keys, metadata and payloads in it.
     pub fn byte_count(&self) -> u64 {
-        self.counts.iter().map(|counts| counts.bytes).sum()
+        self.counts.iter().map(|counts| counts.bytes).fold(0, u64::saturating_add)
     }
 
     /// The states it changed: `None` for the global one; `true` if it was set, `false` if it was cleared.
@@ -300,7 +303,7 @@ pub struct Records {
     origin: Origin,
     sequence: Sequence,
     /// The segment of the commit: those below are sealed.
-    active: crate::position::SegmentId,
+    active: SegmentId,
     streams: VecDeque<CommitStream>,
     current: Option<StreamReader>,
     frame: Option<(StreamId, FrameRecords)>,
@@ -413,7 +416,7 @@ impl StreamReader {
     }
 
     /// The body of the next frame, with everything about it checked.
-    fn next_frame(&mut self, origin: &Origin, active: crate::position::SegmentId) -> Result<Option<Bytes>> {
+    fn next_frame(&mut self, origin: &Origin, active: SegmentId) -> Result<Option<Bytes>> {
         while self.piece.is_empty() && self.left == 0 {
             if !self.next_extent(origin)? {
                 return Ok(None);
@@ -451,7 +454,7 @@ impl StreamReader {
     }
 
     /// Has at least `len` bytes in the piece.
-    fn fill(&mut self, origin: &Origin, active: crate::position::SegmentId, len: usize) -> Result<()> {
+    fn fill(&mut self, origin: &Origin, active: SegmentId, len: usize) -> Result<()> {
         if self.piece.len() >= len {
             return Ok(());
         }

@@ -102,7 +102,7 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
         log: origin.log(),
         end,
         first: horizon.retained.first_sequence,
-        checkpoints: (last.sequence.get() + 1).saturating_sub(horizon.retained.first_sequence.get()),
+        checkpoints: last.sequence.next().get().saturating_sub(horizon.retained.first_sequence.get()),
         records: totals.records,
         bytes: totals.bytes,
         streams,

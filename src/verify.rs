@@ -214,7 +214,7 @@ fn verify_checkpoints(origin: &Origin, horizon: &Horizon, found: &mut Verificati
                         Ok(records) => {
                             found.checkpoints += 1;
                             found.records += records;
-                            found.bytes += checkpoint.byte_count();
+                            found.bytes = found.bytes.saturating_add(checkpoint.byte_count());
                         }
                         Err(error) if matches!(error.kind(), ErrorKind::Gap { .. }) => {}
                         Err(error) => found.note(&error)?,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom up; what stands in one line may use each other's neighbours below, never above.
 const LEVELS: &[&[&str]] = &[
-    &["position", "protection"],
+    &["position", "protection", "sync"],
     &["error"],
     &["environment", "finite"],
     &["config"],
@@ -26,6 +26,7 @@ const LEVELS: &[&[&str]] = &[
     &["log_reader", "background"],
     &["log"],
     &["repair"],
+    &["fuzzing"],
 ];
 
 /// Upward by nature: a full log prunes itself; verification reads definitions as the log's reader lists them.

@@ -328,7 +328,7 @@ impl Consumer {
     }
 
     fn is_full(&self, limit: &Limit) -> bool {
-        let bytes: u64 = self.gathered.iter().map(Checkpoint::byte_count).sum();
+        let bytes = self.gathered.iter().map(Checkpoint::byte_count).fold(0, u64::saturating_add);
         bytes >= limit.max_bytes || self.gathered.len() >= limit.max_checkpoints
     }
 

@@ -100,7 +100,10 @@ impl ConsumerState {
             _ => return Err(Malformed("a lag policy is unknown")),
         };
         let count = take.u32()? as usize;
-        let mut ahead = Vec::with_capacity(count.min(AHEAD_MAX));
+        if count > AHEAD_MAX {
+            return Err(Malformed("a consumer's position lists too many streams"));
+        }
+        let mut ahead = Vec::with_capacity(count);
         for _ in 0..count {
             ahead.push((StreamId::new(take.u32()?), Sequence::new(take.u64()?)));
         }

@@ -1,7 +1,5 @@
 //! Committing: what a checkpoint takes in becomes one commit frame, with its place in the order.
 
-use parking_lot::MutexGuard;
-
 use super::state::Undurable;
 use super::{Journal, State, Unit};
 use crate::config::Durability;
@@ -12,6 +10,7 @@ use crate::format::commit::{
 use crate::format::frame::{FrameBuf, Kind, frame_len};
 use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
 use crate::protection::Protection;
+use crate::sync::MutexGuard;
 use crate::view::note_directory;
 
 /// A state longer than this goes ahead of the commit in a frame of its own.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use parking_lot::MutexGuard;
-
 use super::{Journal, Piece, State};
 use crate::error::{Error, Result};
 use crate::format::mark::Mark;
@@ -12,6 +10,7 @@ use crate::format::snapshot::LastCheckpoint;
 use crate::position::Address;
 use crate::protection::Protection;
 use crate::storage;
+use crate::sync::MutexGuard;
 
 /// Pending bytes go to the kernel when there are so many, while records still arrive.
 const WRITE_BYTES: u64 = 512 << 10;

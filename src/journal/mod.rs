@@ -8,11 +8,8 @@ mod room;
 mod state;
 mod unit;
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::{Condvar, Mutex, MutexGuard, ReentrantMutex};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +18,7 @@ use crate::format::frame::SealedFrame;
 use crate::position::{Address, LogId};
 use crate::segment::{Files, Segment};
 use crate::storage::{Lock, Storage, StorageFile};
+use crate::sync::{Condvar, Mutex, MutexGuard, ReentrantMutex};
 use crate::view::View;
 
 pub use commit::Committed;
@@ -37,10 +35,11 @@ pub(crate) struct Journal {
     state: Mutex<State>,
     /// Something that a thread may wait for has happened: I/O ended, a checkpoint became durable, space came free.
     changed: Condvar,
-    /// Who makes a segment; never taken while `state` is held.
-    making: Mutex<()>,
+    /// Who makes a segment or a base file, or retires one: there is one name for a file while it is made, and a spare must
+    /// have one taker. Never taken while `state` is held.
+    pub making: Mutex<()>,
     /// Who prunes; `true` while it does. Pruning needs room, too, and must not prune for it.
-    pub pruning: ReentrantMutex<Cell<bool>>,
+    pub pruning: ReentrantMutex<AtomicBool>,
     pid: u32,
     closing: AtomicBool,
     /// Given up at the close.
@@ -62,7 +61,7 @@ impl Journal {
             state: Mutex::new(state),
             changed: Condvar::new(),
             making: Mutex::new(()),
-            pruning: ReentrantMutex::new(Cell::new(false)),
+            pruning: ReentrantMutex::new(AtomicBool::new(false)),
             pid: std::process::id(),
             closing: AtomicBool::new(false),
             lock: Mutex::new(Some(lock)),

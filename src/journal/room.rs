@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::MutexGuard;
-
 use super::{Journal, State};
 use crate::config::{Config, WhenFull};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +15,7 @@ use crate::format::{BLOCK, index};
 use crate::position::Address;
 use crate::protection::Protection;
 use crate::segment::Segment;
+use crate::sync::MutexGuard;
 
 /// Always kept for the seal: its frame, and a pad that may reach over a block's end.
 const SEAL_BYTES: u32 = 2 * BLOCK;
@@ -159,6 +158,7 @@ impl Journal {
 
     /// Gives up the spare segments; whether there were any.
     fn remove_spares(&self) -> Result<bool> {
+        let _making = self.making.lock();
         let spares = std::mem::take(&mut self.state().spares);
         for spare in &spares {
             self.storage()

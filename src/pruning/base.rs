@@ -193,6 +193,7 @@ impl BaseWriter {
 
 /// Makes the file, on a full disk out of the reserve.
 fn make_file(journal: &Journal, id: SegmentId, bytes: u32) -> Result<Segment> {
+    let _making = journal.making.lock();
     let make = || Segment::create(journal.storage(), journal.segment_header(id, bytes), None);
     match make() {
         Err(error)

@@ -66,7 +66,7 @@ fn collect(files: &Files, horizon: &Horizon, retention: &Retention, now_us: i64)
     let storage = &*files.storage;
     let last = horizon.last.sequence;
     let first = horizon.retained.first_sequence;
-    let by_count = Sequence::new((last.get() + 1).saturating_sub(retention.min_count.max(1)));
+    let by_count = Sequence::new(last.next().get().saturating_sub(retention.min_count.max(1)));
     let mut holds = Holds {
         needs: vec![(
             by_count.max(Sequence::FIRST),

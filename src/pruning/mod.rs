@@ -7,6 +7,8 @@ mod base;
 mod hold;
 mod units;
 
+use std::sync::atomic::Ordering;
+
 use serde::Serialize;
 
 use crate::config::Retention;
@@ -68,12 +70,12 @@ pub(crate) fn plan(origin: &Origin, retention: &Retention) -> Result<Pruning> {
 pub(crate) fn prune(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     let _span = tracing::info_span!("highwater.prune").entered();
     let one = journal.pruning.lock();
-    if one.replace(true) {
+    if one.swap(true, Ordering::Relaxed) {
         // This very thread prunes already, and ran out of room on the way.
         return Err(Error::new(ErrorKind::Full, "there is no room for what pruning has to write"));
     }
     let result = prune_alone(journal, retention);
-    one.set(false);
+    one.store(false, Ordering::Relaxed);
     result
 }
 
@@ -198,6 +200,8 @@ fn latecomer(journal: &Journal, holds: &Holds) -> Result<Option<String>> {
 
 /// Removes what the log no longer names, keeping some segments to be written over. Safe at any time: also after a crash.
 pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
+    // A file that another thread is writing over is neither a spare nor a segment.
+    let _making = journal.making.lock();
     let survey = Survey::of(journal.storage())?;
     let (retained, spare_names) = {
         let state = journal.state();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::Segment;
 use crate::error::{Error, Result};
@@ -13,6 +12,7 @@ use crate::format::frame::{HEADER, Header, Kind};
 use crate::format::names;
 use crate::position::{Address, LogId, SegmentId};
 use crate::storage::{Access, Storage};
+use crate::sync::Mutex;
 
 /// So many segments stay open for reading.
 const OPEN_MAX: usize = 32;

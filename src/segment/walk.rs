@@ -62,6 +62,11 @@ impl Walker {
 
     /// The body of the frame it stands at, checked.
     pub(crate) fn body(&mut self, header: &Header) -> Result<Result<Bytes, Fault>> {
+        if header.body_len as usize > WINDOW
+            && let Err(fault) = self.check_tail(header)?
+        {
+            return Ok(Err(fault));
+        }
         let rest = self.bytes(self.at + HEADER as u32, header.frame_len() as usize - HEADER)?;
         Ok(self.segment.check(header, self.at, rest))
     }
@@ -71,21 +76,26 @@ impl Walker {
         if header.body_len as usize <= WINDOW {
             return Ok(self.body(header)?.map(drop));
         }
-        let tail_at = self.at + HEADER as u32 + header.body_len;
-        let tail_len = header.frame_len() as usize - HEADER - header.body_len as usize;
-        // The marker first: it is cheap, and the usual tear lacks it.
-        let tail = self.read(tail_at, tail_len)?;
-        if let Err(fault) = frame::check_tail(&tail, header, self.address()) {
+        if let Err(fault) = self.check_tail(header)? {
             return Ok(Err(fault));
         }
         let mut hasher = crc32fast::Hasher::new();
         let mut at = self.at + HEADER as u32;
-        while at < tail_at {
-            let piece = self.read(at, PIECE.min((tail_at - at) as usize))?;
+        let end = at + header.body_len;
+        while at < end {
+            let piece = self.read(at, PIECE.min((end - at) as usize))?;
             hasher.update(&piece);
             at += piece.len() as u32;
         }
         Ok(frame::check_body(header, hasher.finalize()))
+    }
+
+    /// Checks what stands behind a large body, before anything is done with that: it is cheap, the usual tear lacks it, and
+    /// a length that reaches beyond the file takes no memory.
+    fn check_tail(&self, header: &Header) -> Result<Result<(), Fault>> {
+        let at = self.at + HEADER as u32 + header.body_len;
+        let tail = self.read(at, header.frame_len() as usize - HEADER - header.body_len as usize)?;
+        Ok(frame::check_tail(&tail, header, self.address()))
     }
 
     /// Goes on to the frame behind this one.

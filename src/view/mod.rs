@@ -3,7 +3,7 @@
 mod chain;
 mod replay;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Error, Result};
 use crate::format::commit::{Commit, StateAt};
@@ -28,8 +28,8 @@ pub(crate) struct View {
     /// The lowest extent that a commit in the active segment names.
     pub segment_low: Address,
     pub chain: IndexChain,
-    /// By stream number; 0 is the global state.
-    entries: Vec<Entry>,
+    /// Stream 0 is the global state. A map: a number alone, which a file may claim, must not cost memory.
+    entries: BTreeMap<StreamId, Entry>,
     by_name: HashMap<StreamName, StreamId>,
 }
 
@@ -43,7 +43,7 @@ impl View {
             retained: Retained::everything(),
             segment_low: Address::NONE,
             chain: IndexChain::default(),
-            entries: vec![Entry::default()],
+            entries: BTreeMap::new(),
             by_name: HashMap::new(),
         }
     }
@@ -113,15 +113,14 @@ impl View {
             entry.state.is_some_and(|state| !retained.holds(state.frame))
                 || entry.defined.as_ref().is_some_and(|defined| !retained.holds(defined.at))
         };
-        if !self.entries.iter().any(gone) {
+        if !self.entries.values().any(gone) {
             return Ok(());
         }
         let base: HashMap<StreamId, Entry> =
             read_index(files, retained.base_index)?.entries.into_iter().collect();
         let lost =
             |stream| files.damaged(retained.base_index, format!("the base index lacks stream {stream}"));
-        for (number, entry) in self.entries.iter_mut().enumerate() {
-            let stream = StreamId::new(number as u32);
+        for (&stream, entry) in &mut self.entries {
             if let Some(state) = &mut entry.state
                 && !retained.holds(state.frame)
             {
@@ -144,7 +143,7 @@ impl View {
     }
 
     pub(crate) fn entry(&self, stream: StreamId) -> Option<&Entry> {
-        self.entries.get(stream.get() as usize)
+        self.entries.get(&stream)
     }
 
     pub(crate) fn state(&self, stream: StreamId) -> Option<StateAt> {
@@ -170,10 +169,8 @@ impl View {
 
     /// Every entry that says something.
     pub(crate) fn all(&self) -> impl Iterator<Item = (StreamId, &Entry)> {
-        let entries = self.entries.iter().enumerate();
-        entries
-            .map(|(n, entry)| (StreamId::new(n as u32), entry))
-            .filter(|(_, e)| e.defined.is_some() || e.state.is_some())
+        let entries = self.entries.iter().map(|(stream, entry)| (*stream, entry));
+        entries.filter(|(_, e)| e.defined.is_some() || e.state.is_some())
     }
 
     pub(crate) fn find(&self, name: &StreamName) -> Option<StreamId> {
@@ -252,11 +249,7 @@ impl View {
     }
 
     fn slot(&mut self, stream: StreamId) -> &mut Entry {
-        let at = stream.get() as usize;
-        if self.entries.len() <= at {
-            self.entries.resize_with(at + 1, Entry::default);
-        }
-        &mut self.entries[at]
+        self.entries.entry(stream).or_default()
     }
 
     /// Replaces an entry and keeps the names in step.
@@ -275,7 +268,7 @@ impl View {
     }
 }
 
-/// The largest stream number that is believed: entries are kept in a vector, by number.
+/// Stream numbers stay below: more than anybody has, and far from where they would run out.
 pub(crate) const STREAMS_MAX: u32 = 16 << 20;
 
 fn read_index(files: &Files, at: Address) -> Result<Index> {
