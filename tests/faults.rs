@@ -63,8 +63,8 @@ impl Storage for Breaking {
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
         let file = self.files.open(name, access)?;
-        // A segment is made under another name.
-        let data = name.ends_with(".hws") || name == "new.tmp";
+        // A segment is made under another name, and so is a base file.
+        let data = name.ends_with(".hws") || name == "new.tmp" || name == "new-base.tmp";
         Ok(Box::new(BreakingFile { file, faults: self.faults.clone(), data }))
     }
 
