@@ -88,11 +88,18 @@ fn write(log: &Log) -> highwater::Result<()> {
     Ok(())
 }
 
-/// A log of some segments, closed.
+/// A log of some segments, closed. Its first checkpoint reaches over several.
 fn log() -> Fixture {
     let fixture = Fixture::new();
     let log = fixture.open_small();
-    fixture.write(&log, "s", 0..120);
+    let stream = log.stream(StreamSpec::new("s")).unwrap();
+    let mut writer = log.writer(&[&stream]).unwrap();
+    for _ in 0..20 {
+        writer.append(&stream, Op::Insert { key: b"", row: &[0; 7_000] }).unwrap();
+    }
+    writer.commit(Commit::new().stream(&stream, &0)).unwrap();
+    drop(writer);
+    fixture.write(&log, "s", 1..120);
     drop(log.consumer("c", Start::Earliest).unwrap());
     log.close().unwrap();
     fixture
