@@ -31,11 +31,13 @@ mod threads;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use highwater::{Config, Durability, ErrorKind, Log, LogReader};
+use highwater::{Config, Durability, ErrorKind, Log, LogReader, Retention};
 
 /// With `--consumer`, so many checkpoints stay.
 const KEPT: u64 = 16;
+const RETENTION: Retention = Retention { min_count: KEPT, min_age: Duration::ZERO };
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
@@ -124,6 +126,8 @@ impl Arguments {
             segment_bytes: self.segment_bytes,
             buffer_bytes_max: 64 << 10,
             unflushed_bytes_max: 256 << 10,
+            // On a full disk the log prunes by itself.
+            retention: RETENTION,
             ..Config::default()
         }
     }

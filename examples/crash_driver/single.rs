@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use highwater::{Commit, Limit, Log, LogReader, Op, Retention, Sequence, Start, Stream, StreamSpec};
+use highwater::{Commit, Limit, Log, LogReader, Op, Sequence, Start, Stream, StreamSpec};
 
 use crate::content::Content;
 use crate::plan::{Plan, STREAMS, name};
-use crate::{Arguments, KEPT, say, text};
+use crate::{Arguments, KEPT, RETENTION, say, text};
 
 pub(crate) fn write(arguments: &Arguments, log: &Log) -> Result<(), String> {
     let mut content = Content::default();
@@ -43,7 +43,7 @@ pub(crate) fn write(arguments: &Arguments, log: &Log) -> Result<(), String> {
         {
             consumer.acknowledge(batch.end()).map_err(text)?;
             if sequence % 8 == 0 {
-                log.prune(&Retention { min_count: KEPT, ..Retention::default() }).map_err(text)?;
+                log.prune(&RETENTION).map_err(text)?;
             }
         }
     }
