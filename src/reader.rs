@@ -264,6 +264,19 @@ impl Checkpoint {
             .collect()
     }
 
+    /// The text of the state that it set, of a stream or (`None`) the global one; `None` if it set none.
+    pub fn state_text(&self, of: Option<&StreamName>) -> Result<Option<String>> {
+        let named = |stream| self.origin.with_view(|view| view.name(stream).cloned());
+        let is_wanted = |stream| match of {
+            None => stream == StreamId::GLOBAL,
+            Some(_) => stream != StreamId::GLOBAL && named(stream).as_ref() == of,
+        };
+        let set =
+            self.commit.states.iter().find(|change| is_wanted(change.stream)).and_then(|change| change.to);
+        let text = set.map(|at| self.origin.state_text(&at)).transpose();
+        text.map_err(|error| self.origin.explain(error, self.sequence()))
+    }
+
     /// Its records, stream by stream, in the order they were appended.
     pub fn records(&self) -> Records {
         self.records_if(|_| true)

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use highwater::environment::Stepped;
 use highwater::storage::{Access, FileMap, Lock, LockMode, Memory, Storage, StorageFile};
 use highwater::{
-    Commit, Config, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, StreamSpec,
+    Commit, Config, Durability, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, StreamSpec,
 };
 
 /// Memory that breaks.
@@ -63,8 +63,8 @@ impl Storage for Breaking {
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
         let file = self.files.open(name, access)?;
-        // A segment is made under another name.
-        let data = name.ends_with(".hws") || name == "new.tmp";
+        // A segment is made under another name, and so is a base file.
+        let data = name.ends_with(".hws") || name == "new.tmp" || name == "new-base.tmp";
         Ok(Box::new(BreakingFile { file, faults: self.faults.clone(), data }))
     }
 
@@ -196,6 +196,23 @@ fn after_a_failed_write_or_flush_nothing_more_is_written_until_the_log_is_opened
         let log = disk.open().unwrap();
         assert!(checkpoints(&log) >= 5);
         write(&log, 5).unwrap();
+    }
+}
+
+/// The device shows what it was given (reading past the cache writes the cache back first), and may still forget it: only
+/// a flush makes it durable, wherever in a block the last frame ends.
+#[test]
+fn an_opening_flushes_what_it_accepts_though_the_device_shows_all_of_it() {
+    for length in (0..4096).step_by(8) {
+        let disk = Breaking::new();
+        let log = disk.open().unwrap();
+        let a = log.stream(StreamSpec::new("a")).unwrap();
+        let mut writer = log.writer(&[&a]).unwrap();
+        let state = Commit::new().stream(&a, &"x".repeat(length)).durability(Durability::Buffered);
+        writer.commit(state).unwrap();
+        let killed = Breaking { files: disk.files.image(), ..Breaking::new() };
+        killed.faults.syncs.store(1, Relaxed);
+        assert!(killed.open().is_err(), "a state of {length} bytes: nothing was flushed");
     }
 }
 

@@ -22,21 +22,32 @@ fn run(mode: &str, dir: &Path, extra: &[&str]) -> Child {
     command.args([mode, "--dir", dir, "--seed", "7"]).args(extra).stdout(Stdio::piped()).spawn().unwrap()
 }
 
-fn verify(dir: &Path, extra: &[&str]) -> (u64, String) {
+/// A line's stream (none with one writer), checkpoint and hash.
+fn entry(words: &[&str]) -> ((String, u64), String) {
+    let [stream @ .., sequence, hash] = words else { panic!("{words:?}") };
+    ((stream.concat(), sequence.parse().unwrap()), (*hash).to_owned())
+}
+
+/// What is there, by stream.
+fn verify(dir: &Path, extra: &[&str]) -> Vec<((String, u64), String)> {
     let mut child = run("verify", dir, extra);
     let mut out = String::new();
     child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert!(child.wait().unwrap().success(), "{out}");
-    let words: Vec<&str> = out.split_whitespace().collect();
-    assert_eq!(words[0], "recovered", "{out}");
-    (words[1].parse().unwrap(), words[2].to_owned())
+    let recovered = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[0], "recovered", "{out}");
+        entry(&words[1..])
+    };
+    out.lines().map(recovered).collect()
 }
 
 /// Kills at a random moment, verifies, goes on; so many times.
 fn kill_cycles(cycles: u32, extra: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
-    let mut hashes: HashMap<u64, String> = HashMap::from([(0, "0".repeat(16))]);
-    let mut acknowledged = 0;
+    let nothing = "0".repeat(16);
+    let mut hashes: HashMap<(String, u64), String> = HashMap::new();
+    let mut acknowledged: HashMap<String, u64> = HashMap::new();
     for cycle in 0..cycles {
         let mut child = run("write", dir.path(), extra);
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -48,25 +59,29 @@ fn kill_cycles(cycles: u32, extra: &[&str]) {
         });
         for line in out.lines().map_while(Result::ok) {
             let words: Vec<&str> = line.split_whitespace().collect();
-            match words[..] {
-                ["try", sequence, hash] => drop(hashes.insert(sequence.parse().unwrap(), hash.to_owned())),
-                ["ack", sequence, _] => acknowledged = sequence.parse().unwrap(),
-                ["resume", sequence, hash] => {
-                    assert_eq!(hashes.get(&sequence.parse().unwrap()).map(String::as_str), Some(hash));
-                }
+            let (place, hash) = entry(&words[1..]);
+            match words[0] {
+                "try" => drop(hashes.insert(place, hash)),
+                "ack" => drop(acknowledged.insert(place.0, place.1)),
+                "resume" if place.1 == 0 => assert_eq!(hash, nothing),
+                "resume" => assert_eq!(hashes.get(&place), Some(&hash), "{line}"),
                 _ => panic!("{line}"),
             }
         }
         killer.join().unwrap();
-        let (recovered, hash) = verify(dir.path(), extra);
-        assert!(
-            recovered >= acknowledged,
-            "cycle {cycle}: {acknowledged} was acknowledged, {recovered} is there"
-        );
-        assert_eq!(hashes.get(&recovered), Some(&hash), "cycle {cycle}: another content at {recovered}");
-        acknowledged = recovered;
+        for (place, hash) in verify(dir.path(), extra) {
+            let acknowledged = acknowledged.entry(place.0.clone()).or_default();
+            assert!(
+                place.1 >= *acknowledged,
+                "cycle {cycle}: {acknowledged} was acknowledged, {place:?} is there"
+            );
+            let tried = if place.1 == 0 { Some(&nothing) } else { hashes.get(&place) };
+            assert_eq!(tried, Some(&hash), "cycle {cycle}: another content at {place:?}");
+            *acknowledged = place.1;
+        }
     }
-    assert!(acknowledged > 20, "{acknowledged} checkpoints in {cycles} cycles: it hardly ran");
+    let checkpoints: u64 = acknowledged.values().sum();
+    assert!(checkpoints > 20, "{checkpoints} checkpoints in {cycles} cycles: it hardly ran");
 }
 
 #[test]
@@ -77,4 +92,14 @@ fn nothing_acknowledged_is_lost_in_sixty_kills() {
 #[test]
 fn nor_while_a_consumer_prunes_and_segments_are_recycled() {
     kill_cycles(60, &["--consumer", "--segment-bytes", "65536"]);
+}
+
+#[test]
+fn nor_while_threads_commit_at_once() {
+    kill_cycles(60, &["--threads", "4"]);
+}
+
+#[test]
+fn nor_while_they_do_and_a_consumer_prunes() {
+    kill_cycles(60, &["--threads", "4", "--consumer", "--segment-bytes", "65536"]);
 }

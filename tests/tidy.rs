@@ -88,6 +88,24 @@ fn unsafe_code_stays_in_the_room_for_maps() {
     }
 }
 
+/// A file that is cut short under a map kills the process: only the lock's text is ever replaced, and nobody maps that.
+#[test]
+fn nothing_of_ours_shortens_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    sources(&root.join("crates"), &mut files);
+    let shortens = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let calls = ["set_len(", "truncate(true)", "File::create(", "fs::write(", "fs::copy("];
+        calls.map(|call| code.matches(call).count()).iter().sum::<usize>()
+    };
+    let found: Vec<_> =
+        files.iter().map(|file| (file, shortens(file))).filter(|(_, calls)| *calls > 0).collect();
+    assert_eq!(found, [(&root.join("src/storage/disk.rs"), 1)]);
+}
+
 #[test]
 fn files_stay_small() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -9,7 +9,9 @@ const NEW_LOCK: &str = "lock.tmp";
 /// How far the log was flushed.
 pub(crate) const MARK: &str = "mark";
 /// A segment while it is made.
-pub(crate) const NEW: &str = "new.tmp";
+const NEW: &str = "new.tmp";
+/// A base file while it is made: a pruning makes it while writers may make a segment.
+const NEW_BASE: &str = "new-base.tmp";
 /// Room for bookkeeping on a full disk.
 pub(crate) const RESERVE: &str = "reserve";
 /// There while a repair is under way; tells how to take it back.
@@ -43,6 +45,11 @@ pub(crate) enum FileName {
 /// The name of a segment's or a base's file.
 pub(crate) fn segment(id: SegmentId) -> String {
     if id.is_base() { format!("base-{:08x}.hws", id.base_number()) } else { format!("{:08x}.hws", id.0) }
+}
+
+/// Its file while it is made.
+pub(crate) fn new_segment(id: SegmentId) -> &'static str {
+    if id.is_base() { NEW_BASE } else { NEW }
 }
 
 pub(crate) fn consumer(name: &str) -> String {
@@ -80,7 +87,7 @@ pub(crate) fn parse(name: &str) -> FileName {
     match name {
         LOCK => return FileName::Lock,
         MARK => return FileName::Mark,
-        NEW | NEW_LOCK => return FileName::New,
+        NEW | NEW_BASE | NEW_LOCK => return FileName::New,
         RESERVE => return FileName::Reserve,
         REPAIR => return FileName::Repair,
         _ => {}

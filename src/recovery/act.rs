@@ -24,7 +24,8 @@ const PIECE: usize = 1 << 20;
 ///
 /// A killed process leaves pages that were never flushed; a failed flush leaves pages that look clean and are not on the
 /// device. Building on either, and then losing power, would lose what this opening had accepted. So the window is
-/// compared with the device itself, and what differs is written again.
+/// compared with the device itself, and what differs is written again. It is flushed in any case: reading past the cache
+/// has the kernel write its pages back first, so that the device shows what it may still forget.
 pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
     let (from, to) = (found.durable, found.replay.accepted);
     let segment = found.replay.segment();
@@ -42,18 +43,17 @@ pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
         let sealed = found.files.get(id)?;
         let start = if id == from.segment() { from.offset().max(BLOCK) } else { BLOCK };
         written += settle(&sealed, start, sealed.bytes())?;
+        sealed.sync()?;
         id = id.next();
     }
     let start = if from.segment() == to.segment() { from.offset().max(BLOCK) } else { BLOCK };
     written += settle(segment, start, block_up(to.offset()))?;
     let goes_on = pad(segment, to, epoch)?;
-    if goes_on != to {
-        segment.sync()?;
-    }
+    segment.sync()?;
     Ok(Acted { rewritten_bytes: written, goes_on })
 }
 
-/// Writes again what the device does not hold between two blocks.
+/// Writes again what the device does not hold between two blocks. The caller flushes.
 fn settle(segment: &Segment, from: u32, to: u32) -> Result<u64> {
     let mut written = 0;
     let mut at = from;
@@ -70,9 +70,6 @@ fn settle(segment: &Segment, from: u32, to: u32) -> Result<u64> {
             }
         }
         at += len as u32;
-    }
-    if written > 0 {
-        segment.sync()?;
     }
     Ok(written)
 }

@@ -109,7 +109,7 @@ impl Segment {
         recycled: Option<&str>,
     ) -> Result<Segment> {
         let name = names::segment(header.id);
-        let made = recycled.unwrap_or(names::NEW);
+        let made = recycled.unwrap_or(names::new_segment(header.id));
         let make = || -> io::Result<Box<dyn StorageFile>> {
             let file = storage.open(made, if recycled.is_some() { Access::Write } else { Access::Create })?;
             file.allocate(header.segment_bytes.into())?;
@@ -123,7 +123,7 @@ impl Segment {
             Ok(file) => Ok(Segment { header, name, file, map: OnceLock::new() }),
             Err(e) => {
                 if recycled.is_none() {
-                    let _ = storage.remove(names::NEW);
+                    let _ = storage.remove(made);
                 }
                 Err(Error::io("making a segment", name, e))
             }
