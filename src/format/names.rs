@@ -9,7 +9,7 @@ const NEW_LOCK: &str = "lock.tmp";
 /// How far the log was flushed.
 pub(crate) const MARK: &str = "mark";
 /// A segment while it is made.
-const NEW: &str = "new.tmp";
+pub(crate) const NEW: &str = "new.tmp";
 /// A base file while it is made: a pruning makes it while writers may make a segment.
 const NEW_BASE: &str = "new-base.tmp";
 /// Room for bookkeeping on a full disk.
