@@ -91,6 +91,18 @@ impl Reader {
         })
     }
 
+    /// After a [`Gap`](ErrorKind::Gap) that damage has made: goes on behind it, and tells which checkpoints are missing.
+    /// `None`, and nothing changes, after any other error and where checkpoints were pruned.
+    pub fn pass_gap(&mut self) -> Option<(Sequence, Sequence)> {
+        let ErrorKind::Gap { first, last } = *self.failed.as_ref()?.kind() else { return None };
+        let pruned = self.origin.horizon().is_ok_and(|horizon| last < horizon.retained.first_sequence);
+        if pruned {
+            return None;
+        }
+        (self.failed, self.walker, self.next) = (None, None, last.next());
+        Some((first, last))
+    }
+
     /// Waits for a next checkpoint, at most so long; `false` if none came. In the process that writes the log it is woken
     /// by the commit; elsewhere it looks at the mark file every few milliseconds.
     pub fn wait(&self, timeout: Duration) -> Result<bool> {

@@ -74,6 +74,8 @@ pub fn apply(dir: impl AsRef<Path>, mode: Mode, config: Config) -> Result<Repair
 /// The same on any storage.
 pub fn apply_on(storage: Arc<dyn Storage>, mode: Mode, config: Config) -> Result<RepairPlan> {
     config.validate()?;
+    // Before the lock, which would leave a file in a directory that is not a log.
+    Salvage::open(storage.clone())?;
     let environment = config.environment.clone();
     let lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
     aside::take_back_interrupted(&*storage)?;

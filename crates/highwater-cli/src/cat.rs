@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let mut reader = log.reader(first)?;
     let mut sink = Sink::new(args.format);
     while reader.next_sequence() <= last {
-        match reader.next()? {
+        match known::next(&mut reader)? {
             Some(checkpoint) => sink.checkpoint(&checkpoint, stream)?,
             None if args.follow => {
                 sink.out.flush()?;

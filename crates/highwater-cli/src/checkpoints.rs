@@ -58,7 +58,7 @@ fn next(reader: &mut Reader, end: Sequence) -> Result<Option<Checkpoint>, Failur
     if reader.next_sequence() > end {
         return Ok(None);
     }
-    Ok(reader.next()?)
+    known::next(reader)
 }
 
 fn print_table(mut reader: Reader, end: Sequence) -> Result<(), Failure> {

@@ -174,7 +174,7 @@ fn retained(log: &LogReader) -> Result<HashMap<StreamId, Retained>, Failure> {
     let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
     let mut reader = log.reader(log.first())?;
     while reader.next_sequence() <= end {
-        let Some(checkpoint) = reader.next()? else { break };
+        let Some(checkpoint) = known::next(&mut reader)? else { break };
         for counts in checkpoint.streams() {
             let of = retained.entry(counts.stream).or_default();
             of.records += counts.records;

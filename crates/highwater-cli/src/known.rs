@@ -3,14 +3,27 @@
 use std::path::Path;
 
 use clap::Args;
-use highwater::{ErrorKind, LogReader, StreamInfo, StreamName};
+use highwater::{Checkpoint, ErrorKind, LogReader, Reader, StreamInfo, StreamName};
 
 use crate::failure::Failure;
-use crate::terminal::tame;
+use crate::terminal::{self, tame};
 
 /// Opens a log for reading.
 pub(crate) fn open(path: &Path) -> Result<LogReader, Failure> {
     LogReader::open(path).map_err(no_log)
+}
+
+/// The next checkpoint. Where a repair has left a gap it says so, and goes on behind it.
+pub(crate) fn next(reader: &mut Reader) -> Result<Option<Checkpoint>, Failure> {
+    loop {
+        match reader.next() {
+            Ok(found) => return Ok(found),
+            Err(error) => match reader.pass_gap() {
+                Some(_) => terminal::say(format!("highwater: {error}")),
+                None => return Err(error.into()),
+            },
+        }
+    }
 }
 
 /// What to do when a log can't be opened at all: mostly the path is wrong.

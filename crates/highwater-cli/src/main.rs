@@ -13,6 +13,7 @@ mod known;
 mod output;
 mod prune;
 mod quantity;
+mod repair;
 mod state;
 mod terminal;
 mod verify;
@@ -53,6 +54,7 @@ enum Command {
     Info(info::Args),
     Verify(verify::Args),
     Prune(prune::Args),
+    Repair(repair::Args),
     Completions(generate::Completions),
     Man(generate::Man),
 }
@@ -67,6 +69,7 @@ impl Command {
             Command::Info(args) => info::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Prune(args) => prune::run(args),
+            Command::Repair(args) => repair::run(args),
             Command::Completions(args) => generate::completions(args),
             Command::Man(args) => generate::man(args),
         }
@@ -82,6 +85,7 @@ impl Command {
             Command::Info(args) => Some(&args.log),
             Command::Verify(args) => Some(&args.log),
             Command::Prune(args) => Some(&args.log),
+            Command::Repair(args) => Some(&args.log),
             Command::Completions(_) | Command::Man(_) => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use highwater::repair::{self, Mode};
 use highwater::{ErrorKind, LogReader, Verification};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -102,6 +103,9 @@ fn print(args: &Args, found: &Verification) -> Result<Code, Failure> {
         plural(found.checkpoints, "checkpoint"),
         plural(found.segments, "segment"),
     )?;
+    if code(found) == Code::Damage {
+        write_savable(&mut out, args)?;
+    }
     out.flush()?;
     match code(found) {
         Code::Damage => Err(damaged(found.problems.len() as u64)),
@@ -116,9 +120,31 @@ fn print_unreadable(args: &Args, problem: &str) -> Result<Code, Failure> {
     }
     let mut out = output::buffered();
     writeln!(out, "damage: {problem}")?;
-    writeln!(out, "the log can't be opened, so nothing behind that was checked")?;
+    writeln!(out, "the log can't be opened as it is")?;
+    write_savable(&mut out, args)?;
     out.flush()?;
     Err(damaged(1))
+}
+
+/// What is lost and what can be saved, as a repair would say it.
+fn write_savable(out: &mut impl Write, args: &Args) -> Result<(), Failure> {
+    let Ok(plan) = repair::plan(&args.log, Mode::SkipDamaged) else { return Ok(()) };
+    let lost: Vec<String> = plan.lost.iter().map(|lost| format!("{} to {}", lost.first, lost.last)).collect();
+    if lost.is_empty() {
+        writeln!(out, "no checkpoint is lost")?;
+    } else {
+        writeln!(out, "lost: {} ({})", plural(plan.lost_checkpoints, "checkpoint"), lost.join(", "))?;
+    }
+    for loss in plan.streams.iter().filter(|loss| loss.checkpoints > 0) {
+        let name = loss.name.as_ref().map_or_else(|| format!("#{}", loss.stream), ToString::to_string);
+        writeln!(out, "  stream {name}: {}", plural(loss.records, "record"))?;
+    }
+    let cut = match plan.can_cut {
+        true => format!("everything up to checkpoint {}", plan.last_before),
+        false => "nothing before the damage".to_owned(),
+    };
+    let behind = plural(plan.whole_behind, "checkpoint");
+    Ok(writeln!(out, "can be saved: {cut}, and {behind} behind it: highwater repair shows how")?)
 }
 
 fn damaged(problems: u64) -> Failure {

@@ -76,3 +76,72 @@ fn a_torn_tail_is_its_own_exit_code() {
     log.run("verify", &[]).exits(0);
     assert_eq!(log.payloads("a"), r#"{"id":1}"#);
 }
+
+/// Flips a byte of the record with this id.
+fn damage_record(log: &Log, id: u32) {
+    let segment = &segments(&log.path)[0];
+    let mut bytes = fs::read(segment).unwrap();
+    let text = format!("{{\"id\":{id}");
+    let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    bytes[at + 2] ^= 1;
+    fs::write(segment, bytes).unwrap();
+}
+
+#[test]
+fn a_repair_shows_its_plan_and_changes_nothing() {
+    let log = log_of_ten();
+    log.run("repair", &[]).exits(0).prints("nothing is damaged\n");
+    damage_record(&log, 104);
+    let before = fs::read(&segments(&log.path)[0]).unwrap();
+    let ran = log.run("repair", &[]).exits(3).says("--apply");
+    for text in [".hws byte", "would end with checkpoint 4", "checkpoints 5 to 10", "stream a: 6 records"] {
+        assert!(ran.out.contains(text), "{text}: {ran:#?}");
+    }
+    let json = log.run("repair", &["--skip-damaged", "--json"]).exits(3).json();
+    assert_eq!((&json["done"], &json["lost_checkpoints"]), (&false.into(), &1.into()), "{json}");
+    assert_eq!(fs::read(&segments(&log.path)[0]).unwrap(), before);
+    let ran = log.run("verify", &[]).exits(3);
+    assert!(ran.out.contains("lost: 1 checkpoint (5 to 5)"), "{ran:#?}");
+    assert!(ran.out.contains("up to checkpoint 4, and 5 checkpoints behind it"), "{ran:#?}");
+}
+
+#[test]
+fn a_cut_goes_back_to_before_the_damage() {
+    let log = log_of_ten();
+    damage_record(&log, 104);
+    log.run("repair", &["--apply"]).exits(0);
+    log.run("verify", &[]).exits(0);
+    let ran = log.run("cat", &[]).exits(0);
+    assert_eq!(ran.out.lines().count(), 4, "{ran:#?}");
+    assert!(log.run("state get", &[]).exits(0).out.contains("103"));
+    // The source sends the rest again.
+    let of = |id| [records("a", [id]), vec![state("a", &id.to_string())]].concat();
+    log.ingest(&(104..110).flat_map(of).collect::<Vec<_>>()).exits(0);
+    assert_eq!(log.run("cat", &[]).exits(0).out.lines().count(), 10);
+    assert!(log.path.join("damaged-1.mark").exists());
+}
+
+#[test]
+fn what_is_whole_behind_the_damage_can_be_kept() {
+    let log = log_of_ten();
+    damage_record(&log, 104);
+    log.run("repair", &["--apply", "--skip-damaged"]).exits(0);
+    log.run("verify", &[]).exits(0);
+    let ran = log.run("cat", &[]).exits(0).says("checkpoints 5 to 5 are gone").says("repair 1");
+    assert_eq!(ran.out.lines().count(), 9, "{ran:#?}");
+    assert!(log.run("state get", &[]).exits(0).out.contains("109"));
+    assert_eq!(
+        log.run("checkpoints", &["--json"]).exits(0).json()["checkpoints"].as_array().unwrap().len(),
+        9
+    );
+    log.run("info", &[]).exits(0);
+}
+
+#[test]
+fn a_repair_of_nothing_makes_nothing() {
+    let log = Log::new();
+    for options in [&[][..], &["--apply"], &["--skip-damaged", "--apply"]] {
+        log.run("repair", options).exits(6);
+    }
+    assert!(!log.path.exists());
+}
