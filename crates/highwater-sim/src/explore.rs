@@ -10,6 +10,7 @@ use crate::life::Life;
 use crate::model::{Event, Model};
 use crate::program::{Program, Step};
 use crate::random::Random;
+use crate::rot::Rot;
 use crate::state::{Operation, State};
 
 /// How hard to look.
@@ -37,6 +38,7 @@ pub struct Tally {
     /// Crash states by what was being done when the power went.
     pub during: BTreeMap<&'static str, u64>,
     distinct: HashSet<u64>,
+    seen: HashSet<(u64, usize)>,
 }
 
 impl Tally {
@@ -59,7 +61,11 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {}, life {}: {}\n{:?}", self.program.seed, self.life, self.violation, self.program.steps)
+        write!(
+            f,
+            "seed {}, life {}: {}\n{:?}",
+            self.program.seed, self.life, self.violation, self.program.steps
+        )
     }
 }
 
@@ -91,15 +97,16 @@ fn generation(
     let mut next = None;
     let goes_on = random.index(effort.cuts.max(1));
     trace.cut(effort.cuts.max(1), random, |number, cut, random| {
-        tally.count(&cut);
-        examine(&cut, variant, effort.cuts_in_recovery, random, tally)
-            .map_err(|Violation(text)| Violation(format!("cut while {}: {text}", cut.during)))?;
+        if tally.is_new(&cut) {
+            examine(&cut, variant, effort.cuts_in_recovery, random, tally)
+                .map_err(|violation| violation.within(&format!("cut while {}", cut.during)))?;
+        }
         if number == goes_on {
             next = Some((cut.state, cut.model));
         }
         Ok(())
     })?;
-    next.ok_or_else(|| Violation("no cut to go on from".to_owned()))
+    next.ok_or_else(|| Violation::new("no cut to go on from".to_owned()))
 }
 
 /// What a boot finds after a power cut, and what has to be there.
@@ -107,13 +114,21 @@ struct Cut {
     state: State,
     model: Model,
     during: &'static str,
+    /// How many events the model knows of this life.
+    noted: usize,
 }
 
 impl Tally {
-    fn count(&mut self, cut: &Cut) {
+    /// Counts a cut. One that left the same bytes as another, with the same events behind it, teaches nothing new.
+    fn is_new(&mut self, cut: &Cut) -> bool {
+        let fingerprint = cut.state.fingerprint();
+        self.distinct.insert(fingerprint);
+        if !self.seen.insert((fingerprint, cut.noted)) {
+            return false;
+        }
         self.states += 1;
         *self.during.entry(cut.during).or_default() += 1;
-        self.distinct.insert(cut.state.fingerprint());
+        true
     }
 }
 
@@ -130,15 +145,36 @@ fn examine(cut: &Cut, variant: u64, again: usize, random: &mut Random, tally: &m
         life.open()?;
     }
     if again == 0 || !random.one_in(4) {
-        return Ok(());
+        return if random.one_in(4) { damage(cut, life, variant, random) } else { Ok(()) };
     }
     let trace = Trace::of((cut.state.clone(), cut.model.clone()), life);
     trace.cut(again, random, |_, mut inner, random| {
         inner.during = "recovering";
-        tally.count(&inner);
+        if !tally.is_new(&inner) {
+            return Ok(());
+        }
         examine(&inner, variant, 0, random, tally)
-            .map_err(|Violation(text)| Violation(format!("and again while recovering: {text}")))
+            .map_err(|violation| violation.within(&format!("and again while recovering")))
     })
+}
+
+/// Damages a log that was closed. What opening and reading then give is an error, or all that was there: nothing is lost
+/// in silence.
+fn damage(cut: &Cut, life: Life, variant: u64, random: &mut Random) -> Checked {
+    let (mut state, model) = life.closed()?;
+    let names: Vec<_> = state.names().filter(|name| name.ends_with(".hws")).cloned().collect();
+    let name = &names[random.index(names.len())];
+    let len = state.find(name).map_or(0, |file| state.cached(file).len());
+    let rot = Rot::any(random, len);
+    if !state.rot(name, rot, &cut.state) {
+        return Ok(());
+    }
+    match Life::boot(state, model, random.word(), variant).open() {
+        Err(violation) if !violation.is_refusal() => {
+            Err(violation.within(&format!("P5: after a clean close, {rot:?} of {name} went unnoticed")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One life from its boot on, call by call.
@@ -174,7 +210,8 @@ impl Trace {
                 model.apply(event);
                 noted += 1;
             }
-            let cut = Cut { state: state.crash(random), model: model.clone(), during: self.during(call) };
+            let (state, during) = (state.crash(random), self.during(call));
+            let cut = Cut { state, model: model.clone(), during, noted };
             look(number, cut, random)?;
         }
         Ok(())
@@ -202,6 +239,6 @@ fn calmly<T>(act: impl FnOnce() -> Checked<T>) -> Checked<T> {
     catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(Violation(format!("a panic: {text}")))
+        Err(Violation::new(format!("a panic: {text}")))
     })
 }

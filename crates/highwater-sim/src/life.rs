@@ -17,7 +17,7 @@ use crate::disk::SimDisk;
 use crate::model::{Definition, Event, Model};
 use crate::program::{CONSUMERS, Step};
 use crate::random::Random;
-use crate::state::State;
+use crate::state::{Operation, State};
 
 use write::WriterLife;
 
@@ -48,6 +48,8 @@ pub(crate) struct Life {
     booted: bool,
     variant: u64,
     numbers: u64,
+    /// What each opening said.
+    reports: Vec<String>,
 }
 
 /// The process that writes the log.
@@ -110,6 +112,7 @@ impl Life {
             booted: false,
             variant,
             numbers: seed % 1_000_000 * 1000,
+            reports: Vec::new(),
         }
     }
 
@@ -117,7 +120,7 @@ impl Life {
     pub(crate) fn run(&mut self, steps: &[Step]) -> Checked {
         self.open()?;
         for step in steps {
-            self.step(*step).map_err(|Violation(text)| Violation(format!("{step:?}: {text}")))?;
+            self.step(*step).map_err(|violation| violation.within(&format!("{step:?}")))?;
         }
         Ok(())
     }
@@ -142,6 +145,7 @@ impl Life {
             Step::Flush => self.flush()?,
             Step::Maintain => self.maintain()?,
             Step::Prune { keep } => self.prune(keep)?,
+            Step::Turn(slot) => self.turn(slot)?,
             Step::Consume { consumer, count, acknowledge } => self.consume(consumer, count, acknowledge)?,
             Step::Align { consumer, back } => self.align(consumer, back)?,
             Step::CloseConsumer(consumer) => self.close_consumer(consumer),
@@ -161,6 +165,12 @@ impl Life {
             self.give_up();
         }
         Ok(())
+    }
+
+    /// The disk as a clean close leaves it, and what has to be there.
+    pub(crate) fn closed(mut self) -> Checked<(State, Model)> {
+        self.close(false)?;
+        Ok((self.disk.state(), self.model))
     }
 
     /// Opens the log if it is not open, and checks that it is what it has to be.
@@ -183,9 +193,14 @@ impl Life {
         }
         if self.closed {
             demand!(found == tried, "a close lost {tried}, {found} is there");
-            let calls = self.disk.calls() - before;
-            demand!(recovery.is_clean() && calls == 0, "P10: opening a clean log made {calls} calls");
+            let calls: Vec<_> = self.disk.operations(before).iter().map(Operation::kind).collect();
+            demand!(
+                recovery.is_clean() && calls.is_empty(),
+                "P10: opening a clean log: {recovery} {calls:?}; before: {}",
+                self.reports.join("; ")
+            );
         }
+        self.reports.push(recovery.to_string());
         self.note(Event::Accepted(found));
         self.returned = found;
         (self.closed, self.foreseen, self.broken) = (false, None, false);
@@ -216,7 +231,7 @@ impl Life {
                     self.heal();
                     self.disk = self.disk.kill();
                 }
-                Err(error) => return Err(Violation(format!("P5: opening: {:?}: {error}", error.kind()))),
+                Err(error) => return Err(Violation::from(error).within("P5: opening")),
             }
         }
     }
@@ -268,7 +283,7 @@ impl Life {
     }
 
     fn live(&mut self) -> Checked<&mut Live> {
-        self.live.as_mut().ok_or_else(|| Violation("no log is open".to_owned()))
+        self.live.as_mut().ok_or_else(|| Violation::new("no log is open".to_owned()))
     }
 
     fn begin(&mut self, phase: &'static str) {
@@ -324,8 +339,10 @@ fn phase(step: Step) -> &'static str {
     match step {
         Step::Append { .. } | Step::Commit { .. } | Step::Aligned { .. } | Step::Flush => "writing",
         Step::Schema(_) | Step::Rename(_) | Step::Reset(_) | Step::Drop(_) => "streams",
-        Step::Prune { .. } => "pruning",
-        Step::Consume { .. } | Step::Align { .. } | Step::CloseConsumer(_) | Step::DropConsumer(_) => "consumers",
+        Step::Prune { .. } | Step::Turn(_) => "pruning",
+        Step::Consume { .. } | Step::Align { .. } | Step::CloseConsumer(_) | Step::DropConsumer(_) => {
+            "consumers"
+        }
         Step::Pin { .. } | Step::Unpin(_) => "pins",
         Step::Close { .. } => "closing",
         _ => "other",

@@ -77,6 +77,8 @@ pub enum Step {
     /// Old segments go.
     #[allow(missing_docs)]
     Prune { keep: u8 },
+    /// A segment is filled, and old ones go and are used again.
+    Turn(u8),
     /// A consumer takes some checkpoints.
     #[allow(missing_docs)]
     Consume { consumer: u8, count: u8, acknowledge: Acknowledge },
@@ -126,7 +128,7 @@ impl Program {
     /// A program from a seed alone.
     pub fn from_seed(seed: u64) -> Program {
         let mut random = Random::new(seed ^ 0x5EED);
-        let mut steps = Vec::new();
+        let mut steps = if random.one_in(8) { hard_start(&mut random) } else { Vec::new() };
         // Some programs repeat a few steps: what a crash leaves then fits what comes next.
         let few: Vec<Step> = (0..random.below(4)).map(|_| any_step(&mut random)).collect();
         for _ in 0..4 + random.below(5) {
@@ -153,6 +155,30 @@ impl Program {
     }
 }
 
+/// Beginnings that random steps rarely find.
+fn hard_start(random: &mut Random) -> Vec<Step> {
+    let record = Step::Append { stream: 0, op: 0, size: 4, count: 1 };
+    let buffered = Step::Commit { cover: Cover::Stream(0), buffered: true, more: 0 };
+    let synced = Step::Commit { cover: Cover::Stream(0), buffered: false, more: 0 };
+    let close = Step::Close { look: false };
+    let kill = Step::Kill { evict: false, look: true };
+    match random.below(2) {
+        // Two commits of one length; the first is lost, and another takes its place. Nothing may follow that.
+        0 => {
+            let twins = [record, synced, close, record, buffered, record, buffered, Step::PowerCut];
+            twins.into_iter().chain([record, buffered, kill, Step::Look, Step::PowerCut]).collect()
+        }
+        // A segment that is nearly full, and openings and closes that each leave something; then it has to be sealed.
+        _ => {
+            let blocks = random.below(5) as u8;
+            let fill = [Step::Aligned { stream: 0, count: 5 + blocks }];
+            let wear = (0..8 + random.below(8)).flat_map(|_| [close, Step::PowerCut]);
+            let end = [record, synced, Step::Turn(0), kill, Step::Look];
+            fill.into_iter().chain(wear).chain(end).collect()
+        }
+    }
+}
+
 fn any_step(random: &mut Random) -> Step {
     let word = random.word().to_le_bytes();
     Step::decode([word[0], word[1], word[2], word[3]])
@@ -172,8 +198,8 @@ impl Step {
             140..=142 => Step::Drop(stream),
             143..=147 => Step::Writers(a),
             148..=150 => Step::Discard(stream),
-            151..=155 => Step::Flush,
-            156..=159 => Step::Maintain,
+            151..=154 => Step::Maintain,
+            155..=159 => Step::Turn(stream),
             160..=174 => Step::Prune { keep: a % 6 },
             175..=194 => Step::Consume {
                 consumer: a % CONSUMERS,
@@ -197,7 +223,8 @@ impl Step {
             234..=240 => Step::Fault { fault: fault(a), nth: b % 12 },
             241..=243 => Step::Room(a % 40),
             244..=247 => Step::Heal,
-            248..=255 => Step::PowerCut,
+            248..=253 => Step::Flush,
+            254..=255 => Step::PowerCut,
         }
     }
 }

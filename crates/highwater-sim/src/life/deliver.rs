@@ -5,7 +5,9 @@ use std::sync::Arc;
 use highwater::{ErrorKind, Limit, LogReader, Pin, Sequence, Start};
 
 use super::{ConsumerLife, Life, Outcome};
-use crate::check::{Checked, Depth, Violation, check_batch, check_checkpoint, check_log, consumer_name, demand};
+use crate::check::{
+    Checked, Depth, Violation, check_batch, check_checkpoint, check_log, consumer_name, demand,
+};
 use crate::model::Event;
 use crate::program::Acknowledge;
 
@@ -45,7 +47,7 @@ impl Life {
         number: u8,
         act: impl FnOnce(&mut ConsumerLife) -> highwater::Result<T>,
     ) -> Checked<Outcome<T>> {
-        let missing = || Violation(format!("consumer {number} is not open"));
+        let missing = || Violation::new(format!("consumer {number} is not open"));
         let result = act(self.live()?.consumers.get_mut(&number).ok_or_else(missing)?);
         self.outcome(result)
     }
@@ -99,15 +101,14 @@ impl Life {
     /// A destination that holds what a power cut took back must not be taken for one that is up to date.
     fn confront(&mut self, number: u8) -> Checked {
         let Some(ghost) = self.model.ghosts.last().copied() else { return Ok(()) };
-        let missing = || Violation(format!("consumer {number} is not open"));
+        let missing = || Violation::new(format!("consumer {number} is not open"));
         let live = self.live()?;
         let life = live.consumers.get_mut(&number).ok_or_else(missing)?;
         let aligned = life.consumer.align(Some(ghost));
-        let refused = aligned
-            .as_ref()
-            .is_err_and(|e| matches!(e.kind(), ErrorKind::Diverged | ErrorKind::Gap { .. }));
+        let refused =
+            aligned.as_ref().is_err_and(|e| matches!(e.kind(), ErrorKind::Diverged | ErrorKind::Gap { .. }));
         if !refused && !self.failed_since_opening() {
-            return Err(Violation(format!("a position of another history, {ghost}, gave {aligned:?}")));
+            return Err(Violation::new(format!("a position of another history, {ghost}, gave {aligned:?}")));
         }
         Ok(())
     }
@@ -123,14 +124,17 @@ impl Life {
         };
         let first = self.live()?.log.first().get();
         let call = self.disk.calls();
-        let missing = || Violation(format!("consumer {number} is not open"));
+        let missing = || Violation::new(format!("consumer {number} is not open"));
         let life = self.live()?.consumers.get_mut(&number).ok_or_else(missing)?;
         let result = life.consumer.align(Some(position));
-        if to + 1 < first || to < first && to != at {
-            let gap = result.as_ref().is_err_and(|e| matches!(e.kind(), ErrorKind::Gap { .. }));
-            demand!(gap || self.failed_since_opening(), "P11: going back to {to} of {first} gave {result:?}");
+        let refused =
+            result.as_ref().is_err_and(|e| matches!(e.kind(), ErrorKind::Gap { .. } | ErrorKind::Diverged));
+        if to < first && refused {
+            // What was pruned can't be compared any more.
             return Ok(());
         }
+        let hole = to + 1 < first && result.is_ok();
+        demand!(!hole, "P11: going back to {to} of {first} left a hole in silence");
         self.note_at(call, Event::Acknowledging(number, to));
         match self.outcome(result)? {
             Outcome::Done(()) => {
