@@ -95,8 +95,10 @@ fn generation(
     life.run(steps)?;
     let trace = Trace::of(boot.clone(), life);
     let mut next = None;
-    let goes_on = random.index(effort.cuts.max(1));
-    trace.cut(effort.cuts.max(1), random, |number, cut, random| {
+    // Half of all lives end where their steps do.
+    let cuts = effort.cuts.max(1);
+    let goes_on = if random.one_in(2) { cuts - 1 } else { random.index(cuts) };
+    trace.cut(cuts, random, |number, cut, random| {
         if tally.is_new(&cut) {
             examine(&cut, variant, effort.cuts_in_recovery, random, tally)
                 .map_err(|violation| violation.within(&format!("cut while {}", cut.during)))?;
@@ -220,6 +222,9 @@ impl Trace {
     /// Any call, or any phase and a call in it: short phases count as much as long ones.
     fn any_call(&self, random: &mut Random) -> usize {
         let end = self.operations.len();
+        if random.one_in(6) {
+            return end;
+        }
         if self.phases.is_empty() || random.one_in(2) {
             return random.index(end + 1);
         }

@@ -128,10 +128,11 @@ impl Program {
     /// A program from a seed alone.
     pub fn from_seed(seed: u64) -> Program {
         let mut random = Random::new(seed ^ 0x5EED);
-        let mut steps = if random.one_in(8) { hard_start(&mut random) } else { Vec::new() };
+        let hard = random.one_in(4);
+        let mut steps = if hard { hard_start(&mut random) } else { Vec::new() };
         // Some programs repeat a few steps: what a crash leaves then fits what comes next.
         let few: Vec<Step> = (0..random.below(4)).map(|_| any_step(&mut random)).collect();
-        for _ in 0..4 + random.below(5) {
+        for _ in 0..if hard { random.below(2) } else { 4 + random.below(5) } {
             for _ in 0..random.below(14) {
                 let repeat = !few.is_empty() && random.one_in(3);
                 steps.push(if repeat { few[random.index(few.len())] } else { any_step(&mut random) });
@@ -163,10 +164,12 @@ fn hard_start(random: &mut Random) -> Vec<Step> {
     let close = Step::Close { look: false };
     let kill = Step::Kill { evict: false, look: true };
     match random.below(2) {
-        // Two commits of one length; the first is lost, and another takes its place. Nothing may follow that.
+        // Commits of one length; the first is lost, and another takes its place. Nothing may follow that.
         0 => {
-            let twins = [record, synced, close, record, buffered, record, buffered, Step::PowerCut];
-            twins.into_iter().chain([record, buffered, kill, Step::Look, Step::PowerCut]).collect()
+            let before = [record, synced, close];
+            let equals = (0..2 + random.below(5)).flat_map(|_| [record, buffered]).chain([Step::PowerCut]);
+            let after = [record, buffered, kill, Step::Look, Step::PowerCut];
+            before.into_iter().chain(equals).chain(after).collect()
         }
         // A segment that is nearly full, and openings and closes that each leave something; then it has to be sealed.
         _ => {

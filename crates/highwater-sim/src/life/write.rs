@@ -6,7 +6,7 @@ use std::sync::Arc;
 use highwater::{Commit, Committed, Durability, Meta, Op, OpKind, Stream, StreamId, Writer};
 
 use super::{Known, Life, Outcome, spec};
-use crate::check::{Checked, Violation, demand};
+use crate::check::{Checked, demand};
 use crate::model::{CheckpointModel, Definition, Event, RecordModel, Snapshot};
 use crate::program::{Cover, SIZES};
 
