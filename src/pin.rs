@@ -30,10 +30,10 @@ pub(crate) fn write(storage: &dyn Storage, name: &str, pin: &Pin) -> Result<()> 
     }
     let (made, file_name) = (names::new_pin(name), names::pin(name));
     let mut text = serde_json::to_vec(pin).map_err(|e| Error::invalid(e.to_string()))?;
-    // Spaces behind it overwrite what an interrupted one left.
+    // Spaces behind it: a reader of an earlier version may find an older, longer one there.
     text.resize(PIN_BYTES_MAX.max(text.len()), b' ');
     let make = || -> std::io::Result<()> {
-        let file = storage.open(&made, Access::Create)?;
+        let file = storage::make_anew(storage, &made)?;
         storage::write_all_at(&*file, &[&text], 0)?;
         file.sync()?;
         storage.rename(&made, &file_name)?;

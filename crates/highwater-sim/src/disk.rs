@@ -279,7 +279,7 @@ impl StorageFile for SimFile {
     }
 
     fn links(&self) -> io::Result<u64> {
-        Ok(1)
+        Ok(self.disk.reach()?.state.links(self.file))
     }
 
     fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {

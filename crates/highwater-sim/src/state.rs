@@ -92,6 +92,11 @@ impl State {
         self.names.iter().filter(|(_, name)| name.now().is_some()).map(|(name, _)| name)
     }
 
+    /// How many names a file has; a cut in a rename may leave both.
+    pub fn links(&self, file: FileId) -> u64 {
+        self.names.values().filter(|name| name.now() == Some(file)).count() as u64
+    }
+
     /// What reading a file gives.
     pub fn cached(&self, file: FileId) -> &Content {
         &self.files[file].cached
