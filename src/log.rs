@@ -303,6 +303,8 @@ pub(crate) fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Resu
     if recovery.is_clean() && found.mark.is_some_and(|mark| mark.durable == acted.goes_on) {
         return Ok((journal, recovery));
     }
+    // The files are not as they were: without a close frame, what stands behind a pad would look like a torn write.
+    journal.state().dirty = true;
     if !recovery.is_clean() {
         journal.note_recovery(&Recovered {
             time_us: journal.config.environment.now_us(),

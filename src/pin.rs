@@ -21,21 +21,28 @@ pub struct Pin {
     pub expires_us: i64,
 }
 
+/// Makes the pin whole and durable before it has its name: a power cut leaves the old one, the new one, or none.
 pub(crate) fn write(storage: &dyn Storage, name: &str, pin: &Pin) -> Result<()> {
     if !names::is_valid(name) {
         return Err(Error::invalid(format!(
             "{name:?} can't name a pin; use up to 100 letters, digits, '.', '_', '-'"
         )));
     }
-    let file_name = names::pin(name);
-    let io = |e| Error::io("writing a pin", &file_name, e);
+    let (made, file_name) = (names::new_pin(name), names::pin(name));
     let mut text = serde_json::to_vec(pin).map_err(|e| Error::invalid(e.to_string()))?;
-    // Spaces behind it overwrite a longer one that was there.
+    // Spaces behind it: a reader of an earlier version may find an older, longer one there.
     text.resize(PIN_BYTES_MAX.max(text.len()), b' ');
-    let file = storage.open(&file_name, Access::Create).map_err(io)?;
-    storage::write_all_at(&*file, &[&text], 0).map_err(io)?;
-    file.sync().map_err(io)?;
-    storage::sync_names(storage).map_err(io)
+    let make = || -> std::io::Result<()> {
+        let file = storage::make_anew(storage, &made)?;
+        storage::write_all_at(&*file, &[&text], 0)?;
+        file.sync()?;
+        storage.rename(&made, &file_name)?;
+        storage::sync_names(storage)
+    };
+    make().map_err(|e| {
+        let _ = storage.remove(&made);
+        Error::io("writing a pin", &file_name, e)
+    })
 }
 
 pub(crate) fn read(storage: &dyn Storage, name: &str) -> Result<Option<Pin>> {

@@ -62,8 +62,8 @@ impl States {
             view.commit(&commit, at);
         }
         let entries = origin.with_view(|now| {
-            // A stream that was defined behind the snapshot has its name in today's view only.
-            let named = |stream| view.name(stream).or_else(|| now.name(stream)).cloned();
+            // Today's name, as everywhere; one that was dropped since has only an old one.
+            let named = |stream| now.name(stream).or_else(|| view.name(stream)).cloned();
             let set = view.all().filter(|(stream, _)| !view.is_dropped(*stream));
             set.filter_map(|(stream, entry)| Some((stream, named(stream), entry.state?))).collect()
         });

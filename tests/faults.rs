@@ -367,3 +367,22 @@ fn a_consumer_that_registers_during_a_pruning_takes_it_back() {
         checkpoints(&log);
     }
 }
+
+/// A power cut inside a rename may leave both names: the next segment must not be made in the file of a live one.
+#[test]
+fn a_leftover_that_is_another_name_of_a_live_segment_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || Config { segment_bytes: 64 << 10, ..Config::default() };
+    let (log, _) = Log::open(dir.path(), config()).unwrap();
+    write(&log, 40).unwrap();
+    let last = log.status().unwrap().segments.last().unwrap().id;
+    assert!(last > 1);
+    log.close().unwrap();
+    let live = dir.path().join(format!("{last:08x}.hws"));
+    std::fs::hard_link(live, dir.path().join("new.tmp")).unwrap();
+    let (log, _) = Log::open(dir.path(), config()).unwrap();
+    write(&log, 40).unwrap();
+    log.close().unwrap();
+    let (log, _) = Log::open(dir.path(), config()).unwrap();
+    assert_eq!(checkpoints(&log), 80);
+}

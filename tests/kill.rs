@@ -50,8 +50,14 @@ fn kill_cycles(cycles: u32, extra: &[&str]) {
     let mut acknowledged: HashMap<String, u64> = HashMap::new();
     for cycle in 0..cycles {
         let mut child = run("write", dir.path(), extra);
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let wait = Duration::from_micros(u64::from(cycle.wrapping_mul(2_654_435_761) % 60_000));
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        // Some fall into the opening; on a slow disk all would, did the others not wait until it is over.
+        if cycle % 4 != 0 {
+            out.fill_buf().unwrap();
+        }
+        // Longer and longer: on a slow disk a large checkpoint has to get its chance.
+        let wait =
+            Duration::from_micros(u64::from(cycle.wrapping_mul(2_654_435_761) % (60_000 + cycle * 5_000)));
         let killer = std::thread::spawn(move || {
             std::thread::sleep(wait);
             child.kill().unwrap();

@@ -23,6 +23,7 @@ const CONSUMER: &str = "consumer.";
 const NEW_CONSUMER: &str = "new-consumer.";
 const PIN: &str = "pin.";
 const ASIDE: &str = "damaged-";
+const NEW_PIN: &str = "new-pin.";
 
 /// What a file of the log's directory is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,11 @@ fn parse_aside(name: &str) -> Option<FileName> {
     (aside(repair, original) == name).then(|| FileName::Aside(repair, original.to_owned()))
 }
 
+/// A pin's file while it is made.
+pub(crate) fn new_pin(name: &str) -> String {
+    format!("{NEW_PIN}{name}")
+}
+
 /// Whether a consumer or a pin may have this name: letters, digits, `.`, `_`, `-`, not too long, not hidden.
 pub(crate) fn is_valid(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -95,7 +101,7 @@ pub(crate) fn parse(name: &str) -> FileName {
     if let Some(consumer) = name.strip_prefix(CONSUMER).filter(|name| is_valid(name)) {
         return FileName::Consumer(consumer.to_owned());
     }
-    if name.strip_prefix(NEW_CONSUMER).is_some_and(is_valid) {
+    if [NEW_CONSUMER, NEW_PIN].iter().any(|made| name.strip_prefix(made).is_some_and(is_valid)) {
         return FileName::New;
     }
     if let Some(pin) = name.strip_prefix(PIN).filter(|name| is_valid(name)) {
@@ -125,6 +131,7 @@ mod tests {
         assert_eq!(parse(&aside(3, MARK)), FileName::Aside(3, MARK.into()));
         assert_eq!(parse("damaged-03.mark"), FileName::Other);
         assert_eq!(parse(&pin("backup")), FileName::Pin("backup".into()));
+        assert_eq!(parse(&new_pin("backup")), FileName::New);
         for other in
             ["1.hws", "0000000G.hws", "ABCDEF00.hws", "base-1.hws", "notes.txt", "consumer.", "consumer.a/b"]
         {

@@ -229,17 +229,19 @@ fn definitions_len(state: &State, request: &CommitRequest) -> u32 {
     named_streams(request).filter_map(len).fold(0, u32::saturating_add)
 }
 
-/// A UUIDv7 that is greater than the one before it, whatever the clock does.
+/// A UUIDv7 that is greater than the one before it, whatever the clock does. Its last 62 bits are always fresh: a
+/// checkpoint that a power cut took back must not lend its id to the next one of that number.
 fn next_id(time_us: i64, random: u128, last: CheckpointId) -> CheckpointId {
     let ms = (time_us.max(0) / 1000) as u64;
-    let id = uuid::Builder::from_unix_timestamp_millis(
-        ms,
-        &random.to_le_bytes()[..10].try_into().unwrap_or([0; 10]),
-    );
-    let id = id.into_uuid().as_u128();
-    let last = last.0.as_u128();
-    // One more in the random bits keeps version and variant: 62 bits do not overflow.
-    CheckpointId(uuid::Uuid::from_u128(if id > last { id } else { last + 1 }))
+    let bytes = random.to_le_bytes()[..10].try_into().unwrap_or([0; 10]);
+    let id = uuid::Builder::from_unix_timestamp_millis(ms, &bytes).into_uuid();
+    if id > last.0 {
+        return CheckpointId(id);
+    }
+    // One more in what stands in front of the random bits: milliseconds, the version, 12 bits.
+    let (high, fresh) = (last.0.as_u64_pair().0, id.as_u64_pair().1);
+    let count = (high >> 16 << 12 | high & 0xFFF) + 1;
+    CheckpointId(uuid::Uuid::from_u64_pair(count >> 12 << 16 | 0x7000 | count & 0xFFF, fresh))
 }
 
 #[cfg(test)]
@@ -255,5 +257,13 @@ mod tests {
             assert_eq!(id.0.get_version_num(), 7);
             last = id;
         }
+    }
+
+    #[test]
+    fn the_same_place_in_the_log_never_gets_the_same_id_twice() {
+        let last = next_id(5_000_000, 9, CheckpointId::NONE);
+        let (lost, next) = (next_id(1_000_000, 3 << 64, last), next_id(1_000_000, 4 << 64, last));
+        assert_ne!(lost, next);
+        assert!(lost.0 > last.0 && next.0 > last.0);
     }
 }

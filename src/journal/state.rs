@@ -84,8 +84,8 @@ pub(crate) struct State {
     pub(super) mark_generation: u64,
     /// The mark on the device has this epoch. A new log needs none: nothing older can be there.
     pub epoch_is_known: bool,
-    /// Something was written by this opening.
-    pub(super) dirty: bool,
+    /// Something was written by this opening: its close says so in the log.
+    pub dirty: bool,
     /// Definitions that the next commit of their stream writes.
     pub unwritten: HashMap<StreamId, Definition>,
     /// Names given out, written or not.

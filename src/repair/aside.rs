@@ -120,13 +120,7 @@ fn write_whole(storage: &dyn Storage, name: &str, pieces: &[&[u8]]) -> Result<()
 
 /// An empty file under a name that means nothing yet.
 fn create(storage: &dyn Storage) -> Result<Box<dyn storage::StorageFile>> {
-    match storage.remove(names::NEW) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("removing", names::NEW, e));
-        }
-        _ => {}
-    }
-    storage.open(names::NEW, Access::Create).map_err(|e| Error::io("making", names::NEW, e))
+    storage::make_anew(storage, names::NEW).map_err(|e| Error::io("making", names::NEW, e))
 }
 
 fn rename(storage: &dyn Storage, from: &str, to: &str) -> Result<()> {

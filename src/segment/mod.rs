@@ -111,7 +111,10 @@ impl Segment {
         let name = names::segment(header.id);
         let made = recycled.unwrap_or(names::new_segment(header.id));
         let make = || -> io::Result<Box<dyn StorageFile>> {
-            let file = storage.open(made, if recycled.is_some() { Access::Write } else { Access::Create })?;
+            let file = match recycled {
+                Some(_) => storage.open(made, Access::Write)?,
+                None => storage::make_anew(storage, made)?,
+            };
             file.allocate(header.segment_bytes.into())?;
             storage::write_all_at(&*file, &[&header.encode()], 0)?;
             file.sync()?;

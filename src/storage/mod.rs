@@ -112,6 +112,15 @@ pub(crate) fn sync_names(storage: &dyn Storage) -> io::Result<()> {
     storage.sync_names()
 }
 
+/// Makes an empty file to be renamed when it is whole. A leftover is not used again: after a power cut inside a rename it may
+/// be another name of a file that is needed.
+pub(crate) fn make_anew(storage: &dyn Storage, name: &str) -> io::Result<Box<dyn StorageFile>> {
+    match storage.remove(name) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => storage.open(name, Access::Create),
+    }
+}
+
 /// Fills `buf` or says with `UnexpectedEof` that the file ends before.
 pub(crate) fn read_exact_at(file: &dyn StorageFile, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buf.is_empty() {

@@ -1,0 +1,253 @@
+//! Is a log what the model says?
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use highwater::{Batch, Checkpoint, ErrorKind, LogReader, Sequence, States, StreamId};
+
+use crate::model::{CheckpointModel, Definition, Model, Snapshot};
+
+/// A promise that was broken, in words.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    text: String,
+    /// The engine said so itself: nothing was passed over in silence.
+    refused: bool,
+}
+
+impl Violation {
+    pub(crate) fn new(text: impl Into<String>) -> Violation {
+        Violation { text: text.into(), refused: false }
+    }
+
+    /// What the engine says itself.
+    fn refusal(text: String) -> Violation {
+        Violation { text, refused: true }
+    }
+
+    /// Where it was met.
+    pub(crate) fn within(self, place: &str) -> Violation {
+        Violation { text: format!("{place}: {}", self.text), ..self }
+    }
+
+    /// Whether it is the engine that refused to go on.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.refused
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<highwater::Error> for Violation {
+    fn from(error: highwater::Error) -> Self {
+        let text = format!("an error where none is due: {:?}: {error}", error.kind());
+        Violation { text, refused: true }
+    }
+}
+
+/// What a check says.
+pub type Checked<T = ()> = Result<T, Violation>;
+
+/// Fails with the text if the condition does not hold.
+macro_rules! demand {
+    ($condition:expr, $($text:tt)*) => {
+        if !$condition {
+            return Err($crate::check::Violation::new(format!($($text)*)));
+        }
+    };
+}
+pub(crate) use demand;
+
+/// How much is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Checkpoints, states, streams, consumers.
+    Usual,
+    /// The engine's own verification and older states, too.
+    Thorough,
+}
+
+/// The name of a consumer.
+pub(crate) fn consumer_name(consumer: u8) -> String {
+    format!("c{consumer}")
+}
+
+/// A log that ends at `end` holds what the model says, and nothing else.
+pub(crate) fn check_log(log: &LogReader, model: &Model, end: u64, depth: Depth) -> Checked {
+    let shown = log.end().map_or(0, |position| position.sequence.get());
+    demand!(shown == end, "the log ends at {end} and shows {shown}");
+    let first = log.first().get();
+    let (low, high) = model.first;
+    demand!(first <= high, "P11: checkpoints below {first} are gone, those from {high} on were needed");
+    demand!(first >= low, "P11: pruned below {low}, and {first} came back");
+    check_checkpoints(log, model, first, end)?;
+    let after = model.after(end);
+    check_states(&log.state()?, &after)?;
+    check_streams(log, &after)?;
+    check_consumers(log, model, end)?;
+    if depth == Depth::Thorough {
+        check_thoroughly(log, model, first, end)?;
+    }
+    Ok(())
+}
+
+fn check_checkpoints(log: &LogReader, model: &Model, first: u64, end: u64) -> Checked {
+    let mut reader = log.reader(Sequence::new(first))?;
+    for sequence in first..=end {
+        let found = reader.next()?;
+        let Some(found) = found else {
+            return Err(Violation::new(format!("P1: checkpoint {sequence} of {end} is not there")));
+        };
+        check_checkpoint(&found, model, sequence)?;
+    }
+    demand!(reader.next()?.is_none(), "P3: a checkpoint behind the last one");
+    if first > 1 {
+        let gap = log.reader(Sequence::FIRST).map(drop);
+        let is_gap = gap.as_ref().is_err_and(|e| matches!(e.kind(), ErrorKind::Gap { .. }));
+        demand!(is_gap, "P11: reading from a pruned place gave {gap:?}");
+    }
+    Ok(())
+}
+
+/// One checkpoint is what was committed.
+pub(crate) fn check_checkpoint(found: &Checkpoint, model: &Model, sequence: u64) -> Checked {
+    let number = found.sequence().get();
+    demand!(number == sequence, "P2: checkpoint {sequence} is expected, {number} came");
+    let Some(expected) = model.checkpoint(sequence) else {
+        return Err(Violation::new(format!("P3: checkpoint {sequence} was never committed")));
+    };
+    let CheckpointModel { records, global, labels, position, .. } = &**expected;
+    demand!(found.is_global() == *global, "checkpoint {sequence}: global is {}", found.is_global());
+    if let Some(labels) = labels {
+        demand!(found.labels() == labels, "checkpoint {sequence}: labels {:?}", found.labels());
+    }
+    if let Some(position) = position {
+        demand!(
+            found.position() == *position,
+            "checkpoint {sequence} is {}, not {position}",
+            found.position()
+        );
+    }
+    let mut left: BTreeMap<StreamId, _> = records.iter().map(|(stream, all)| (*stream, all.iter())).collect();
+    for record in found.records() {
+        let record = record?;
+        let next = left.get_mut(&record.stream).and_then(Iterator::next);
+        let same = next.is_some_and(|expected| {
+            expected.op == record.op
+                && expected.emitted_us == record.emitted_us
+                && expected.key[..] == record.key
+                && expected.metadata[..] == record.metadata
+                && expected.payload[..] == record.payload
+        });
+        demand!(same, "P4: checkpoint {sequence}, stream {}: another record", record.stream);
+    }
+    let missing: usize = left.into_values().map(Iterator::count).sum();
+    demand!(missing == 0, "P2: checkpoint {sequence}: {missing} records are missing");
+    Ok(())
+}
+
+fn check_states(states: &States, after: &Snapshot) -> Checked {
+    let mut found: BTreeMap<Option<String>, String> =
+        states.all()?.into_iter().map(|(name, state)| (Some(name.name), state.text)).collect();
+    found.extend(states.global()?.map(|state| (None, state.text)));
+    let name = |stream: StreamId| after.streams.get(&stream).map(|definition| definition.name.clone());
+    let expected: BTreeMap<Option<String>, String> =
+        after.states.iter().map(|(stream, text)| (stream.and_then(name), text.clone())).collect();
+    demand!(found == expected, "P2: the states are {}, not {}", brief(&found), brief(&expected));
+    Ok(())
+}
+
+fn brief(states: &BTreeMap<Option<String>, String>) -> String {
+    let short =
+        states.iter().map(|(name, text)| format!("{}={:.20}", name.as_deref().unwrap_or("(global)"), text));
+    short.collect::<Vec<_>>().join(" ")
+}
+
+fn check_streams(log: &LogReader, after: &Snapshot) -> Checked {
+    let found: BTreeMap<StreamId, (String, Option<String>)> =
+        log.streams()?.into_iter().map(|info| (info.id, (info.name.name, info.schema))).collect();
+    let expected: BTreeMap<StreamId, (String, Option<String>)> = after
+        .streams
+        .iter()
+        .map(|(stream, definition)| (*stream, (definition.name.clone(), definition.schema.clone())))
+        .collect();
+    demand!(found == expected, "the streams are {found:?}, not {expected:?}");
+    Ok(())
+}
+
+fn check_consumers(log: &LogReader, model: &Model, end: u64) -> Checked {
+    let found = log.consumers()?;
+    for (number, consumer) in &model.consumers {
+        let name = consumer_name(*number);
+        let there = found.iter().any(|info| info.name == name);
+        demand!(there || !consumer.certain, "P11: consumer {name} is gone");
+    }
+    for info in found {
+        let number = (0..crate::program::CONSUMERS).find(|number| consumer_name(*number) == info.name);
+        let consumer = number.and_then(|number| model.consumers.get(&number));
+        let at = info.acknowledged.get();
+        demand!(at <= end, "consumer {} has {at}, the log ends at {end}", info.name);
+        let Some(consumer) = consumer else {
+            return Err(Violation::new(format!("consumer {} came back", info.name)));
+        };
+        let known = consumer.any || consumer.positions.contains(&at);
+        demand!(known, "consumer {} is at {at}, not at one of {:?}", info.name, consumer.positions);
+        demand!(
+            !consumer.certain || at + 1 >= log.first().get(),
+            "P11: consumer {} is at {at}, and the log begins at {}",
+            info.name,
+            log.first()
+        );
+    }
+    Ok(())
+}
+
+fn check_thoroughly(log: &LogReader, model: &Model, first: u64, end: u64) -> Checked {
+    let verification = log.verify(&mut |_| {})?;
+    if !verification.is_sound() {
+        return Err(Violation::refusal(format!("P5: verify says {:?}", verification.problems)));
+    }
+    let expected = (end + 1).saturating_sub(first);
+    demand!(verification.checkpoints == expected, "verify read {} checkpoints", verification.checkpoints);
+    let today = model.after(end).streams;
+    for sequence in (first..=end).step_by(3) {
+        let states = log.state_at(Sequence::new(sequence))?;
+        check_old_states(&states, &model.after(sequence), &today)
+            .map_err(|violation| violation.within(&format!("as of {sequence}")))?;
+    }
+    Ok(())
+}
+
+/// Old states have today's names; what was dropped since is compared without.
+fn check_old_states(states: &States, after: &Snapshot, today: &BTreeMap<StreamId, Definition>) -> Checked {
+    let names: Vec<&str> = today.values().map(|definition| definition.name.as_str()).collect();
+    let known = |name: String| Some(name).filter(|name| names.contains(&name.as_str()));
+    let mut found: Vec<(Option<String>, String)> =
+        states.all()?.into_iter().map(|(name, state)| (known(name.name), state.text)).collect();
+    let name = |stream: &StreamId| today.get(stream).map(|definition| definition.name.clone());
+    let streams = after.states.iter().filter_map(|(stream, text)| Some((stream.as_ref()?, text)));
+    let mut expected: Vec<(Option<String>, String)> =
+        streams.map(|(stream, text)| (name(stream), text.clone())).collect();
+    found.sort();
+    expected.sort();
+    demand!(found == expected, "the states are {found:.300?}, not {expected:.300?}");
+    let global = states.global()?.map(|state| state.text);
+    demand!(global.as_ref() == after.states.get(&None), "the global state is {global:.300?}");
+    Ok(())
+}
+
+/// A batch holds what the model says, from `next` on; the number of its last checkpoint.
+pub(crate) fn check_batch(batch: &Batch, model: &Model, next: u64) -> Checked<u64> {
+    let mut sequence = next;
+    for checkpoint in batch.checkpoints() {
+        check_checkpoint(checkpoint, model, sequence)?;
+        sequence += 1;
+    }
+    let end = batch.end().sequence.get();
+    demand!(end + 1 == sequence, "a batch of {next} to {} ends at {end}", sequence - 1);
+    Ok(end)
+}

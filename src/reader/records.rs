@@ -1,0 +1,244 @@
+//! The records of one checkpoint, frame by frame.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::{CommitStream, Extent, decode_extents_part};
+use crate::format::data::{BASE_TIME, FrameRecords, OpKind};
+use crate::format::frame::{HEADER, Kind};
+use crate::origin::Origin;
+use crate::position::{Address, SegmentId, Sequence, StreamId};
+
+/// So much of an extent is read at once.
+const PIECE: u32 = 1 << 20;
+
+/// A record as it was appended. Its bytes share the memory they were read into and keep it alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its stream.
+    pub stream: StreamId,
+    /// What it does.
+    pub op: OpKind,
+    /// When the source emitted it, in microseconds since 1970-01-01 UTC.
+    pub emitted_us: i64,
+    /// Its key; empty without one.
+    pub key: Bytes,
+    /// Its metadata.
+    pub metadata: Bytes,
+    /// Its payload.
+    pub payload: Bytes,
+}
+
+/// The records of a checkpoint. It reads in pieces, so memory stays bounded; every byte's CRC is checked on the way. It
+/// stops for good at its first error.
+#[derive(Debug)]
+pub struct Records {
+    origin: Origin,
+    sequence: Sequence,
+    /// The segment of the commit: those below are sealed.
+    active: SegmentId,
+    streams: VecDeque<CommitStream>,
+    current: Option<StreamReader>,
+    frame: Option<(StreamId, FrameRecords)>,
+    failed: bool,
+}
+
+impl Iterator for Records {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.advance().map_err(|error| self.origin.explain(error, self.sequence));
+        self.failed = next.is_err();
+        next.transpose()
+    }
+}
+
+impl Records {
+    /// The records of these parts of the checkpoint whose commit lies in segment `active`.
+    pub(super) fn new(
+        origin: Origin,
+        sequence: Sequence,
+        active: SegmentId,
+        streams: VecDeque<CommitStream>,
+    ) -> Self {
+        Records { origin, sequence, active, streams, current: None, frame: None, failed: false }
+    }
+
+    fn advance(&mut self) -> Result<Option<Record>> {
+        loop {
+            if let Some((stream, records)) = &mut self.frame {
+                let malformed = |e| {
+                    Error::new(ErrorKind::Corrupt, format!("checkpoint {}: a data frame: {e}", self.sequence))
+                };
+                if let Some(record) = records.next_record().map_err(malformed)? {
+                    return Ok(Some(Record {
+                        stream: *stream,
+                        op: record.op,
+                        emitted_us: record.emitted_us,
+                        key: record.key,
+                        metadata: record.metadata,
+                        payload: record.payload,
+                    }));
+                }
+                self.frame = None;
+            }
+            if let Some(reader) = &mut self.current {
+                if let Some(body) = reader.next_frame(&self.origin, self.active)? {
+                    let records = FrameRecords::new(body).map_err(|e| reader.damaged(&self.origin, e))?;
+                    self.frame = Some((reader.part.stream, records));
+                } else {
+                    reader.finish(&self.origin, self.sequence)?;
+                    self.current = None;
+                }
+                continue;
+            }
+            match self.streams.pop_front() {
+                Some(part) => self.current = Some(StreamReader::new(&self.origin, part)?),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Reads one stream's frames of one checkpoint, and adds up what the commit says of them.
+#[derive(Debug)]
+struct StreamReader {
+    part: CommitStream,
+    extents: VecDeque<Extent>,
+    parts: VecDeque<Address>,
+    /// What was read ahead of the current extent, and where it begins.
+    piece: Bytes,
+    at: Address,
+    /// Bytes of the extent that are not in `piece`.
+    left: u32,
+    items: u64,
+    checksum: crc32fast::Hasher,
+    digest: Option<Box<blake3::Hasher>>,
+}
+
+impl StreamReader {
+    fn new(_origin: &Origin, part: CommitStream) -> Result<Self> {
+        Ok(StreamReader {
+            extents: VecDeque::new(),
+            parts: part.parts.iter().copied().collect(),
+            piece: Bytes::new(),
+            at: Address::NONE,
+            left: 0,
+            items: 0,
+            checksum: crc32fast::Hasher::new(),
+            digest: part.digest.map(|_| Box::default()),
+            part,
+        })
+    }
+
+    fn damaged(&self, origin: &Origin, what: impl std::fmt::Display) -> Error {
+        origin.files().damaged(self.at, what)
+    }
+
+    /// The next extent: first those in part frames, then those in the commit.
+    fn next_extent(&mut self, origin: &Origin) -> Result<bool> {
+        loop {
+            if let Some(extent) = self.extents.pop_front() {
+                (self.at, self.left, self.piece) = (extent.at, extent.bytes, Bytes::new());
+                return Ok(true);
+            }
+            if let Some(at) = self.parts.pop_front() {
+                let body = origin.files().body(at, Kind::Part)?;
+                let extents = decode_extents_part(&body).map_err(|e| origin.files().damaged(at, e))?;
+                self.extents.extend(extents);
+                continue;
+            }
+            self.extents.extend(std::mem::take(&mut self.part.extents));
+            if self.extents.is_empty() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The body of the next frame, with everything about it checked.
+    fn next_frame(&mut self, origin: &Origin, active: SegmentId) -> Result<Option<Bytes>> {
+        while self.piece.is_empty() && self.left == 0 {
+            if !self.next_extent(origin)? {
+                return Ok(None);
+            }
+        }
+        self.fill(origin, active, HEADER)?;
+        let segment = origin.files().get(self.at.segment())?;
+        let offset = self.at.offset();
+        let mut head = [0; HEADER];
+        head.copy_from_slice(&self.piece[..HEADER]);
+        let header = segment.frame_header(&head, offset).map_err(|fault| segment.damaged(offset, fault))?;
+        if header.kind != Kind::Data || header.stream != self.part.stream.get() {
+            let what = format!(
+                "expected records of stream {}, found a {:?} frame of stream #{}",
+                self.part.stream, header.kind, header.stream
+            );
+            return Err(segment.damaged(offset, what));
+        }
+        let len = header.frame_len() as usize;
+        self.fill(origin, active, len)?;
+        let rest = self.piece.slice(HEADER..len);
+        let body = segment.check(&header, offset, rest).map_err(|fault| segment.damaged(offset, fault))?;
+        let Some(records) = body.get(BASE_TIME..) else {
+            return Err(segment.damaged(offset, "a data frame without a base time"));
+        };
+        self.checksum
+            .combine(&crc32fast::Hasher::new_with_initial_len(header.content_crc, records.len() as u64));
+        if let Some(digest) = &mut self.digest {
+            digest.update(records);
+        }
+        self.items += u64::from(header.items);
+        self.piece = self.piece.split_off(len);
+        self.at = Address(self.at.0 + len as u64);
+        Ok(Some(body))
+    }
+
+    /// Has at least `len` bytes in the piece.
+    fn fill(&mut self, origin: &Origin, active: SegmentId, len: usize) -> Result<()> {
+        if self.piece.len() >= len {
+            return Ok(());
+        }
+        let missing = (len - self.piece.len()) as u64;
+        if missing > u64::from(self.left) {
+            return Err(self.damaged(origin, "a frame reaches beyond the extent that names it"));
+        }
+        // The rest of the last piece is read again with what follows: frames are contiguous in memory.
+        let whole = self.piece.len() as u32 + self.left;
+        let bytes = whole.min(PIECE.max(len as u32));
+        let segment = origin.files().get(self.at.segment())?;
+        let sealed = segment.id() < active;
+        self.piece = if sealed && origin.maps() {
+            segment.read_mapped(self.at.offset(), bytes as usize)?
+        } else {
+            segment.read(self.at.offset(), bytes as usize)?
+        };
+        self.left = whole - bytes;
+        Ok(())
+    }
+
+    /// The whole has to be what the commit says.
+    fn finish(&mut self, origin: &Origin, sequence: Sequence) -> Result<()> {
+        let (expected, found) = (self.part.checksum, self.checksum.clone().finalize());
+        if expected != found || self.items != self.part.records {
+            return Err(self.damaged(
+                origin,
+                format!(
+                    "checkpoint {sequence}, stream {}: expected {} records with checksum {expected:08x}, found {} with {found:08x}",
+                    self.part.stream, self.part.records, self.items
+                ),
+            ));
+        }
+        match (&self.digest, &self.part.digest) {
+            (Some(found), Some(expected)) if found.finalize().as_bytes() != expected => Err(self.damaged(
+                origin,
+                format!("checkpoint {sequence}, stream {}: the BLAKE3 digest differs", self.part.stream),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
