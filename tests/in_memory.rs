@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use highwater::environment::Stepped;
 use highwater::storage::Memory;
-use highwater::{Commit, Config, Digest, Limit, Log, LogReader, Op, Record, Retention, Sequence, Start, StreamSpec};
+use highwater::{
+    Commit, Config, Digest, Limit, Log, LogReader, Op, Record, Retention, Sequence, Start, StreamSpec,
+};
 
 fn config() -> Config {
     let environment = Arc::new(Stepped::new(3, 1));
@@ -35,9 +37,12 @@ fn a_logs_life_in_memory() {
 
     // Records own their memory, whatever became of the log.
     assert_eq!(records.len(), 12);
-    assert!(records.iter().step_by(2).zip(0..).all(|(record, number)| record.payload[..] == [number; 12_000]));
+    assert!(
+        records.iter().step_by(2).zip(0..).all(|(record, number)| record.payload[..] == [number; 12_000])
+    );
 
-    let (log, recovery) = Log::open_on(Arc::new(files.clone()), Config { create: false, ..config() }).unwrap();
+    let (log, recovery) =
+        Log::open_on(Arc::new(files.clone()), Config { create: false, ..config() }).unwrap();
     assert!(recovery.is_clean(), "{recovery}");
     assert_eq!(log.state().unwrap().get::<u8>(&stream).unwrap(), Some(7));
     assert_eq!(log.end().unwrap().sequence, Sequence::new(8));

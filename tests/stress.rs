@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use highwater::storage::{Disk, Memory, Storage};
 use highwater::{
-    Checkpoint, Commit, Config, Consumer, Durability, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence,
-    Start, StreamId, StreamSpec,
+    Checkpoint, Commit, Config, Consumer, Durability, ErrorKind, Limit, Log, LogReader, Op, Retention,
+    Sequence, Start, StreamId, StreamSpec,
 };
 
 const WRITERS: usize = 3;

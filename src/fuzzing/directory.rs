@@ -127,14 +127,16 @@ const LOGS: usize = 3;
 /// Small logs with some of everything, and what they hold: closed; killed with an open unit and an unflushed end; pruned.
 pub(super) fn logs() -> &'static [(Memory, Contents); LOGS] {
     static MADE: OnceLock<[(Memory, Contents); LOGS]> = OnceLock::new();
-    MADE.get_or_init(|| [closed(), killed(), pruned()].map(|files| {
-        // A megabyte of nothing, which any opening makes anew.
-        let _ = files.remove(names::RESERVE);
-        let log = crate::LogReader::open_on(Arc::new(files.image())).expect("a good log opens");
-        let written = read(&log).expect("and can be read");
-        assert!(written.checkpoints.len() >= 3);
-        (files, written)
-    }))
+    MADE.get_or_init(|| {
+        [closed(), killed(), pruned()].map(|files| {
+            // A megabyte of nothing, which any opening makes anew.
+            let _ = files.remove(names::RESERVE);
+            let log = crate::LogReader::open_on(Arc::new(files.image())).expect("a good log opens");
+            let written = read(&log).expect("and can be read");
+            assert!(written.checkpoints.len() >= 3);
+            (files, written)
+        })
+    })
 }
 
 fn begin(seed: u64) -> (Memory, Log) {
@@ -154,7 +156,11 @@ fn write(log: &Log, checkpoints: u32, bytes: usize) {
         let row = vec![i as u8; bytes];
         writer.append(&a, Op::Upsert { key: b"[1]", row: &row }).expect("room");
         writer.append(&b, Op::Delete { key: b"[2]", row: b"" }).expect("room");
-        let commit = if i % 3 == 0 { Commit::new().global(&i) } else { Commit::new().stream(&a, &i).label("run", "7") };
+        let commit = if i % 3 == 0 {
+            Commit::new().global(&i)
+        } else {
+            Commit::new().stream(&a, &i).label("run", "7")
+        };
         let durability = if i + 1 == checkpoints { Durability::Buffered } else { Durability::Sync };
         writer.commit(commit.durability(durability)).expect("room");
     }

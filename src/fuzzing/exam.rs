@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::small_disk::SmallDisk;
 use crate::environment::Stepped;
 use crate::storage::Memory;
-use crate::{Commit, Config, Limit, Log, LogReader, Op, Position, Result, Retention, Sequence, Start, StreamSpec};
+use crate::{
+    Commit, Config, Limit, Log, LogReader, Op, Position, Result, Retention, Sequence, Start, StreamSpec,
+};
 
 /// Reading stops here: a commit may name the same records again and again, which is long, and not endless.
 const BYTES_MAX: usize = 8 << 20;
@@ -44,7 +46,8 @@ pub(super) fn examine(files: &Memory, written: Option<&Contents>) {
         return;
     }
     let (Ok(position), Ok(())) = (gone_on, closed) else { return };
-    let (log, _) = Log::open_on(Arc::new(SmallDisk::new(image)), config).expect("a log that was closed opens again");
+    let (log, _) =
+        Log::open_on(Arc::new(SmallDisk::new(image)), config).expect("a log that was closed opens again");
     assert_eq!(log.end(), Some(position), "what was committed is there");
     // Finding it may lead past damage that the openings had no need to look at.
     let found = log.reader(position.sequence).and_then(|mut reader| reader.next());
@@ -72,7 +75,10 @@ fn compare(found: &Contents, written: Option<&Contents>) {
     // Damage to a pruning's trace may bring back what it had removed, whole.
     let first = written.checkpoints.first().map(|(position, _)| position.sequence);
     for checkpoint in found.checkpoints.iter().filter(|(position, _)| Some(position.sequence) >= first) {
-        assert!(written.checkpoints.contains(checkpoint), "another checkpoint than was written, and no error");
+        assert!(
+            written.checkpoints.contains(checkpoint),
+            "another checkpoint than was written, and no error"
+        );
     }
     if found.checkpoints.last() == written.checkpoints.last() {
         assert_eq!(found.states, written.states, "other states than were written, and no error");

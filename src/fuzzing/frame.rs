@@ -60,7 +60,8 @@ fn same_again<T: PartialEq + Debug>(
 /// A frame's header, whose checksum is put right: there is one way to write it.
 fn header(bytes: &[u8]) {
     let Some((header, place)) = bytes.split_first_chunk::<HEADER>() else { return };
-    let number = |at: usize| place.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let number =
+        |at: usize| place.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
     let (salt, at) = (number(0), Address(number(8)));
     let mut header = *header;
     let decode = |header: &[u8; HEADER]| Header::decode(header, salt, at, u32::MAX);
@@ -85,7 +86,8 @@ fn data(bytes: &[u8]) {
     let mut previous_us = 0;
     for it in &found {
         let (key, metadata, payload) = (&it.key[..], &it.metadata[..], &it.payload[..]);
-        RecordParts { op: it.op, emitted_us: it.emitted_us, key, metadata, payload }.encode(&mut again, previous_us);
+        RecordParts { op: it.op, emitted_us: it.emitted_us, key, metadata, payload }
+            .encode(&mut again, previous_us);
         previous_us = it.emitted_us;
     }
     assert_eq!(records(again), Ok(found));

@@ -9,7 +9,10 @@ use super::choices::Choices;
 use super::small_disk::{Fault, SmallDisk};
 use crate::environment::Stepped;
 use crate::storage::Memory;
-use crate::{Commit, Config, Consumer, Durability, Limit, Log, Op, Result, Retention, Sequence, Start, Stream, StreamSpec, Writer};
+use crate::{
+    Commit, Config, Consumer, Durability, Limit, Log, Op, Result, Retention, Sequence, Start, Stream,
+    StreamSpec, Writer,
+};
 
 const STREAMS: [&str; 3] = ["a", "b", "c"];
 const STEPS_MAX: usize = 200;
@@ -108,7 +111,9 @@ impl World {
                 Ok(())
             }
             4 => self.live().log.flush(),
-            5 => self.live().log.prune(&Retention { min_count: one.into(), ..Retention::default() }).map(drop),
+            5 => {
+                self.live().log.prune(&Retention { min_count: one.into(), ..Retention::default() }).map(drop)
+            }
             6 => self.consume(),
             7 => {
                 let closed = self.live.take().map_or(Ok(()), |live| live.log.close());
@@ -167,7 +172,10 @@ impl World {
         let limit = Limit { max_checkpoints: 3, ..Limit::default() };
         if let Some(batch) = consumer.next_batch(&limit)? {
             if acknowledged > Sequence::NONE {
-                assert!(batch.checkpoints()[0].sequence() <= acknowledged.next(), "a hole in what is delivered");
+                assert!(
+                    batch.checkpoints()[0].sequence() <= acknowledged.next(),
+                    "a hole in what is delivered"
+                );
             }
             // From here on it may be acknowledged, whatever comes back.
             self.acknowledged = batch.end().sequence;

@@ -223,8 +223,8 @@ fn next_id(time_us: i64, random: u128, last: CheckpointId) -> CheckpointId {
     );
     let id = id.into_uuid().as_u128();
     let last = last.0.as_u128();
-    // One more in the random bits keeps version and variant: 62 bits do not overflow.
-    CheckpointId(uuid::Uuid::from_u128(if id > last { id } else { last + 1 }))
+    // One more in the random bits keeps version and variant: 62 bits do not overflow, unless somebody made the last id up.
+    CheckpointId(uuid::Uuid::from_u128(if id > last { id } else { last.wrapping_add(1) }))
 }
 
 #[cfg(test)]

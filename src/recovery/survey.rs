@@ -97,7 +97,8 @@ impl Survey {
     /// Every segment from `first` to `last` has to be there.
     pub(crate) fn check_dense(&self, first: SegmentId, last: SegmentId) -> Result<()> {
         if first > last {
-            let what = format!("the log is said to begin with segment {first}, and it ends with segment {last}");
+            let what =
+                format!("the log is said to begin with segment {first}, and it ends with segment {last}");
             return Err(Error::corrupt(names::segment(last), 0, what));
         }
         let mut expected = first;

@@ -14,7 +14,8 @@ use disk::Disk;
 use highwater::environment::Stepped;
 use highwater::storage::Storage;
 use highwater::{
-    Commit, Config, Durability, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, Stream, StreamSpec,
+    Commit, Config, Durability, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, Stream,
+    StreamSpec,
 };
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Runner, thread};
@@ -66,7 +67,10 @@ impl Acknowledged {
 
     fn all_are_there(&self) {
         for (sequence, left) in self.0.lock().unwrap().drain(..) {
-            assert!(read(&left) >= sequence.get(), "checkpoint {sequence} was acknowledged and is not durable");
+            assert!(
+                read(&left) >= sequence.get(),
+                "checkpoint {sequence} was acknowledged and is not durable"
+            );
         }
     }
 }
@@ -226,7 +230,8 @@ fn pruning_goes_on_beside_commits_and_readers() {
             spawn(|log, _| drop(log.prune(&Retention::default()).unwrap())),
             spawn(|log, _| {
                 let first = log.reader(Sequence::FIRST).and_then(|mut reader| reader.next());
-                match first.and_then(|first| first.unwrap().records().collect::<highwater::Result<Vec<_>>>()) {
+                match first.and_then(|first| first.unwrap().records().collect::<highwater::Result<Vec<_>>>())
+                {
                     Ok(records) => assert_eq!(records.len(), 1),
                     Err(error) => assert!(matches!(error.kind(), ErrorKind::Gap { .. }), "{error}"),
                 }
