@@ -24,6 +24,8 @@ struct Faults {
     /// Counts down; the call that reaches zero fails, and so do all after it. Zero or less: nothing fails.
     syncs: AtomicI64,
     writes: AtomicI64,
+    /// Flushes of the directory.
+    names: AtomicI64,
     /// Bytes that can still be allocated.
     room: AtomicI64,
     read: AtomicU64,
@@ -88,7 +90,7 @@ impl Storage for Breaking {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        Ok(())
+        if due(&self.faults.names) { Err(io::Error::other("the directory's flush failed")) } else { Ok(()) }
     }
 
     fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
@@ -214,6 +216,20 @@ fn an_opening_flushes_what_it_accepts_though_the_device_shows_all_of_it() {
         killed.faults.syncs.store(1, Relaxed);
         assert!(killed.open().is_err(), "a state of {length} bytes: nothing was flushed");
     }
+}
+
+#[test]
+fn a_recycled_segment_that_failed_behind_its_renaming_is_made_anew() {
+    let disk = Breaking::new();
+    let log = disk.open().unwrap();
+    write(&log, 80).unwrap();
+    log.prune(&Retention::default()).unwrap();
+    assert!(log.status().unwrap().spare_segments > 0);
+    disk.faults.names.store(1, Relaxed);
+    assert_eq!(*write(&log, 80).unwrap_err().kind(), ErrorKind::Io);
+    disk.faults.names.store(0, Relaxed);
+    write(&log, 80).unwrap();
+    assert!(checkpoints(&log) > 80);
 }
 
 #[test]

@@ -147,13 +147,13 @@ fn begin(seed: u64) -> (Memory, Log) {
     (files, log)
 }
 
-/// Some checkpoints of two streams, about 2 KB each.
-fn write(log: &Log, checkpoints: u32) {
+/// Some checkpoints of two streams.
+fn write(log: &Log, checkpoints: u32, bytes: usize) {
     let spec = |name| StreamSpec::new(name).namespace("shop").key(["id"]).schema("{}");
     let [a, b] = ["a", "b"].map(|name| log.stream(spec(name)).expect("a new stream"));
     let mut writer = log.writer(&[&a, &b]).expect("a free stream");
     for i in 0..checkpoints {
-        let row = vec![i as u8; 1500];
+        let row = vec![i as u8; bytes];
         writer.append(&a, Op::Upsert { key: b"[1]", row: &row }).expect("room");
         writer.append(&b, Op::Delete { key: b"[2]", row: b"" }).expect("room");
         let commit = if i % 3 == 0 {
@@ -169,14 +169,14 @@ fn write(log: &Log, checkpoints: u32) {
 
 fn closed() -> Memory {
     let (files, log) = begin(1);
-    write(&log, 8);
+    write(&log, 6, 300);
     log.close().expect("memory holds");
     files
 }
 
 fn killed() -> Memory {
     let (files, log) = begin(2);
-    write(&log, 40);
+    write(&log, 12, 1500);
     let image = files.image();
     drop(log);
     image
@@ -184,17 +184,17 @@ fn killed() -> Memory {
 
 fn pruned() -> Memory {
     let (files, log) = begin(3);
-    write(&log, 70);
+    write(&log, 20, 7000);
     log.flush().expect("memory holds");
     let mut lake = log.consumer("lake", Start::Earliest).expect("a free consumer");
-    let limit = Limit { max_checkpoints: 40, ..Limit::default() };
+    let limit = Limit { max_checkpoints: 12, ..Limit::default() };
     let batch = lake.next_batch(&limit).expect("a good log").expect("not empty");
     lake.acknowledge(batch.end()).expect("its own file");
     lake.sync().expect("memory holds");
-    let pin = Pin { from: Sequence::new(45), owner: "backup".into(), expires_us: i64::MAX };
+    let pin = Pin { from: Sequence::new(14), owner: "backup".into(), expires_us: i64::MAX };
     log.pin("backup", &pin).expect("it is there");
     log.prune(&Retention::default()).expect("memory holds");
-    write(&log, 3);
+    write(&log, 3, 300);
     log.close().expect("memory holds");
     files
 }

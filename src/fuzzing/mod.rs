@@ -2,7 +2,7 @@
 //! with those that the fuzzer once found worth keeping. Not part of the library: only test and fuzzing builds have it.
 //!
 //! A target panics if a promise is broken. That it ends soon and in little memory is the fuzzer's to watch.
-
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::expect_used)] // as above
 
 mod choices;

@@ -69,7 +69,7 @@ pub(super) fn segments() -> Vec<Vec<u8>> {
     for (log, _) in logs() {
         for file in segments_of(log) {
             let mut input = vec![0; 9];
-            for frame in frames_of(&file).iter().take(12).filter(|frame| frame.body.len() < 4096) {
+            for frame in frames_of(&file).iter().take(12).filter(|frame| frame.body.len() < 1024) {
                 input.extend_from_slice(&[frame.kind, HAS_STREAM]);
                 input.extend_from_slice(&frame.header[12..16]);
                 input.extend_from_slice(&frame.header[32..36]);

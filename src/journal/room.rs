@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Journal, State};
+use super::{Journal, Spare, State};
 use crate::config::{Config, WhenFull};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FrameBuf, Kind, frame_len};
@@ -15,6 +15,7 @@ use crate::format::{BLOCK, index};
 use crate::position::Address;
 use crate::protection::Protection;
 use crate::segment::Segment;
+use crate::storage::Access;
 use crate::sync::MutexGuard;
 
 /// Always kept for the seal: its frame, and a pad that may reach over a block's end.
@@ -202,7 +203,9 @@ impl Journal {
         let segment = match made {
             Ok(segment) => Arc::new(segment),
             Err(error) => {
-                self.state().spares.extend(spare);
+                // It may have got as far as its new name; then a new file takes that.
+                let is_there = |spare: &Spare| self.storage().open(&spare.name, Access::Read).is_ok();
+                self.state().spares.extend(spare.filter(is_there));
                 return Err(error);
             }
         };
@@ -273,9 +276,7 @@ impl Journal {
         let survey = crate::recovery::Survey::of(self.storage())?;
         let mut bytes = 0;
         for id in survey.segments.iter().chain(&survey.bases) {
-            if let Ok(file) =
-                self.storage().open(&crate::format::names::segment(*id), crate::storage::Access::Read)
-            {
+            if let Ok(file) = self.storage().open(&crate::format::names::segment(*id), Access::Read) {
                 bytes += file.len().unwrap_or(0);
             }
         }

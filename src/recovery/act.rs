@@ -2,7 +2,7 @@
 
 use super::Found;
 use crate::error::Result;
-use crate::format::frame::{FrameBuf, Kind, pad_body};
+use crate::format::frame::{FrameBuf, Kind, frame_len, pad_body};
 use crate::format::{BLOCK, block_up};
 use crate::position::Address;
 use crate::protection::Protection;
@@ -29,6 +29,7 @@ const PIECE: usize = 1 << 20;
 pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
     let (from, to) = (found.durable, found.replay.accepted);
     let segment = found.replay.segment();
+    check_room(found, from.max(to))?;
     if segment.file_len()? < u64::from(segment.bytes()) {
         segment.allocate()?; // a crash cut it short, above everything flushed
     }
@@ -51,6 +52,18 @@ pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
     let goes_on = pad(segment, to, epoch)?;
     segment.sync()?;
     Ok(Acted { rewritten_bytes: written, goes_on })
+}
+
+/// Every writer leaves room for its segment's seal; an end without it is none that a writer made, and nothing can follow.
+fn check_room(found: &Found, end: Address) -> Result<()> {
+    let segment = found.files.get(end.segment())?;
+    let padded = u64::from(end.offset()) + pad_body(end.offset()).map_or(0, frame_len);
+    if padded + u64::from(BLOCK) > u64::from(segment.bytes()) {
+        return Err(
+            segment.damaged(end.offset(), "the log ends here, and there is no room for the segment's seal")
+        );
+    }
+    Ok(())
 }
 
 /// Writes again what the device does not hold between two blocks. The caller flushes.

@@ -96,6 +96,12 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
     if row.refuses() {
         return Err(refusal(row, &replay, durable, stop));
     }
+    let (first, last) = (view.retained.first_sequence, view.last.sequence);
+    if first > last.next() {
+        let what =
+            format!("the log is said to begin with checkpoint {first}, and it ends with checkpoint {last}");
+        return Err(replay.segment().damaged(BLOCK, what));
+    }
     survey.check_dense(view.retained.first_live, replay.segment().id())?;
     for base in &view.retained.bases {
         if !survey.bases.contains(&base.id) {

@@ -4,18 +4,16 @@
 #[cfg(highwater_schedules)]
 mod scheduled;
 
-use std::time::Duration;
-
 #[cfg(not(highwater_schedules))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, ReentrantMutex};
 #[cfg(highwater_schedules)]
 pub(crate) use scheduled::{Condvar, Mutex, MutexGuard, ReentrantMutex};
+#[cfg(highwater_schedules)]
+pub(crate) use shuttle::thread::sleep;
 
 /// Waits for something that can't wake us: another process.
+#[cfg(not(highwater_schedules))]
 #[expect(clippy::disallowed_methods, reason = "this is where waiting comes in")]
-pub(crate) fn sleep(time: Duration) {
-    #[cfg(highwater_schedules)]
-    return shuttle::thread::sleep(time);
-    #[cfg(not(highwater_schedules))]
+pub(crate) fn sleep(time: std::time::Duration) {
     std::thread::sleep(time);
 }

@@ -10,7 +10,7 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 
 /// A clone is the same disk. Names are durable at once: what is looked at here are flushes.
 #[derive(Debug, Clone, Default)]
-pub struct Disk {
+pub(crate) struct Disk {
     files: Arc<Mutex<BTreeMap<String, Arc<Content>>>>,
     locks: Memory,
     calls: Arc<AtomicU64>,
@@ -43,7 +43,7 @@ impl Disk {
     }
 
     /// What a power cut would leave at the least: what was flushed, and nothing else.
-    pub fn durable(&self) -> Memory {
+    pub(crate) fn durable(&self) -> Memory {
         let image = Memory::new();
         for (name, content) in &*self.files.lock().unwrap() {
             image.set_content(name, content.durable.lock().unwrap().bytes.clone());

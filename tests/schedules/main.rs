@@ -104,7 +104,7 @@ fn commits_share_flushes_and_each_is_durable_when_it_returns() {
                 }
             })
         });
-        writers.map(|writer| writer.join().unwrap());
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
         acknowledged.all_are_there();
         drop(log);
         assert_eq!(read(&disk), 9);
@@ -196,7 +196,7 @@ fn a_roll_meets_threads_that_make_the_next_segment() {
             let log = log.clone();
             thread::spawn(move || (0..3).for_each(|_| log.maintain().unwrap()))
         };
-        writers.map(|writer| writer.join().unwrap());
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
         keeper.join().unwrap();
         acknowledged.all_are_there();
         drop(log);
@@ -237,7 +237,7 @@ fn pruning_goes_on_beside_commits_and_readers() {
                 }
             }),
         ];
-        threads.map(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert!(log.first() > Sequence::FIRST, "nothing was pruned");
         let rest = lake.next_batch(&Limit::default()).unwrap().unwrap();
         assert_eq!(rest.checkpoints().len(), 4);
