@@ -54,6 +54,7 @@ def life(rig, disk, boot, counts):
     if fails:
         disk.say("fail")
     rig.write_and_kill(moment(), "--boot", str(boot), fail_allowed=fails)
+    disk.say("heal")
     if random.random() < 0.3:
         rig.verify(is_settled=False)  # what the cache holds
     if random.random() < 0.7:
