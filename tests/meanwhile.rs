@@ -98,3 +98,34 @@ fn a_writer_makes_a_segment_while_a_pruning_makes_a_base_file() {
     assert_eq!(log.verify(&mut |_| {}).unwrap().problems, [""; 0]);
     assert_eq!(*common::payloads(&log).last().unwrap(), [40; 20_000]);
 }
+
+#[test]
+fn a_pruning_leaves_a_spare_segment_alone_that_is_being_written_over() {
+    let storage = Interrupted::new();
+    let config =
+        Config { segment_bytes: 64 << 10, environment: Arc::new(Stepped::new(1, 1)), ..Config::default() };
+    let log = Arc::new(Log::open_on(Arc::new(storage.clone()), config).unwrap().0);
+    let stream = log.stream(StreamSpec::new("s")).unwrap();
+    let mut writer = log.writer(&[&stream]).unwrap();
+    let mut commit = |number: u32| {
+        writer.append(&stream, Op::Insert { key: b"", row: &[number as u8; 20_000] }).unwrap();
+        writer.commit(Commit::new().stream(&stream, &number)).unwrap();
+    };
+    let retention = Retention { min_count: 2, ..Retention::default() };
+    (1..=20).for_each(&mut commit);
+    log.prune(&retention).unwrap();
+    assert!(log.status().unwrap().spare_segments > 0);
+
+    let (pruner, pruning) = std::sync::mpsc::channel();
+    let same = log.clone();
+    storage.before("0000", move || {
+        pruner.send(std::thread::spawn(move || same.prune(&retention).unwrap())).unwrap();
+        // It has time to do harm; if it waits for us instead, it goes on when we are done.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    });
+    (21..=40).for_each(&mut commit);
+    pruning.recv().unwrap().join().unwrap();
+    (41..=60).for_each(&mut commit);
+    assert!(log.status().unwrap().segments_recycled > 1);
+    assert_eq!(log.verify(&mut |_| {}).unwrap().problems, [""; 0]);
+}

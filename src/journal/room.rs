@@ -157,8 +157,15 @@ impl Journal {
         }
     }
 
+    /// While this is held, no segment is made, and no spare one written over: the file of a spare that is being made
+    /// into a segment is neither a spare nor a segment.
+    pub(crate) fn no_making(&self) -> MutexGuard<'_, ()> {
+        self.making.lock()
+    }
+
     /// Gives up the spare segments; whether there were any.
     fn remove_spares(&self) -> Result<bool> {
+        let _still = self.no_making();
         let spares = std::mem::take(&mut self.state().spares);
         for spare in &spares {
             self.storage()

@@ -198,6 +198,7 @@ fn latecomer(journal: &Journal, holds: &Holds) -> Result<Option<String>> {
 
 /// Removes what the log no longer names, keeping some segments to be written over. Safe at any time: also after a crash.
 pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
+    let _still = journal.no_making();
     let survey = Survey::of(journal.storage())?;
     let (retained, spare_names) = {
         let state = journal.state();
