@@ -108,8 +108,8 @@ fn live(dir: &Path, end: Instant, commits: &AtomicU64) -> Result<u64> {
                 })
                 .collect();
             let consumer = scope.spawn(|| deliver(&log, until));
-            let joined = writers.into_iter().chain([consumer]).map(|thread| thread.join());
-            joined.map(|result| result.unwrap_or_else(|_| std::process::abort())).collect::<Result<()>>()
+            let mut threads = writers.into_iter().chain([consumer]);
+            threads.try_for_each(|thread| thread.join().unwrap_or_else(|_| std::process::abort()))
         })?;
         log.close()?;
         lives += 1;
