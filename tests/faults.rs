@@ -4,12 +4,13 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use highwater::environment::Stepped;
 use highwater::storage::{Access, FileMap, Lock, LockMode, Memory, Storage, StorageFile};
 use highwater::{
-    Commit, Config, Durability, ErrorKind, Limit, Log, LogReader, Op, Retention, Sequence, Start, StreamSpec,
+    Commit, Config, Durability, ErrorKind, Limit, Log, LogReader, Op, Recovery, Retention, Sequence, Start,
+    StreamSpec,
 };
 
 /// Memory that breaks.
@@ -30,6 +31,8 @@ struct Faults {
     room: AtomicI64,
     read: AtomicU64,
     written: AtomicU64,
+    /// The device holds zeros, whatever the cache shows.
+    forgot: AtomicBool,
     /// A consumer's file that appears while a pruning writes its base file, as if registered by another process.
     latecomer: std::sync::Mutex<Option<Vec<u8>>>,
 }
@@ -41,12 +44,16 @@ impl Breaking {
     }
 
     fn open(&self) -> highwater::Result<Log> {
+        self.recover().map(|(log, _)| log)
+    }
+
+    fn recover(&self) -> highwater::Result<(Log, Recovery)> {
         let config = Config {
             segment_bytes: 64 << 10,
             environment: Arc::new(Stepped::new(1, 1)),
             ..Config::default()
         };
-        Log::open_on(Arc::new(self.clone()), config).map(|(log, _)| log)
+        Log::open_on(Arc::new(self.clone()), config)
     }
 }
 
@@ -146,6 +153,10 @@ impl StorageFile for BreakingFile {
     }
 
     fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        if self.faults.forgot.load(Relaxed) {
+            buf.fill(0);
+            return Ok(Some(buf.len()));
+        }
         self.file.read_device(buf, offset)
     }
 
@@ -202,7 +213,8 @@ fn after_a_failed_write_or_flush_nothing_more_is_written_until_the_log_is_opened
 }
 
 /// The device shows what it was given (reading past the cache writes the cache back first), and may still forget it: only
-/// a flush makes it durable, wherever in a block the last frame ends.
+/// a flush makes it durable, wherever in a block the last frame ends. If that flush fails, the device has nothing of it, and the next opening owes
+/// it still, whatever the one before has left in the cache.
 #[test]
 fn an_opening_flushes_what_it_accepts_though_the_device_shows_all_of_it() {
     for length in (0..4096).step_by(8) {
@@ -215,6 +227,11 @@ fn an_opening_flushes_what_it_accepts_though_the_device_shows_all_of_it() {
         let killed = Breaking { files: disk.files.image(), ..Breaking::new() };
         killed.faults.syncs.store(1, Relaxed);
         assert!(killed.open().is_err(), "a state of {length} bytes: nothing was flushed");
+
+        killed.faults.syncs.store(0, Relaxed);
+        killed.faults.forgot.store(true, Relaxed);
+        let (_, recovery) = killed.recover().unwrap();
+        assert!(recovery.rewritten_bytes > length as u64, "a state of {length} bytes: {recovery}");
     }
 }
 

@@ -3,7 +3,7 @@
 //! system-call level by tests/crash/inject.py.)
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::print_stdout)] // a test panics, and may wait
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::print_stdout)] // a test panics, waits, and talks to its child
 
 mod common;
 

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! crash_driver write  --dir D --seed S [--count N] [--segment-bytes B] [--consumer] [--threads N] [--buffered]
+//!              [--boot N]
 //! crash_driver verify --dir D --seed S [--consumer] [--threads N]
 //! ```
 //!
@@ -22,6 +23,8 @@
 //!
 //! With `--buffered` three checkpoints of four are committed buffered, and answered by `kept` in place of `ack`: such a one
 //! survives a killed process, and a power cut only once a later one of the log was acknowledged.
+//!
+//! `--boot N` says in which boot of the machine it runs, for rigs that cut power without a reboot.
 
 mod content;
 mod plan;
@@ -31,8 +34,10 @@ mod threads;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use highwater::environment::{Environment, System};
 use highwater::{Config, Durability, ErrorKind, Log, LogReader, Retention};
 
 /// With `--consumer`, so many checkpoints stay.
@@ -81,6 +86,29 @@ struct Arguments {
     /// `None`: one writer of several streams.
     threads: Option<u64>,
     buffered: bool,
+    boot: Option<u64>,
+}
+
+/// The system, in a boot that a rig has made up.
+#[derive(Debug)]
+struct Rebooted(u64);
+
+impl Environment for Rebooted {
+    fn now_us(&self) -> i64 {
+        System.now_us()
+    }
+
+    fn elapsed(&self) -> Duration {
+        System.elapsed()
+    }
+
+    fn random(&self) -> u128 {
+        System.random()
+    }
+
+    fn boot(&self) -> Option<u128> {
+        Some(self.0.into())
+    }
 }
 
 impl Arguments {
@@ -100,6 +128,7 @@ impl Arguments {
             consumer: false,
             threads: None,
             buffered: false,
+            boot: None,
         };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -110,6 +139,7 @@ impl Arguments {
                 "--count" => parsed.count = number(value()?)?,
                 "--segment-bytes" => parsed.segment_bytes = number(value()?)? as u32,
                 "--threads" => parsed.threads = Some(number(value()?)?),
+                "--boot" => parsed.boot = Some(number(value()?)?),
                 "--consumer" => parsed.consumer = true,
                 "--buffered" => parsed.buffered = true,
                 _ => return Err(format!("unknown argument {word}")),
@@ -128,6 +158,10 @@ impl Arguments {
             unflushed_bytes_max: 256 << 10,
             // On a full disk the log prunes by itself.
             retention: RETENTION,
+            environment: match self.boot {
+                None => Arc::new(System),
+                Some(boot) => Arc::new(Rebooted(boot)),
+            },
             ..Config::default()
         }
     }

@@ -49,7 +49,7 @@ pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
     }
     let start = if from.segment() == to.segment() { from.offset().max(BLOCK) } else { BLOCK };
     written += settle(segment, start, block_up(to.offset()))?;
-    let goes_on = pad(segment, to, epoch)?;
+    let goes_on = pad(segment, to, epoch, from)?;
     segment.sync()?;
     Ok(Acted { rewritten_bytes: written, goes_on })
 }
@@ -88,11 +88,11 @@ fn settle(segment: &Segment, from: u32, to: u32) -> Result<u64> {
 }
 
 /// Fills the rest of the last accepted block, so that the chain of frames reaches the block where the log goes on.
-/// Returns where that is.
-fn pad(segment: &Segment, to: Address, epoch: u32) -> Result<Address> {
+/// Returns where that is. The window is not flushed yet, so the pad says no more than was known to be durable before.
+fn pad(segment: &Segment, to: Address, epoch: u32, durable: Address) -> Result<Address> {
     let Some(body) = pad_body(to.offset()) else { return Ok(to) };
     let frame = FrameBuf::from_body(&vec![0; body as usize]).seal(Kind::Pad, 0);
-    let bytes = frame.place(segment.header.salt, to, epoch, to);
+    let bytes = frame.place(segment.header.salt, to, epoch, durable);
     segment.write(&[&bytes], to.offset())?;
     Ok(Address(to.0 + bytes.len() as u64))
 }

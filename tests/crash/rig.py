@@ -72,12 +72,17 @@ class Ledger:
                     (sequence, content) == self.recovered[stream],
                     f"verify recovered {stream} {self.recovered[stream]}, the writer resumes at {sequence} {content}",
                 )
+                self.acknowledged[stream] = sequence
             elif word == "ack" or kept_counts:
                 self.acknowledged[stream] = sequence
         self.phases[phase] += 1
 
-    def check(self, out):
-        """Takes in what `verify` printed: everything acknowledged is there, and nothing but what was tried."""
+    def check(self, out, is_settled=True):
+        """Takes in what `verify` printed: everything acknowledged is there, and nothing but what was tried.
+
+        A kill can't take back what is there now. Where power may be cut next, it is not settled: only what a writer
+        resumes at is.
+        """
         found = {}
         for line in complete_lines(out):
             word, *rest = line.split(" ")
@@ -89,8 +94,8 @@ class Ledger:
             found[stream] = (sequence, content)
         demand(found.keys() == self.tried.keys(), f"verify told of {sorted(found)}")
         self.recovered = found
-        for stream, (sequence, _) in found.items():
-            self.acknowledged[stream] = sequence
+        if is_settled:
+            self.acknowledged = {stream: sequence for stream, (sequence, _) in found.items()}
 
     def demand_tried(self, stream, sequence, content, word):
         tried = self.tried[stream].get(sequence)
@@ -132,9 +137,9 @@ class Rig:
             [*before, *self.command("write", *more)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def write_and_kill(self, seconds, **options):
+    def write_and_kill(self, seconds, *more, **options):
         """Lets the driver write so long, and kills it."""
-        process = self.start()
+        process = self.start(*more)
         try:
             out, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -142,7 +147,7 @@ class Rig:
             out, _ = process.communicate()
         self.ledger.hear(out, **options)
 
-    def verify(self, directory=None):
+    def verify(self, directory=None, is_settled=True):
         """Verifies what is there, and that verifying changed nothing."""
         at = directory or self.directory
         command = self.command("verify")
@@ -151,7 +156,7 @@ class Rig:
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         demand(done.returncode == 0, f"verify: {done.stdout.strip()} {done.stderr.strip()} ({done.returncode})")
         demand(picture(at) == before, "verify has written")
-        self.ledger.check(done.stdout)
+        self.ledger.check(done.stdout, is_settled)
 
     def keep_evidence(self):
         """A log that broke a promise is worth more than the space it takes."""

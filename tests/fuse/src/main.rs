@@ -10,6 +10,7 @@
 //!   Then it is mounted anew, so that nothing is left in the kernel's caches.
 //! - `fail`: the next flush of a file fails. What it should have flushed reads back as written, is not on the device, and
 //!   no later flush writes it; only a read with O_DIRECT tells.
+//! - `heal`: no flush fails, if none did yet.
 //!
 //! The disk is memory: one flat directory. Maps for reading, allocation, renames, directory flushes and O_DIRECT work.
 
@@ -36,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 mounted = Some(Mount::at(&mountpoint, &disk)?);
             }
             None if line == "fail" => disk.lock().unwrap().fail_next_flush = true,
+            None if line == "heal" => disk.lock().unwrap().fail_next_flush = false,
             _ => return Err(format!("unknown command {line}").into()),
         }
         println!("mounted");
