@@ -24,7 +24,7 @@ fn look(program: &Program) -> Result<Tally, String> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: number("CASES", 40) as u32,
+        cases: number("CASES", 150) as u32,
         max_shrink_iters: 2000,
         ..ProptestConfig::default()
     })]
@@ -40,7 +40,7 @@ proptest! {
 fn no_seed_breaks_a_promise() {
     let first = number("SEED", 1);
     let mut states = 0;
-    for seed in first..first + number("SEEDS", 40) {
+    for seed in first..first + number("SEEDS", 150) {
         states += look(&Program::from_seed(seed)).unwrap().states;
     }
     assert!(states > 0);

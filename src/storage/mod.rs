@@ -116,7 +116,7 @@ pub(crate) fn sync_names(storage: &dyn Storage) -> io::Result<()> {
 /// be another name of a file that is needed.
 pub(crate) fn make_anew(storage: &dyn Storage, name: &str) -> io::Result<Box<dyn StorageFile>> {
     match storage.remove(name) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => storage.open(name, Access::Create),
     }
 }

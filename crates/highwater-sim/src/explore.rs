@@ -156,7 +156,7 @@ fn examine(cut: &Cut, variant: u64, again: usize, random: &mut Random, tally: &m
             return Ok(());
         }
         examine(&inner, variant, 0, random, tally)
-            .map_err(|violation| violation.within(&format!("and again while recovering")))
+            .map_err(|violation| violation.within("and again while recovering"))
     })
 }
 

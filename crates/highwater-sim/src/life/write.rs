@@ -346,7 +346,8 @@ impl Life {
         after.streams.remove(&stream.id());
         let call = self.disk.calls();
         let result = self.live()?.log.drop_stream(&stream);
-        if self.tried(call, administered(after), true, result)?.is_some() {
+        // After a failed call it may be dropped or not; nobody uses it before the log was opened again.
+        if self.tried(call, administered(after), true, result)?.is_some() || self.broken {
             self.live()?.streams.remove(&slot);
         }
         Ok(())
