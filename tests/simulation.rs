@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
 
-use highwater_sim::{Effort, Program, Step, Tally, explore};
+use highwater_sim::{Acknowledge, Cover, Effort, Fault, Program, Step, Tally, explore};
 use proptest::prelude::*;
 
 fn number(name: &str, default: u64) -> u64 {
@@ -24,7 +24,7 @@ fn look(program: &Program) -> Result<Tally, String> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: number("CASES", 40) as u32,
+        cases: number("CASES", 150) as u32,
         max_shrink_iters: 2000,
         ..ProptestConfig::default()
     })]
@@ -40,8 +40,52 @@ proptest! {
 fn no_seed_breaks_a_promise() {
     let first = number("SEED", 1);
     let mut states = 0;
-    for seed in first..first + number("SEEDS", 40) {
+    for seed in first..first + number("SEEDS", 150) {
         states += look(&Program::from_seed(seed)).unwrap().states;
     }
     assert!(states > 0);
+}
+
+/// What was found once, as short as it gets: each broke a promise before it was put right.
+#[test]
+fn what_was_found_stays_put_right() {
+    let record = Step::Append { stream: 0, op: 0, size: 4, count: 1 };
+    let commit = |buffered| Step::Commit { cover: Cover::Stream(0), buffered, more: 0 };
+    let consume = Step::Consume { consumer: 0, count: 9, acknowledge: Acknowledge::All };
+    let pin = Step::Pin { pin: 0, back: 1 };
+    let mut programs = vec![
+        // A lost checkpoint's id came again with its number.
+        vec![commit(false), commit(true), Step::PowerCut, commit(false), consume],
+        // A pin that was made or replaced when the power went stopped every pruning.
+        vec![commit(false), pin, pin, Step::PowerCut, Step::Turn(0), Step::Prune { keep: 0 }],
+        // A cut between a segment's start and its index; one inside the rename of a new segment.
+        vec![
+            Step::Turn(0),
+            Step::Turn(0),
+            Step::PowerCut,
+            Step::Turn(0),
+            Step::Look,
+            Step::PowerCut,
+            Step::Turn(0),
+        ],
+    ];
+    // A consumer whose registration was interrupted, and which was then used.
+    for nth in 0..12 {
+        let fault = Step::Fault { fault: Fault::Error, nth };
+        programs.push(vec![
+            record,
+            commit(false),
+            fault,
+            consume,
+            consume,
+            commit(false),
+            Step::PowerCut,
+            consume,
+        ]);
+    }
+    for (number, steps) in programs.into_iter().enumerate() {
+        for seed in 0..8 {
+            look(&Program { seed: 1000 * number as u64 + seed, steps: steps.clone() }).unwrap();
+        }
+    }
 }

@@ -146,8 +146,10 @@ impl Consumer {
             )
         })?;
         let file = storage.open(&file_name, Access::Write).map_err(io)?;
-        // What a predecessor wrote and did not flush has to be durable before the other slot is written over.
+        // What a predecessor wrote and did not flush has to be durable before the other slot is written over; so has the
+        // name, if it was interrupted while it registered.
         file.sync().map_err(io)?;
+        storage::sync_names(&*storage).map_err(io)?;
         let Some(state) = read_state(&*storage, name)? else {
             // Dropped between our look and our lock, which made an empty file.
             let _ = storage.remove(&file_name);

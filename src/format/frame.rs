@@ -69,9 +69,9 @@ impl Kind {
     }
 
     /// Whether what is written so far holds once this frame is there: frames behind the last settling one belong
-    /// to nobody after a crash.
+    /// to nobody after a crash. A start is nothing without the index behind it.
     pub(crate) fn settles(self) -> bool {
-        !matches!(self, Kind::Data | Kind::Part | Kind::Define | Kind::Pad)
+        !matches!(self, Kind::Data | Kind::Part | Kind::Define | Kind::Pad | Kind::Start)
     }
 }
 

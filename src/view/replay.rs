@@ -52,8 +52,10 @@ pub(crate) struct Replay {
     pub durable: Address,
     /// The last settling frame was a clean close.
     pub closed: bool,
-    /// The newest snapshot met.
+    /// The newest snapshot that is settled.
     pub waypoint: Address,
+    /// The newest snapshot met.
+    snapshot: Address,
     /// Some commits of the current segment, for its seal.
     pub directory: Vec<(crate::Sequence, u32)>,
     /// The last seal met, and its end.
@@ -83,6 +85,7 @@ impl Replay {
             durable: header.durable,
             closed: false,
             waypoint: at,
+            snapshot: at,
             directory: Vec::new(),
             seal: (Address::NONE, Address::NONE),
             loose: (0, 0),
@@ -130,6 +133,7 @@ impl Replay {
             self.walker.step(&header);
             if header.kind.settles() || header.kind == Kind::Pad && self.loose.0 == 0 {
                 self.accepted = self.end();
+                self.waypoint = self.snapshot;
                 self.loose = (0, 0);
                 self.pending.drain(..).try_for_each(&mut apply)?;
             } else {
@@ -187,12 +191,12 @@ impl Replay {
             Kind::Repaired => self.pending.push(Event::Repaired { note: Repaired::decode(body)? }),
             Kind::Start => {
                 Start::decode(body)?;
-                self.waypoint = at;
+                self.snapshot = at;
                 self.pending.push(Event::Start);
             }
             Kind::Waypoint => {
                 Snapshot::decode(body)?;
-                self.waypoint = at;
+                self.snapshot = at;
             }
             Kind::Seal => {
                 Seal::decode(body)?;

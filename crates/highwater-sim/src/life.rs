@@ -44,6 +44,8 @@ pub(crate) struct Life {
     faults_before: u64,
     /// A call failed, and the log may take no more writes.
     broken: bool,
+    /// A commit failed, and nobody knows whether it is there: only an opening tells.
+    doubtful: bool,
     limited: bool,
     booted: bool,
     variant: u64,
@@ -108,6 +110,7 @@ impl Life {
             foreseen: None,
             faults_before: 0,
             broken: false,
+            doubtful: false,
             limited: false,
             booted: false,
             variant,
@@ -161,7 +164,11 @@ impl Life {
             Step::Heal => self.heal(),
             Step::PowerCut => {}
         }
-        if self.broken && self.random.one_in(2) {
+        if self.doubtful && self.random.one_in(2) {
+            // Nothing that was not durable becomes so by trying again.
+            self.flush()?;
+        }
+        if self.doubtful || self.broken && self.random.one_in(2) {
             self.give_up();
         }
         Ok(())
@@ -203,7 +210,8 @@ impl Life {
         self.reports.push(recovery.to_string());
         self.note(Event::Accepted(found));
         self.returned = found;
-        (self.closed, self.foreseen, self.broken) = (false, None, false);
+        (self.closed, self.foreseen) = (false, None);
+        (self.broken, self.doubtful) = (false, false);
         let depth = if self.random.one_in(4) { Depth::Thorough } else { Depth::Usual };
         check_log(&log, &self.model, found, depth)?;
         if !self.booted {

@@ -59,8 +59,6 @@ pub(crate) struct ConsumerModel {
 pub(crate) enum Event {
     /// A commit began.
     Attempt(Arc<CheckpointModel>),
-    /// Attempts behind this one have not happened.
-    Retracted(u64),
     /// Everything up to here is durable: a commit returned, or somebody was shown it.
     Durable(u64),
     /// An opening said that the log ends here.
@@ -137,7 +135,6 @@ impl Model {
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
             Event::Attempt(checkpoint) => self.history.push(checkpoint.clone()),
-            Event::Retracted(sequence) => self.history.truncate(*sequence as usize),
             Event::Durable(sequence) => self.floor = self.floor.max(*sequence),
             Event::Accepted(sequence) => {
                 let lost = self.history.split_off((*sequence as usize).min(self.history.len()));

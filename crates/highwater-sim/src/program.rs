@@ -48,15 +48,13 @@ pub enum Acknowledge {
 
 /// One step. Whatever it needs (an open log, a registered stream, a writer, a consumer) is made on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the steps are documented; their numbers have telling names")]
 pub enum Step {
     /// Records of one size.
-    #[allow(missing_docs)]
     Append { stream: u8, op: u8, size: u8, count: u8 },
     /// A checkpoint.
-    #[allow(missing_docs)]
     Commit { cover: Cover, buffered: bool, more: u8 },
     /// Buffered checkpoints that each fill whole blocks, so that frames of several stand on block boundaries.
-    #[allow(missing_docs)]
     Aligned { stream: u8, count: u8 },
     /// A stream gets another schema, with its next commit.
     Schema(u8),
@@ -75,22 +73,18 @@ pub enum Step {
     /// What is due is done.
     Maintain,
     /// Old segments go.
-    #[allow(missing_docs)]
     Prune { keep: u8 },
     /// A segment is filled, and old ones go and are used again.
     Turn(u8),
     /// A consumer takes some checkpoints.
-    #[allow(missing_docs)]
     Consume { consumer: u8, count: u8, acknowledge: Acknowledge },
     /// A consumer goes back, as its destination did.
-    #[allow(missing_docs)]
     Align { consumer: u8, back: u8 },
     /// A consumer is closed.
     CloseConsumer(u8),
     /// A consumer is dropped for good.
     DropConsumer(u8),
     /// Checkpoints are held, from so many before the end.
-    #[allow(missing_docs)]
     Pin { pin: u8, back: u8 },
     /// A pin goes.
     Unpin(u8),
@@ -99,13 +93,10 @@ pub enum Step {
     /// A reader in another process goes on from where it was.
     Follow,
     /// The log is closed; perhaps somebody reads it meanwhile.
-    #[allow(missing_docs)]
     Close { look: bool },
     /// The process is killed; the cache may forget clean pages, and somebody may read meanwhile.
-    #[allow(missing_docs)]
     Kill { evict: bool, look: bool },
     /// A call will fail.
-    #[allow(missing_docs)]
     Fault { fault: Fault, nth: u8 },
     /// The disk has room for so many blocks.
     Room(u8),

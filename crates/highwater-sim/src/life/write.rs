@@ -107,6 +107,9 @@ impl Life {
     }
 
     pub(super) fn commit(&mut self, cover: Cover, buffered: bool, more: u8) -> Checked {
+        if self.doubtful {
+            return Ok(());
+        }
         let slot = match cover {
             Cover::Stream(slot) | Cover::Records(slot) | Cover::Clear(slot) => slot,
             Cover::Set(mask) => mask.trailing_zeros().min(3) as u8,
@@ -235,13 +238,7 @@ impl Life {
             Outcome::Done(committed) => {
                 let sequence = committed.sequence().get();
                 let tried = self.model.tried();
-                demand!(sequence <= tried + 1, "P2: checkpoint {sequence} follows {tried}");
-                demand!(sequence > self.model.floor, "P2: checkpoint {sequence} was there before");
-                if sequence <= tried {
-                    // One that failed before had not happened.
-                    demand!(self.failed_since_opening(), "P2: the number {sequence} was used twice");
-                    self.note_at(call, Event::Retracted(sequence - 1));
-                }
+                demand!(sequence == tried + 1, "P2: checkpoint {sequence} follows {tried}");
                 checkpoint.position = Some(committed.position);
                 self.note_at(call, Event::Attempt(Arc::new(checkpoint)));
                 demand!(!durable || committed.durable, "P1: {sequence} returned and is not durable");
@@ -252,6 +249,7 @@ impl Life {
                 Ok(Some(committed))
             }
             Outcome::Broken if is_io => {
+                self.doubtful = true;
                 self.note_at(call, Event::Attempt(Arc::new(checkpoint)));
                 Ok(None)
             }
@@ -318,15 +316,17 @@ impl Life {
         match self.outcome(result)? {
             Outcome::Done(_) => {
                 // The handle that comes back tells no position; what was committed is the last there is.
-                demand!(last > self.model.floor, "P1: a rename left the log at {last}");
-                self.note_at(call, Event::Retracted(last - 1));
+                demand!(last == self.model.tried() + 1, "P1: a rename left the log at {last}");
                 self.note_at(call, Event::Attempt(administrative(after)));
                 self.note(Event::Durable(last));
                 self.returned = last;
                 let known = new.map(|stream| Known { stream, definition: renamed });
                 self.live()?.streams.extend(known.map(|known| (slot, known)));
             }
-            Outcome::Broken => self.note_at(call, Event::Attempt(administrative(after))),
+            Outcome::Broken => {
+                self.doubtful = true;
+                self.note_at(call, Event::Attempt(administrative(after)));
+            }
             Outcome::Full => {}
         }
         Ok(())
@@ -346,7 +346,8 @@ impl Life {
         after.streams.remove(&stream.id());
         let call = self.disk.calls();
         let result = self.live()?.log.drop_stream(&stream);
-        if self.tried(call, administered(after), true, result)?.is_some() {
+        // After a failed call it may be dropped or not; nobody uses it before the log was opened again.
+        if self.tried(call, administered(after), true, result)?.is_some() || self.broken {
             self.live()?.streams.remove(&slot);
         }
         Ok(())
