@@ -3,7 +3,6 @@
 //!
 //! A target panics if a promise is broken. That it ends soon and in little memory is the fuzzer's to watch.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(clippy::expect_used)] // as above
 
 mod choices;
 mod directory;
