@@ -17,7 +17,7 @@ use crate::format::{BLOCK, names};
 use crate::journal::Journal;
 use crate::log;
 use crate::origin::Origin;
-use crate::position::{Address, SegmentId};
+use crate::position::{Address, SegmentId, Sequence};
 use crate::recovery::{self, Look};
 use crate::salvage::{Assessment, Salvage};
 use crate::segment::{Files, Segment};
@@ -66,10 +66,25 @@ fn fill(salvage: Salvage, found: &Assessment, plan: &RepairPlan, journal: &Arc<J
             let mut copier = Copier::new(journal, &before, found, plan);
             Assessment::of(&before, &mut |survivor| copier.take(survivor))?;
             copier.finish()?;
+            prune_again(journal, before.retained.first_sequence)?;
         }
     }
     let origin = Origin::Live(journal.clone());
     plan.consumers_reset.iter().try_for_each(|name| consumer::register(&origin, name, Start::Oldest, None))
+}
+
+/// What had been pruned below whole checkpoints stays so.
+fn prune_again(journal: &Journal, first_sequence: Sequence) -> Result<()> {
+    let (last, mut retained) = {
+        let state = journal.state();
+        (state.view.last.sequence, state.view.retained.clone())
+    };
+    if retained.first_sequence >= first_sequence || last < first_sequence {
+        return Ok(());
+    }
+    retained.first_sequence = first_sequence;
+    let time_us = journal.config.environment.now_us();
+    journal.note_pruned(&Pruned { time_us, retained, detached: Vec::new() })
 }
 
 /// Cuts the log in the segment in which the damage begins, and opens it there.
@@ -90,7 +105,7 @@ fn cut(
     }
     aside::sync_names(&**storage)?;
     let epoch = found.epoch.max(salvage.mark.map_or(0, |mark| mark.epoch)).saturating_add(1);
-    let end = erase_behind(&**storage, cut.at, epoch, &newest_retained(salvage, found, plan), &config)?;
+    let end = erase_behind(&**storage, cut.at, epoch, &newest_retained(salvage, found), &config)?;
     // The mark goes down before the log is opened: what it had vouched for is gone.
     let mark = Mark {
         log: salvage.files.log,
@@ -103,7 +118,7 @@ fn cut(
         id: cut.last.id,
         active: id,
         waypoint: cut.snapshot,
-        first_live: newest_retained(salvage, found, plan).first_live,
+        first_live: newest_retained(salvage, found).first_live,
         clean: false,
     };
     write_mark(&**storage, &mark)?;
@@ -114,11 +129,10 @@ fn cut(
 }
 
 /// What has been pruned stays so, also where the frame that says it lies behind the cut.
-fn newest_retained(salvage: &Salvage, found: &Assessment, plan: &RepairPlan) -> Retained {
+fn newest_retained(salvage: &Salvage, found: &Assessment) -> Retained {
     let mut retained = found.retained.clone().unwrap_or_else(|| salvage.retained.clone());
-    let goes_on_from_cut = plan.mode == Mode::Cut || plan.whole_behind == 0;
-    if let Some(cut) = found.cut.as_ref().filter(|_| goes_on_from_cut) {
-        // What is committed next can be read, though more had been pruned before.
+    // What is committed next can be read, though more had been pruned before.
+    if let Some(cut) = &found.cut {
         retained.first_sequence = retained.first_sequence.min(cut.last.sequence.next());
     }
     retained
