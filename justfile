@@ -37,6 +37,41 @@ crash seconds="60":
     cargo build --release --example crash_driver
     .ci/crash target/release/examples/crash_driver {{seconds}}
 
+# Power cuts on a simulated disk: `just explore 3600` for an hour
+explore seconds="60":
+    cargo run --release -p highwater-sim -- explore --seconds {{seconds}}
+
+# Each protection taken out once: the explorer has to notice
+controls seconds="20":
+    .ci/controls {{seconds}}
+
+# Threads under a schedule explorer
+schedules count="200":
+    .ci/schedules {{count}}
+
+# Fuzzing, every target for so long (needs a nightly toolchain)
+fuzz seconds="60":
+    .ci/fuzz {{seconds}}
+
+# Undefined behaviour (needs a nightly toolchain with miri)
+miri *what:
+    .ci/miri {{what}}
+
+# The stress test under ThreadSanitizer (needs a nightly toolchain with rust-src)
+threads seconds="5":
+    .ci/threads {{seconds}}
+
+# System calls that fail or kill, by strace; power cuts on a file system in user space; real file systems
+inject *arguments:
+    cargo build --release --example crash_driver
+    python3 tests/crash/inject.py target/release/examples/crash_driver {{arguments}}
+power *arguments:
+    cargo build --release --example crash_driver
+    python3 tests/crash/power.py target/release/examples/crash_driver {{arguments}}
+filesystems *arguments:
+    cargo build --release --example crash_driver
+    python3 tests/crash/filesystems.py target/release/examples/crash_driver {{arguments}}
+
 # Write the golden log anew, after a deliberate change of the format
 bless:
     HIGHWATER_BLESS=1 cargo test --test golden golden_bytes
