@@ -61,16 +61,25 @@ miri *what:
 threads seconds="5":
     .ci/threads {{seconds}}
 
-# System calls that fail or kill, by strace; power cuts on a file system in user space; real file systems
-inject *arguments:
+# System calls that fail or kill, one at a time (needs strace)
+inject seconds="60":
     cargo build --release --example crash_driver
-    python3 tests/crash/inject.py target/release/examples/crash_driver {{arguments}}
-power *arguments:
+    tests/crash/inject.py target/release/examples/crash_driver {{seconds}}
+
+# Power cuts under the crash driver, on a file system of ours in user space (needs /dev/fuse and root)
+power seconds="60":
     cargo build --release --example crash_driver
-    python3 tests/crash/power.py target/release/examples/crash_driver {{arguments}}
-filesystems *arguments:
+    cargo build --release --manifest-path tests/fuse/Cargo.toml
+    tests/crash/power.py target/release/examples/crash_driver tests/fuse/target/release/powercut {{seconds}}
+
+# Kills and power cuts on ext4, xfs, btrfs, tmpfs, overlayfs (needs root)
+filesystems seconds="60":
     cargo build --release --example crash_driver
-    python3 tests/crash/filesystems.py target/release/examples/crash_driver {{arguments}}
+    tests/crash/filesystems.py target/release/examples/crash_driver {{seconds}}
+
+# Memory, descriptors and disk use over time: `just soak 3600`
+soak seconds="60":
+    cargo run --release --example soak -- {{seconds}}
 
 # Write the golden log anew, after a deliberate change of the format
 bless:
