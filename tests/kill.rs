@@ -52,23 +52,25 @@ fn kill_cycles(cycles: u32, extra: &[&str]) {
         let mut child = run("write", dir.path(), extra);
         let out = BufReader::new(child.stdout.take().unwrap());
         let wait = Duration::from_micros(u64::from(cycle.wrapping_mul(2_654_435_761) % 60_000));
-        let (heard, first_line) = std::sync::mpsc::channel();
+        let (heard, first_ack) = std::sync::mpsc::channel();
         let killer = std::thread::spawn(move || {
-            // Every other one is let open the log first, however slow the machine; the rest may die while they do.
+            // Every other one is let commit first, however slow the machine; the rest may die while they open the log.
             if cycle % 2 == 0 {
-                first_line.recv_timeout(Duration::from_secs(30)).unwrap();
+                first_ack.recv_timeout(Duration::from_secs(30)).unwrap();
             }
             std::thread::sleep(wait);
             child.kill().unwrap();
             child.wait().unwrap();
         });
         for line in out.lines().map_while(Result::ok) {
-            let _ = heard.send(()); // its receiver may be gone
             let words: Vec<&str> = line.split_whitespace().collect();
             let (place, hash) = entry(&words[1..]);
             match words[0] {
                 "try" => drop(hashes.insert(place, hash)),
-                "ack" => drop(acknowledged.insert(place.0, place.1)),
+                "ack" => {
+                    let _ = heard.send(()); // nobody listens to the second
+                    acknowledged.insert(place.0, place.1);
+                }
                 "resume" if place.1 == 0 => assert_eq!(hash, nothing),
                 "resume" => assert_eq!(hashes.get(&place), Some(&hash), "{line}"),
                 _ => panic!("{line}"),
