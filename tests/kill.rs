@@ -50,15 +50,14 @@ fn kill_cycles(cycles: u32, extra: &[&str]) {
     let mut acknowledged: HashMap<String, u64> = HashMap::new();
     for cycle in 0..cycles {
         let mut child = run("write", dir.path(), extra);
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        // Some fall into the opening; on a slow disk all would, did the others not wait until it is over.
-        if cycle % 4 != 0 {
-            out.fill_buf().unwrap();
-        }
-        // Longer and longer: on a slow disk a large checkpoint has to get its chance.
-        let wait =
-            Duration::from_micros(u64::from(cycle.wrapping_mul(2_654_435_761) % (60_000 + cycle * 5_000)));
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let wait = Duration::from_micros(u64::from(cycle.wrapping_mul(2_654_435_761) % 60_000));
+        let (heard, first_ack) = std::sync::mpsc::channel();
         let killer = std::thread::spawn(move || {
+            // Every other one is let commit first, however slow the machine; the rest may die while they open the log.
+            if cycle % 2 == 0 {
+                first_ack.recv_timeout(Duration::from_secs(30)).unwrap();
+            }
             std::thread::sleep(wait);
             child.kill().unwrap();
             child.wait().unwrap();
@@ -68,7 +67,10 @@ fn kill_cycles(cycles: u32, extra: &[&str]) {
             let (place, hash) = entry(&words[1..]);
             match words[0] {
                 "try" => drop(hashes.insert(place, hash)),
-                "ack" => drop(acknowledged.insert(place.0, place.1)),
+                "ack" => {
+                    let _ = heard.send(()); // nobody listens to the second
+                    acknowledged.insert(place.0, place.1);
+                }
                 "resume" if place.1 == 0 => assert_eq!(hash, nothing),
                 "resume" => assert_eq!(hashes.get(&place), Some(&hash), "{line}"),
                 _ => panic!("{line}"),
