@@ -47,6 +47,8 @@ pub(crate) struct Life {
     /// A commit failed, and nobody knows whether it is there: only an opening tells.
     doubtful: bool,
     limited: bool,
+    /// A fault was armed, or room was limited, since the boot.
+    disturbed: bool,
     booted: bool,
     variant: u64,
     numbers: u64,
@@ -112,6 +114,7 @@ impl Life {
             broken: false,
             doubtful: false,
             limited: false,
+            disturbed: false,
             booted: false,
             variant,
             numbers: seed % 1_000_000 * 1000,
@@ -130,9 +133,9 @@ impl Life {
 
     fn step(&mut self, step: Step) -> Checked {
         self.open()?;
-        if self.limited {
-            // A log without room prunes itself.
-            self.note(Event::Pruning(self.model.needed_from(1)));
+        if let Some(held) = self.model.held_from().filter(|_| self.disturbed) {
+            // A log that finds no room prunes itself, if somebody consumes it.
+            self.note(Event::Pruning(held));
         }
         self.begin(phase(step));
         match step {
@@ -159,7 +162,7 @@ impl Life {
             Step::Follow => self.follow()?,
             Step::Close { look } => self.close(look)?,
             Step::Kill { evict, look } => self.kill(evict, look)?,
-            Step::Fault { fault, nth } => self.disk.arm(fault, nth.into()),
+            Step::Fault { fault, nth } => self.arm(fault, nth),
             Step::Room(blocks) => self.limit(blocks),
             Step::Heal => self.heal(),
             Step::PowerCut => {}

@@ -126,9 +126,14 @@ impl Model {
     /// The oldest checkpoint that must stay, if `keep` of the newest have to.
     pub(crate) fn needed_from(&self, keep: u64) -> u64 {
         let by_count = (self.tried() + 1).saturating_sub(keep.max(1)).max(1);
+        self.held_from().map_or(by_count, |held| held.min(by_count))
+    }
+
+    /// The oldest checkpoint that a consumer or a pin needs.
+    pub(crate) fn held_from(&self) -> Option<u64> {
         let certain = self.consumers.values().filter(|consumer| consumer.certain);
-        let consumers = certain.filter_map(|consumer| consumer.positions.last());
-        consumers.map(|at| at + 1).chain(self.pins.values().copied()).fold(by_count, u64::min)
+        let consumers = certain.filter_map(|consumer| consumer.positions.last()).map(|at| at + 1);
+        consumers.chain(self.pins.values().copied()).min()
     }
 
     /// Takes in what happened.

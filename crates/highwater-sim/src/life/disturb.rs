@@ -2,6 +2,7 @@
 
 use super::Life;
 use crate::check::Checked;
+use crate::fault::Fault;
 use crate::program::Step;
 
 impl Life {
@@ -47,9 +48,14 @@ impl Life {
         }
     }
 
+    pub(super) fn arm(&mut self, fault: Fault, nth: u8) {
+        self.disk.arm(fault, nth.into());
+        self.disturbed = true;
+    }
+
     pub(super) fn limit(&mut self, blocks: u8) {
         self.disk.limit_room(u64::from(blocks) * 4096);
-        self.limited = true;
+        (self.limited, self.disturbed) = (true, true);
     }
 
     pub(super) fn heal(&mut self) {
