@@ -62,9 +62,9 @@ impl Kind {
     }
 
     /// Whether what is written so far holds once this frame is there: frames behind the last settling one belong
-    /// to nobody after a crash.
+    /// to nobody after a crash. A start frame is nothing without the index behind it.
     pub(crate) fn settles(self) -> bool {
-        !matches!(self, Kind::Data | Kind::Part | Kind::Define | Kind::Pad)
+        !matches!(self, Kind::Start | Kind::Data | Kind::Part | Kind::Define | Kind::Pad)
     }
 }
 

@@ -10,7 +10,7 @@ mod survey;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{Fault, HEADER};
+use crate::format::frame::{Fault, HEADER, Kind};
 use crate::format::mark::Mark;
 use crate::format::segment::HeaderFault;
 use crate::format::{BLOCK, block_up};
@@ -124,7 +124,7 @@ fn start(files: &Files, survey: &Survey, mark: Option<&Mark>) -> Result<(Snapsho
             && snapshot.index.segment() >= snapshot.retained.first_live
         {
             // A start frame names the index behind it, which a crash may have torn away.
-            files.frame(snapshot.index)?;
+            files.body(snapshot.index, Kind::Index)?;
         }
         Ok(((snapshot, Vec::new()), replay))
     };

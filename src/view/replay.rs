@@ -51,8 +51,10 @@ pub(crate) struct Replay {
     pub durable: Address,
     /// The last settling frame was a clean close.
     pub closed: bool,
-    /// The newest snapshot met.
+    /// The newest snapshot that is settled.
     pub waypoint: Address,
+    /// One that is not yet.
+    met: Option<Address>,
     /// Some commits of the current segment, for its seal.
     pub directory: Vec<(crate::Sequence, u32)>,
     /// The last seal met, and its end.
@@ -82,6 +84,7 @@ impl Replay {
             durable: header.durable,
             closed: false,
             waypoint: at,
+            met: None,
             directory: Vec::new(),
             seal: (Address::NONE, Address::NONE),
             loose: (0, 0),
@@ -130,6 +133,7 @@ impl Replay {
             if header.kind.settles() || header.kind == Kind::Pad && self.loose.0 == 0 {
                 self.accepted = self.end();
                 self.loose = (0, 0);
+                self.waypoint = self.met.take().unwrap_or(self.waypoint);
                 self.pending.drain(..).try_for_each(&mut apply)?;
             } else {
                 self.loose.0 += 1;
@@ -185,12 +189,12 @@ impl Replay {
             Kind::Pruned => self.pending.push(Event::Pruned { retained: Pruned::decode(body)?.retained }),
             Kind::Start => {
                 Start::decode(body)?;
-                self.waypoint = at;
+                self.met = Some(at);
                 self.pending.push(Event::Start);
             }
             Kind::Waypoint => {
                 Snapshot::decode(body)?;
-                self.waypoint = at;
+                self.met = Some(at);
             }
             Kind::Seal => {
                 Seal::decode(body)?;
