@@ -69,8 +69,8 @@ inject seconds="60":
 # Power cuts under the crash driver, on a file system of ours in user space (needs /dev/fuse and root)
 power seconds="60":
     cargo build --release --example crash_driver
-    cargo build --release --manifest-path tests/fuse/Cargo.toml
-    tests/crash/power.py target/release/examples/crash_driver tests/fuse/target/release/powercut {{seconds}}
+    CARGO_TARGET_DIR=target/fuse cargo build --release --manifest-path tests/fuse/Cargo.toml
+    tests/crash/power.py target/release/examples/crash_driver target/fuse/release/powercut {{seconds}}
 
 # Kills and power cuts on ext4, xfs, btrfs, tmpfs, overlayfs (needs root)
 filesystems seconds="60":

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use highwater::environment::Stepped;
 use highwater::storage::Memory;
-use highwater::{Commit, Config, ErrorKind, Log, LogReader, Op, Sequence, StreamSpec};
+use highwater::{Commit, Config, Durability, ErrorKind, Log, LogReader, Op, Sequence, StreamSpec};
 
 fn config() -> Config {
     Config { segment_bytes: 64 << 10, environment: Arc::new(Stepped::new(3, 1)), ..Config::default() }
@@ -191,5 +191,34 @@ fn a_newer_format_is_refused_by_name() {
         let refused = recover(&newer).unwrap_err();
         assert_eq!(*refused.kind(), ErrorKind::Unsupported);
         assert!(refused.to_string().contains(text), "{refused}");
+    }
+}
+
+/// A roll is one write: a power cut may leave the new segment's start frame and not the index behind it.
+#[test]
+fn a_start_without_its_index_is_written_anew() {
+    let files = Memory::new();
+    let (log, _) = Log::open_on(Arc::new(files.clone()), config()).unwrap();
+    let stream = log.stream(StreamSpec::new("a")).unwrap();
+    let mut writer = log.writer(&[&stream]).unwrap();
+    for i in 0..4u32 {
+        writer.append(&stream, Op::Insert { key: b"", row: &[7; 15_000] }).unwrap();
+        writer.commit(Commit::new().stream(&stream, &i).durability(Durability::Buffered)).unwrap();
+    }
+    let image = files.image();
+    let mut torn = image.content("00000002.hws").expect("a second segment has begun");
+    let body = u32::from_le_bytes(torn[4100..4104].try_into().unwrap()) as usize;
+    torn[4096 + 40 + body.next_multiple_of(8) + 8..].fill(0);
+    image.set_content("00000002.hws", torn);
+
+    for life in 0..3u32 {
+        let (log, _) = Log::open_on(Arc::new(image.clone()), config()).unwrap();
+        let stream = log.stream(StreamSpec::new("a")).unwrap();
+        let mut writer = log.writer(&[&stream]).unwrap();
+        writer.append(&stream, Op::Insert { key: b"", row: &[8; 100] }).unwrap();
+        writer.commit(Commit::new().stream(&stream, &life)).unwrap();
+        log.prune(&highwater::Retention::default()).unwrap();
+        log.close().unwrap();
+        assert!(LogReader::open_on(Arc::new(image.clone())).unwrap().verify(&mut |_| {}).unwrap().is_sound());
     }
 }
