@@ -299,6 +299,7 @@ pub(crate) fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Resu
     let files = Arc::new(found.files);
     // Prepared before the crash, or half-made; only a whole one counts.
     state.next = files.get(next).ok();
+    state.next_has_durable_name = false;
     let journal = Journal::new(files, config, mark, lock, state);
     if recovery.is_clean() && found.mark.is_some_and(|mark| mark.durable == acted.goes_on) {
         return Ok((journal, recovery));

@@ -15,6 +15,7 @@ use crate::format::{BLOCK, index};
 use crate::position::Address;
 use crate::protection::Protection;
 use crate::segment::Segment;
+use crate::storage;
 use crate::storage::Access;
 use crate::sync::MutexGuard;
 
@@ -55,6 +56,10 @@ impl Journal {
             }
             let need = segment_need(state, bytes);
             match &state.next {
+                Some(next) if u64::from(next.bytes()) >= need && !state.next_has_durable_name => {
+                    MutexGuard::unlocked(state, || self.sync_names())?;
+                    state.next_has_durable_name = true;
+                }
                 Some(next) if u64::from(next.bytes()) >= need => self.roll(state),
                 _ => {
                     state.counters.segments_late += 1;
@@ -157,6 +162,11 @@ impl Journal {
         }
     }
 
+    fn sync_names(&self) -> Result<()> {
+        let path = self.storage().path();
+        storage::sync_names(self.storage()).map_err(|e| Error::io("flushing the log's directory", path, e))
+    }
+
     /// Gives up the spare segments; whether there were any.
     fn remove_spares(&self) -> Result<bool> {
         let _making = self.making.lock();
@@ -215,6 +225,7 @@ impl Journal {
         state.counters.segments_made += 1;
         state.counters.segments_recycled += u64::from(spare.is_some());
         state.next = Some(segment);
+        state.next_has_durable_name = true;
         drop(state);
         drop(making);
         Ok(())

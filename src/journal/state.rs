@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub head: Head,
     /// The segment behind the active one, prepared.
     pub next: Option<Arc<Segment>>,
+    /// Its maker flushed the directory. An earlier process may have failed, or been killed, before it did.
+    pub next_has_durable_name: bool,
     /// Retired files that wait to be written over.
     pub spares: Vec<Spare>,
     pub epoch: u32,
@@ -124,6 +126,7 @@ impl State {
             view,
             head,
             next: None,
+            next_has_durable_name: true,
             spares: Vec::new(),
             epoch,
             pending: Vec::new(),
