@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn the_same_place_in_the_log_never_gets_the_same_id_twice() {
         let last = next_id(5_000_000, 9, CheckpointId::NONE);
-        let (lost, next) = (next_id(1_000_000, 3, last), next_id(1_000_000, 4, last));
+        let (lost, next) = (next_id(1_000_000, 3 << 32, last), next_id(1_000_000, 4 << 32, last));
         assert_ne!(lost, next);
         assert!(lost.0 > last.0 && next.0 > last.0);
     }
