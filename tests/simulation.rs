@@ -6,6 +6,7 @@
 
 use highwater_sim::{Acknowledge, Cover, Effort, Fault, Program, Step, Tally, explore};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -26,6 +27,8 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: number("CASES", 150) as u32,
         max_shrink_iters: 2000,
+        // The same programs every day, others whenever somebody looks longer.
+        rng_seed: if std::env::var_os("CASES").is_none() { RngSeed::Fixed(1) } else { RngSeed::Random },
         ..ProptestConfig::default()
     })]
 

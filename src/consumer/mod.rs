@@ -1,5 +1,6 @@
 //! A named reader with a durable acknowledged position.
 
+mod file;
 mod registry;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +19,7 @@ use crate::reader::{Checkpoint, Reader, Record};
 use crate::storage::{self, Access, Lock, LockMode, StorageFile};
 use crate::streams::Stream;
 
+pub(crate) use file::on_device;
 pub(crate) use registry::{drop_consumer, read_state, register};
 
 use registry::{check_history, check_name, find_checkpoint};
@@ -146,8 +148,7 @@ impl Consumer {
             )
         })?;
         let file = storage.open(&file_name, Access::Write).map_err(io)?;
-        // What a predecessor wrote and did not flush has to be durable before the other slot is written over; so has the
-        // name, if it was interrupted while it registered.
+        // What a predecessor wrote and did not flush has to be durable before it is built on; so has its name.
         file.sync().map_err(io)?;
         storage::sync_names(&*storage).map_err(io)?;
         let Some(state) = read_state(&*storage, name)? else {
@@ -180,8 +181,9 @@ impl Consumer {
             gathered: Vec::new(),
             _lock: lock,
         };
-        if max_lag.is_some_and(|lag| consumer.state.max_lag != Some(lag)) {
-            consumer.state.max_lag = max_lag;
+        let differs = on_device(&*consumer.file).map_err(io)?.as_ref() != Some(&consumer.state);
+        if differs || max_lag.is_some_and(|lag| consumer.state.max_lag != Some(lag)) {
+            consumer.state.max_lag = max_lag.or(consumer.state.max_lag);
             consumer.write()?;
             consumer.sync()?;
         }

@@ -1,7 +1,7 @@
 //! Who needs what: retention, consumers, pins.
 
 use crate::config::Retention;
-use crate::consumer::{ConsumerInfo, read_state};
+use crate::consumer::{ConsumerInfo, on_device, read_state};
 use crate::environment::micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{ConsumerState, LagPolicy, MaxLag};
@@ -26,21 +26,18 @@ pub(super) struct Holds {
 
 impl Holds {
     pub(super) fn of(origin: &Origin, horizon: &Horizon, retention: &Retention) -> Result<Holds> {
-        collect(origin.files(), horizon, retention, origin.now_us())
+        let files = origin.files();
+        collect(files, horizon, retention, origin.now_us(), positions(&*files.storage)?)
     }
 
     pub(super) fn of_journal(journal: &Journal, horizon: &Horizon, retention: &Retention) -> Result<Holds> {
-        // Only durable positions release space: flushing the files makes durable what was read, or more.
-        for name in Survey::of(journal.storage())?.consumers {
-            let file_name = names::consumer(&name);
-            let io = |e| Error::io("flushing a consumer's position", &file_name, e);
-            match journal.storage().open(&file_name, Access::Write) {
-                Ok(file) => file.sync().map_err(io)?,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(io(e)),
+        let mut positions = positions(journal.storage())?;
+        for (name, state) in &mut positions {
+            if let Some(durable) = durable_position(journal.storage(), name)? {
+                *state = durable;
             }
         }
-        collect(&journal.files, horizon, retention, journal.config.environment.now_us())
+        collect(&journal.files, horizon, retention, journal.config.environment.now_us(), positions)
     }
 
     /// The first checkpoint that has to stay.
@@ -62,7 +59,13 @@ impl Holds {
     }
 }
 
-fn collect(files: &Files, horizon: &Horizon, retention: &Retention, now_us: i64) -> Result<Holds> {
+fn collect(
+    files: &Files,
+    horizon: &Horizon,
+    retention: &Retention,
+    now_us: i64,
+    positions: Vec<(String, ConsumerState)>,
+) -> Result<Holds> {
     let storage = &*files.storage;
     let last = horizon.last.sequence;
     let first = horizon.retained.first_sequence;
@@ -79,7 +82,7 @@ fn collect(files: &Files, horizon: &Horizon, retention: &Retention, now_us: i64)
         let before = now_us.saturating_sub(micros(retention.min_age));
         holds.needs.push((younger_than(files, horizon, before)?, "min_age".to_owned()));
     }
-    for (name, state) in positions(storage)? {
+    for (name, state) in positions {
         let lag = lag_bytes(files, &horizon.retained, state.at, horizon.end);
         match state.max_lag {
             Some(MaxLag { bytes, then: LagPolicy::Detach }) if lag > bytes => {
@@ -127,6 +130,21 @@ pub(super) fn late_pin(journal: &Journal, first: Sequence) -> Result<Option<Stri
         }
     }
     Ok(None)
+}
+
+/// Only durable positions release space: flushing the file makes durable what was read, or more, unless an earlier flush of
+/// it failed. So what the device holds counts.
+fn durable_position(storage: &dyn Storage, name: &str) -> Result<Option<ConsumerState>> {
+    let file_name = names::consumer(name);
+    let read = || {
+        let file = storage.open(&file_name, Access::Write)?;
+        file.sync()?;
+        on_device(&*file)
+    };
+    match read() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        result => result.map_err(|e| Error::io("flushing a consumer's position", &file_name, e)),
+    }
 }
 
 /// Every registered consumer's position.

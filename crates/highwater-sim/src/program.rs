@@ -154,7 +154,7 @@ fn hard_start(random: &mut Random) -> Vec<Step> {
     let synced = Step::Commit { cover: Cover::Stream(0), buffered: false, more: 0 };
     let close = Step::Close { look: false };
     let kill = Step::Kill { evict: false, look: true };
-    match random.below(2) {
+    match random.below(3) {
         // Commits of one length; the first is lost, and another takes its place. Nothing may follow that.
         0 => {
             let before = [record, synced, close];
@@ -162,11 +162,16 @@ fn hard_start(random: &mut Random) -> Vec<Step> {
             let after = [record, buffered, kill, Step::Look, Step::PowerCut];
             before.into_iter().chain(equals).chain(after).collect()
         }
+        // A segment filled to its last blocks, which a pruning and a close use up; then it has to be sealed.
+        1 => {
+            let fill = [Step::Turn(0), Step::Aligned { stream: 0, count: 8 + random.below(20) as u8 }];
+            let use_up = [Step::Prune { keep: 1 }, close, record, synced, kill, Step::Look];
+            fill.into_iter().chain(use_up).chain([Step::PowerCut]).collect()
+        }
         // A segment that is nearly full, and openings and closes that each leave something; then it has to be sealed.
         _ => {
-            let blocks = random.below(5) as u8;
-            let fill = [Step::Aligned { stream: 0, count: 5 + blocks }];
-            let wear = (0..8 + random.below(8)).flat_map(|_| [close, Step::PowerCut]);
+            let fill = [Step::Aligned { stream: 0, count: 7 + random.below(3) as u8 }];
+            let wear = (0..8 + random.below(12)).flat_map(|_| [close, Step::PowerCut]);
             let end = [record, synced, Step::Turn(0), kill, Step::Look];
             fill.into_iter().chain(wear).chain(end).collect()
         }
