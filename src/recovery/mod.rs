@@ -89,7 +89,8 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
         durable,
         accepted: replay.accepted,
         end: replay.end(),
-        closed: replay.closed,
+        // A full segment has no room for the frame that says so; the mark of a clean close says it, too.
+        closed: replay.closed || mark.is_some_and(|mark| mark.clean && mark.durable == replay.end()),
         trace: trace(&stop),
     };
     let row = decide(&evidence);
