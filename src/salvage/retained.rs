@@ -15,13 +15,16 @@ use crate::view::read_start;
 use super::scan::Item;
 
 impl Salvage {
-    /// What the newest valid frames say; where the mark knows of a later pruning, its frame is lost, and what it said has to
-    /// be found out.
+    /// What the newest valid frames say. Where a segment that they name is gone and the mark knows of a later pruning, that
+    /// pruning's frame is lost, and what it said has to be found out. The mark alone proves nothing: a switch may have been
+    /// taken back since.
     pub(super) fn newest_retained(&self) -> Result<Retained> {
         let told = self.told_retained()?;
-        match self.mark {
-            Some(mark) if mark.first_live > told.first_live => self.inferred_retained(&mark, told),
-            _ => Ok(told),
+        let Some(mark) = self.mark else { return Ok(told) };
+        let mut pruned = (told.first_live.0..mark.first_live.0).map(SegmentId);
+        match pruned.any(|id| !self.survey.segments.contains(&id)) {
+            true => self.inferred_retained(&mark, told),
+            false => Ok(told),
         }
     }
 

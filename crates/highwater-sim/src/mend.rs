@@ -32,7 +32,7 @@ pub(crate) fn mend(damaged: State, model: &Model, end: u64, mode: Mode, config: 
     let (log, _) = Log::open_on(disk, Config { create: false, ..config })
         .map_err(|error| Violation::from(error).within("opening a repaired log"))?;
     let verified = log.verify(&mut |_| {})?;
-    demand!(verified.is_sound(), "P5: repaired, and verify says {:?}", verified.problems);
+    demand!(verified.is_sound(), "P5: repaired, and verify says {:?}; {plan:?}", verified.problems);
     check_kept(&log, model, end, &plan).map_err(|violation| violation.within(&plan.to_string()))
 }
 
