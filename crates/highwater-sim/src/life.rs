@@ -280,7 +280,8 @@ impl Life {
         Ok(())
     }
 
-    fn config(&self) -> Config {
+    /// How the log is opened.
+    pub(crate) fn config(&self) -> Config {
         let blake3 = self.variant.is_multiple_of(8);
         // Most programs go without: what they do depends on the sizes of their frames.
         let compression = match self.variant / 4 % 8 {
