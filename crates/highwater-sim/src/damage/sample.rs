@@ -77,13 +77,13 @@ impl Sample {
     pub(crate) fn reaches_last(&self, name: &str, rot: Rot) -> bool {
         let sector = |sector: u32| u64::from(sector) * SECTOR as u64..u64::from(sector + 1) * SECTOR as u64;
         let hit = match rot {
-            Rot::Flip { byte, .. } => vec![byte..byte + 1],
+            Rot::Flip { byte, .. } => [byte..byte + 1, 0..0],
             Rot::Zero { sector: at } | Rot::Stale { sector: at } | Rot::Repeat { over: at, .. } => {
-                vec![sector(at)]
+                [sector(at), 0..0]
             }
-            Rot::Swap { sector: at, with } => vec![sector(at), sector(with)],
-            Rot::Truncate { len } => vec![len..u64::MAX],
-            Rot::Remove => vec![0..u64::MAX],
+            Rot::Swap { sector: at, with } => [sector(at), sector(with)],
+            Rot::Truncate { len } => [len..u64::MAX, 0..0],
+            Rot::Remove => [0..u64::MAX, 0..0],
         };
         let overlap =
             |range: &Range<u64>| hit.iter().any(|hit| hit.start < range.end && range.start < hit.end);
