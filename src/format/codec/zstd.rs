@@ -30,8 +30,12 @@ impl Compressor {
         if out.len() < max {
             out.resize(max, 0);
         }
-        // It gives up as soon as the room is used up.
-        context.compress_to_buffer(content, &mut out[..max]).ok()
+        // It gives up as soon as the room is used up. A context that gave up takes no other level any more.
+        let len = context.compress_to_buffer(content, &mut out[..max]).ok();
+        if len.is_none() {
+            self.context = None;
+        }
+        len
     }
 }
 
