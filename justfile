@@ -27,6 +27,10 @@ demo:
 targets:
     .ci/targets
 
+# The command built without codecs
+light:
+    .ci/light
+
 # Real connectors, killed at random
 e2e:
     cargo build --release -p highwater-cli
