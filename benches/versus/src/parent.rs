@@ -47,7 +47,7 @@ pub(crate) fn run(run: &Run) -> Result<()> {
 }
 
 fn chosen_workloads(run: &Run) -> Result<Vec<Workload>> {
-    let is_named = |id: &str| run.only.iter().any(|prefix| id.starts_with(prefix.as_str()));
+    let is_named = |id: &str| run.only.iter().any(|prefix| names(prefix, id));
     let is_chosen = |workload: &Workload| match run.only.is_empty() {
         true => !workload.on_request,
         false => is_named(workload.id),
@@ -55,6 +55,11 @@ fn chosen_workloads(run: &Run) -> Result<Vec<Workload>> {
     let chosen: Vec<_> = workloads::all().into_iter().filter(is_chosen).collect();
     ensure!(!chosen.is_empty(), "no workload has a name that begins with {:?}", run.only);
     Ok(chosen)
+}
+
+/// Whether a prefix means this workload: W1 is W1a and W1b, and not W11.
+fn names(prefix: &str, id: &str) -> bool {
+    id.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
 }
 
 fn contenders(run: &Run, workload: &Workload) -> Vec<Contender> {
@@ -190,4 +195,15 @@ fn empty(dir: &Path) -> Result<()> {
 fn date() -> Result<String> {
     let output = Command::new("date").args(["-u", "+%Y-%m-%d"]).output().context("date")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_does_not_end_within_a_number() {
+        assert!(names("W1", "W1a") && names("W13", "W13-W2") && names("W2", "W2"));
+        assert!(!names("W1", "W11-within") && !names("W2", "W1a"));
+    }
 }

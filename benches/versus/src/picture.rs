@@ -111,3 +111,58 @@ fn text(body: &mut String, (x, y): (usize, usize), class: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(body, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{text}</text>");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::measure::Spread;
+    use crate::results::Machine;
+
+    fn row(engine: &str, kind: Kind, median: f64, flushes: f64) -> Row {
+        let figures = BTreeMap::from([("p50_us".to_owned(), Spread { median, least: median, most: median })]);
+        Row {
+            engine: engine.into(),
+            kind,
+            figures,
+            flushes_per_commit: Some(flushes),
+            to_limit: None,
+            to_rival: None,
+            failed: None,
+        }
+    }
+
+    #[test]
+    fn a_panel_shows_the_best_limit_and_who_flushes() {
+        let table = Table {
+            id: "W2".into(),
+            title: String::new(),
+            headline: "p50_us".into(),
+            better: Better::Lower,
+            columns: Vec::new(),
+            rows: vec![
+                row("highwater", Kind::Highwater, 50.0, 1.0),
+                row("slow-limit", Kind::Limit, 80.0, 1.0),
+                row("limit", Kind::Limit, 40.0, 1.0),
+                row("rival", Kind::Rival, 100.0, 1.0),
+                row("careless", Kind::Rival, 1.0, 0.0),
+            ],
+        };
+        let names: Vec<_> = rows(&table).iter().map(|(row, _)| row.engine.as_str()).collect();
+        assert_eq!(names, ["limit", "highwater", "rival"]);
+
+        let machine = Machine {
+            processor: "A & B".into(),
+            cores: 2,
+            kernel: String::new(),
+            file_system: "ext4".into(),
+            device: String::new(),
+            figures: BTreeMap::new(),
+        };
+        let results = Results { date: String::new(), quick: false, rounds: 1, machine, tables: vec![table] };
+        let picture = draw(&results);
+        assert_eq!(picture.matches("<rect").count(), 3);
+        assert!(picture.contains("A &amp; B") && picture.contains("width=\"115.0\""));
+    }
+}

@@ -15,7 +15,7 @@ pub(crate) const OPEN_WAL: Contender = Contender {
     states: false,
     ..Contender::rival(
         "open-wal",
-        |setup| Ok(Box::new(OpenWal { wal: Mutex::new(open(setup)?), checkpoints: Mutex::new(Vec::new()) })),
+        |setup| Ok(Box::new(OpenWal(Mutex::new(Inner { wal: open(setup)?, checkpoints: Vec::new() })))),
         replay,
     )
 };
@@ -38,9 +38,11 @@ fn replay(setup: &Setup, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
     Ok(())
 }
 
-struct OpenWal {
-    wal: Mutex<Wal>,
-    checkpoints: Mutex<Vec<Lsn>>,
+struct OpenWal(Mutex<Inner>);
+
+struct Inner {
+    wal: Wal,
+    checkpoints: Vec<Lsn>,
 }
 
 impl Engine for OpenWal {
@@ -49,10 +51,11 @@ impl Engine for OpenWal {
     }
 
     fn prune(&self, keep: u64) -> Result<()> {
-        let mut checkpoints = self.checkpoints.lock();
-        let surplus = checkpoints.len().saturating_sub(keep as usize);
-        if let Some(last) = checkpoints.drain(..surplus).next_back() {
-            self.wal.lock().checkpoint(last)?;
+        let mut inner = self.0.lock();
+        let surplus = inner.checkpoints.len().saturating_sub(keep as usize);
+        let last = inner.checkpoints.drain(..surplus).next_back();
+        if let Some(last) = last {
+            inner.wal.checkpoint(last)?;
         }
         Ok(())
     }
@@ -71,10 +74,10 @@ impl Session for Writing<'_> {
 
     /// A commit always flushes. What is only appended stays in memory, all of it: a bulk load is flushed per checkpoint.
     fn commit(&mut self, states: &[State<'_>], _flush: Flush) -> Result<()> {
-        let mut wal = self.engine.wal.lock();
-        let lsn = wal.append(self.bundle.finish(states))?;
-        wal.commit()?;
-        self.engine.checkpoints.lock().push(lsn);
+        let mut inner = self.engine.0.lock();
+        let lsn = inner.wal.append(self.bundle.finish(states))?;
+        inner.wal.commit()?;
+        inner.checkpoints.push(lsn);
         self.bundle.clear();
         Ok(())
     }

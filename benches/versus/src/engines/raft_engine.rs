@@ -2,6 +2,8 @@
 //! Compression off, for nobody compresses here; old files are purged as soon as 256 MiB lie there, and recycled (the
 //! default). A second contender prefills files to be recycled when it opens, as its configuration offers.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use protobuf::descriptor::UninterpretedOption;
 use raft_engine::{Config, Engine as Log, LogBatch, MessageExt, ReadableSize};
@@ -86,10 +88,12 @@ impl Engine for RaftEngine {
     fn prune(&self, keep: u64) -> Result<()> {
         let mut checkpoints = self.checkpoints.lock();
         let surplus = checkpoints.len().saturating_sub(keep as usize);
-        if let Some((region, end)) = checkpoints.drain(..surplus).next_back() {
+        let ends: BTreeMap<u64, u64> = checkpoints.drain(..surplus).collect(); // each region's last
+        drop(checkpoints);
+        for (region, end) in ends {
             self.log.compact_to(region, end);
-            self.log.purge_expired_files()?;
         }
+        self.log.purge_expired_files()?;
         Ok(())
     }
 }

@@ -42,11 +42,14 @@ impl Engine for WalDb {
     }
 
     fn prune(&self, keep: u64) -> Result<()> {
-        let mut checkpoints = self.checkpoints.lock();
-        let surplus = checkpoints.len().saturating_sub(keep as usize);
-        checkpoints.drain(..surplus);
-        if let Some(first) = checkpoints.first() {
-            let _oldest = self.wal.truncate_before(*first)?;
+        let first = {
+            let mut checkpoints = self.checkpoints.lock();
+            let surplus = checkpoints.len().saturating_sub(keep as usize);
+            checkpoints.drain(..surplus);
+            checkpoints.first().copied()
+        };
+        if let Some(first) = first {
+            let _oldest = self.wal.truncate_before(first)?;
         }
         Ok(())
     }

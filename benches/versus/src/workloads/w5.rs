@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::commits::{Checkpoints, Shape, fill};
 use super::{Better, Workload};
-use crate::engine::Life;
+use crate::engine::{Life, Setup};
 use crate::job::{Extent, Job};
 use crate::measure::{Figures, mib};
 use crate::{disk, process};
@@ -49,6 +49,7 @@ fn run(job: &Job) -> Result<Figures> {
     let took = begun.elapsed();
     let after = process::io()?;
     drop(engine);
+    check(job, &setup)?;
     Ok(Figures::from([
         ("open_ms".into(), took.as_secs_f64() * 1e3),
         ("read_mib".into(), mib(after.read - before.read)),
@@ -56,6 +57,16 @@ fn run(job: &Job) -> Result<Figures> {
         ("from_device_mib".into(), mib(after.from_device - before.from_device)),
         ("all_caches_dropped".into(), f64::from(u8::from(dropped))),
     ]))
+}
+
+/// Nobody wins by not finding what was committed.
+fn check(job: &Job, setup: &Setup) -> Result<()> {
+    let Some(replay) = job.contender.replay else { bail!("{} can't replay", job.contender.name) };
+    let committed = bytes(job)?.div_ceil(Shape::LARGE.payload()) * Shape::LARGE.records;
+    let mut found = 0;
+    replay(setup, &mut |_| found += 1)?;
+    ensure!(found == committed, "{found} of {committed} records were there after the kill");
+    Ok(())
 }
 
 /// Another process fills the engine and begins one checkpoint more; then it is killed.
@@ -92,7 +103,7 @@ fn bytes(job: &Job) -> Result<u64> {
         Some("64MiB") => 64 << 20,
         Some("1GiB") => 1 << 30,
         Some("8GiB") => 8 << 30,
-        other => anyhow::bail!("{other:?} is no size"),
+        other => bail!("{other:?} is no size"),
     };
     Ok(job.amount(full, full / 16))
 }
