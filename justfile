@@ -41,6 +41,10 @@ crash seconds="60":
 explore seconds="60":
     cargo run --release -p highwater-sim -- explore --seconds {{seconds}}
 
+# Damage of every kind at every place, and what passes for a torn tail
+damage seconds="60":
+    cargo run --release -p highwater-sim -- damage --seconds {{seconds}}
+
 # Each protection taken out once: the explorer has to notice
 controls seconds="20":
     .ci/controls {{seconds}}
@@ -80,6 +84,10 @@ filesystems seconds="60":
 # Memory, descriptors and disk use over time: `just soak 3600`
 soak seconds="60":
     cargo run --release --example soak -- {{seconds}}
+
+# Everything above against crashes, faults and damage, a little of each
+proof:
+    .ci/proof
 
 # Write the golden log anew, after a deliberate change of the format
 bless:

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::small_disk::SmallDisk;
 use crate::environment::Stepped;
+use crate::repair::{self, Mode};
 use crate::storage::Memory;
 use crate::{
     Commit, Config, Limit, Log, LogReader, Op, Position, Result, Retention, Sequence, Start, StreamSpec,
@@ -33,6 +34,9 @@ pub(super) fn examine(files: &Memory, written: Option<&Contents>) {
     let environment = Arc::new(Stepped::new(9, 2_000_000_000_000_000));
     environment.reboot();
     let config = Config { create: false, segment_bytes: 64 << 10, environment, ..Config::default() };
+    for mode in [Mode::Cut, Mode::SkipDamaged] {
+        mend(files, written, mode, config.clone());
+    }
     let Ok((log, _)) = Log::open_on(Arc::new(SmallDisk::new(image.clone())), config.clone()) else { return };
     if let Some(shown) = shown {
         assert_eq!(shown, log.end(), "a reader shows something else than what an opening accepts");
@@ -70,8 +74,28 @@ fn look(files: &Memory, written: Option<&Contents>) -> Option<Option<Position>> 
     Some(end)
 }
 
+/// A repair ends; what it keeps of an honest log is what was there.
+fn mend(files: &Memory, written: Option<&Contents>, mode: Mode, config: Config) {
+    let disk = Arc::new(SmallDisk::new(files.image()));
+    let Ok(plan) = repair::apply_on(disk.clone(), mode, config.clone()) else { return };
+    let opened = Log::open_on(disk, config);
+    let Some(written) = written else { return };
+    let (log, _) = opened.unwrap_or_else(|error| panic!("repaired, and does not open: {error}; {plan}"));
+    let verified = log.verify(&mut |_| {}).expect("a repaired log can be read");
+    assert!(verified.is_sound(), "repaired, and {:?}; {plan}", verified.problems);
+    // States that lost checkpoints had set are lost with them.
+    compare_checkpoints(&read(&log).expect("a sound log can be read"), written);
+}
+
 fn compare(found: &Contents, written: Option<&Contents>) {
     let Some(written) = written else { return };
+    compare_checkpoints(found, written);
+    if found.checkpoints.last() == written.checkpoints.last() {
+        assert_eq!(found.states, written.states, "other states than were written, and no error");
+    }
+}
+
+fn compare_checkpoints(found: &Contents, written: &Contents) {
     // Damage to a pruning's trace may bring back what it had removed, whole.
     let first = written.checkpoints.first().map(|(position, _)| position.sequence);
     for checkpoint in found.checkpoints.iter().filter(|(position, _)| Some(position.sequence) >= first) {
@@ -80,9 +104,6 @@ fn compare(found: &Contents, written: Option<&Contents>) {
             "another checkpoint than was written, and no error"
         );
     }
-    if found.checkpoints.last() == written.checkpoints.last() {
-        assert_eq!(found.states, written.states, "other states than were written, and no error");
-    }
 }
 
 /// Everything there is, or the first error.
@@ -90,7 +111,16 @@ pub(super) fn read(log: &LogReader) -> Result<Contents> {
     let mut contents = Contents::default();
     let mut reader = log.reader(log.first())?;
     let mut bytes = 0;
-    while let Some(checkpoint) = reader.next()? {
+    loop {
+        let checkpoint = match reader.next() {
+            Ok(Some(checkpoint)) => checkpoint,
+            Ok(None) => break,
+            Err(_) if reader.pass_gap().is_some() => continue,
+            Err(error) => return Err(error),
+        };
+        if checkpoint.labels().iter().any(|(name, _)| name == "repair") {
+            continue; // a repair restores states in a checkpoint of its own
+        }
         let mut sum = crc32fast::Hasher::new();
         let about = format!("{:?} {:?} {}", checkpoint.labels(), checkpoint.states(), checkpoint.time_us());
         sum.update(about.as_bytes());

@@ -130,7 +130,8 @@ fn cut(
 
 /// What has been pruned stays so, also where the frame that says it lies behind the cut.
 fn newest_retained(salvage: &Salvage, found: &Assessment) -> Retained {
-    let mut retained = found.retained.clone().unwrap_or_else(|| salvage.retained.clone());
+    let told = found.retained.as_ref().filter(|told| told.first_live >= salvage.retained.first_live);
+    let mut retained = told.unwrap_or(&salvage.retained).clone();
     // What is committed next can be read, though more had been pruned before.
     if let Some(cut) = &found.cut {
         retained.first_sequence = retained.first_sequence.min(cut.last.sequence.next());

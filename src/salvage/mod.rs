@@ -1,20 +1,18 @@
 //! Reading a log past its damage: every frame that is still valid, and the holes between them. Nothing here writes.
 
 mod assess;
+mod retained;
 mod scan;
 
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::frame::Kind;
 use crate::format::mark::Mark;
-use crate::format::note::Pruned;
 use crate::format::snapshot::Retained;
-use crate::position::{Address, SegmentId, Sequence};
+use crate::position::SegmentId;
 use crate::recovery::Survey;
 use crate::segment::{Files, OpenFault, Segment};
 use crate::storage::{Access, Storage};
-use crate::view::read_start;
 
 pub(crate) use assess::{Amount, Assessment, Loss, LostRun, Survivor};
 pub(crate) use scan::{Hole, Item};
@@ -55,38 +53,6 @@ impl Salvage {
     /// The same log, read through other files.
     pub(crate) fn through(self, files: Arc<Files>) -> Salvage {
         Salvage { files, ..self }
-    }
-
-    /// From the newest start frame that is valid and what was pruned since.
-    fn newest_retained(&self) -> Result<Retained> {
-        let marked = self.mark.map_or(SegmentId::FIRST, |mark| mark.first_live);
-        for id in self.survey.segments.range(..=self.last).rev() {
-            let Some(mut retained) =
-                no_damage(read_start(&self.files, *id))?.map(|(_, start)| start.snapshot.retained)
-            else {
-                continue;
-            };
-            for later in id.0..=self.last.0 {
-                self.scan_segment(SegmentId(later), &mut 0, &mut |item| {
-                    if let Item::Frame { header, body: Some(body), .. } = item
-                        && header.kind == Kind::Pruned
-                        && let Ok(pruned) = Pruned::decode(&body)
-                    {
-                        retained = pruned.retained;
-                    }
-                    Ok(())
-                })?;
-            }
-            retained.first_live = retained.first_live.max(marked);
-            return Ok(retained);
-        }
-        let oldest = self.survey.segments.first().copied().unwrap_or(SegmentId::FIRST);
-        Ok(Retained {
-            first_live: oldest.max(marked),
-            first_sequence: Sequence::FIRST,
-            base_index: Address::NONE,
-            bases: Vec::new(),
-        })
     }
 }
 

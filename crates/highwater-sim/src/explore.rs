@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use highwater::repair::Mode;
+
 use crate::check::{Checked, Violation};
 use crate::life::Life;
+use crate::mend::mend;
 use crate::model::{Event, Model};
 use crate::program::{Program, Step};
 use crate::random::Random;
@@ -161,7 +164,7 @@ fn examine(cut: &Cut, variant: u64, again: usize, random: &mut Random, tally: &m
 }
 
 /// Damages a log that was closed. What opening and reading then give is an error, or all that was there: nothing is lost
-/// in silence.
+/// in silence. A repair keeps what it says.
 fn damage(cut: &Cut, life: Life, variant: u64, random: &mut Random) -> Checked {
     let (mut state, model) = life.closed()?;
     let names: Vec<_> = state.names().filter(|name| name.ends_with(".hws")).cloned().collect();
@@ -171,12 +174,20 @@ fn damage(cut: &Cut, life: Life, variant: u64, random: &mut Random) -> Checked {
     if !state.rot(name, rot, &cut.state) {
         return Ok(());
     }
-    match Life::boot(state, model, random.word(), variant).open() {
+    let end = model.tried();
+    let mut life = Life::boot(state.clone(), model.clone(), random.word(), variant);
+    let config = life.config();
+    match life.open() {
         Err(violation) if !violation.is_refusal() => {
-            Err(violation.within(&format!("P5: after a clean close, {rot:?} of {name} went unnoticed")))
+            return Err(
+                violation.within(&format!("P5: after a clean close, {rot:?} of {name} went unnoticed"))
+            );
         }
-        _ => Ok(()),
+        _ => drop(life),
     }
+    let mode = if random.one_in(2) { Mode::Cut } else { Mode::SkipDamaged };
+    mend(state, &model, end, mode, config)
+        .map_err(|violation| violation.within(&format!("{rot:?} of {name}, then a repair ({mode:?})")))
 }
 
 /// One life from its boot on, call by call.

@@ -12,10 +12,12 @@
 mod check;
 mod content;
 mod crash;
+mod damage;
 mod disk;
 mod explore;
 mod fault;
 mod life;
+mod mend;
 mod model;
 mod program;
 mod random;
@@ -24,6 +26,7 @@ mod state;
 
 pub use check::{Checked, Violation};
 pub use content::{Content, SECTOR, Sector};
+pub use damage::{DamageTable, damage};
 pub use disk::SimDisk;
 pub use explore::{Effort, Failure, Tally, explore};
 pub use fault::Fault;

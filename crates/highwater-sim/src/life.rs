@@ -278,7 +278,8 @@ impl Life {
         Ok(())
     }
 
-    fn config(&self) -> Config {
+    /// How the log is opened.
+    pub(crate) fn config(&self) -> Config {
         let blake3 = self.variant.is_multiple_of(8);
         Config {
             segment_bytes: 64 << 10,

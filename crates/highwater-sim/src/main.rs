@@ -1,19 +1,31 @@
-//! Long runs: `highwater-sim explore --seed 1 --seeds 1000 --seconds 60`.
+//! Long runs: `highwater-sim explore --seed 1 --seeds 1000 --seconds 60`, and `damage` with the same.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it reports to who runs it")]
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use highwater_sim::{Effort, Program, Tally, explore};
+use highwater_sim::{DamageTable, Effort, Program, Tally, damage, explore};
 
 const USAGE: &str = "\
 usage: highwater-sim explore [--seed FIRST] [--seeds COUNT] [--seconds LIMIT] [--cuts PER_LIFE]
+       highwater-sim damage  [--seed FIRST] [--seeds COUNT] [--seconds LIMIT]
 
-Runs random programs on a simulated disk and checks the states after power cuts. Ends with 1 at the first violation.
+explore runs random programs on a simulated disk and checks the states after power cuts. damage makes small logs, damages
+each in many ways, and counts what is noticed and what passes for a torn tail. Both end with 1 at the first violation.
 ";
 
+/// Pieces of damage to each log.
+const DAMAGES: u64 = 200;
+
+#[derive(Clone, Copy)]
+enum What {
+    Explore,
+    Damage,
+}
+
 struct Arguments {
+    what: What,
     first: u64,
     count: u64,
     limit: Duration,
@@ -21,12 +33,14 @@ struct Arguments {
 }
 
 fn parse() -> Result<Arguments, String> {
-    let mut arguments =
-        Arguments { first: 1, count: u64::MAX, limit: Duration::from_secs(60), effort: Effort::default() };
     let mut words = std::env::args().skip(1);
-    if words.next().as_deref() != Some("explore") {
-        return Err(USAGE.to_owned());
-    }
+    let what = match words.next().as_deref() {
+        Some("explore") => What::Explore,
+        Some("damage") => What::Damage,
+        _ => return Err(USAGE.to_owned()),
+    };
+    let limit = Duration::from_secs(60);
+    let mut arguments = Arguments { what, first: 1, count: u64::MAX, limit, effort: Effort::default() };
     while let Some(word) = words.next() {
         let value = words.next().and_then(|value| value.parse::<u64>().ok()).ok_or(USAGE)?;
         match word.as_str() {
@@ -48,27 +62,48 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    std::panic::set_hook(Box::new(|_| {})); // a panic comes back as a violation
-    let begun = Instant::now();
-    let mut tally = Tally::default();
-    let mut failure = None;
-    for seed in (arguments.first..).take(usize::try_from(arguments.count).unwrap_or(usize::MAX)) {
-        if begun.elapsed() >= arguments.limit {
-            break;
-        }
-        if let Err(found) = explore(&Program::from_seed(seed), arguments.effort, &mut tally) {
-            failure = Some(found);
-            break;
-        }
-    }
-    report(&tally, begun.elapsed());
-    match failure {
-        None => ExitCode::SUCCESS,
-        Some(failure) => {
-            println!("VIOLATION {failure}");
+    let found = match arguments.what {
+        What::Explore => run_explorer(&arguments),
+        What::Damage => run_damage(&arguments),
+    };
+    match found {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(violation) => {
+            println!("VIOLATION {violation}");
             ExitCode::FAILURE
         }
     }
+}
+
+impl Arguments {
+    /// The seeds in turn, until the time is over or one gives an error.
+    fn each<E>(&self, mut look: impl FnMut(u64) -> Result<(), E>) -> (Duration, Result<(), E>) {
+        let begun = Instant::now();
+        let mut result = Ok(());
+        for seed in (self.first..).take(usize::try_from(self.count).unwrap_or(usize::MAX)) {
+            if result.is_err() || begun.elapsed() >= self.limit {
+                break;
+            }
+            result = look(seed);
+        }
+        (begun.elapsed(), result)
+    }
+}
+
+fn run_explorer(arguments: &Arguments) -> Result<(), String> {
+    std::panic::set_hook(Box::new(|_| {})); // a panic comes back as a violation
+    let mut tally = Tally::default();
+    let (took, result) =
+        arguments.each(|seed| explore(&Program::from_seed(seed), arguments.effort, &mut tally));
+    report(&tally, took);
+    result.map_err(|failure| failure.to_string())
+}
+
+fn run_damage(arguments: &Arguments) -> Result<(), String> {
+    let mut table = DamageTable::default();
+    let (took, result) = arguments.each(|seed| damage(seed, DAMAGES, &mut table));
+    println!("{table}\n{} samples in {:.1} s", table.samples(), took.as_secs_f64());
+    result
 }
 
 fn report(tally: &Tally, took: Duration) {
