@@ -51,7 +51,7 @@ pub(crate) fn threads(c: &mut Criterion) {
         let bench = Bench::new(0);
         group.throughput(Throughput::Elements(threads)).sample_size(20);
         group.bench_function(threads.to_string(), |b| {
-            b.iter_custom(|rounds| at_once(&bench, threads, rounds))
+            b.iter_custom(|rounds| at_once(&bench, threads, rounds));
         });
     }
     group.finish();
