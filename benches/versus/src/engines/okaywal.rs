@@ -2,6 +2,7 @@
 //! enough for several entries and to begin its checkpoints (its word for recycling) well before they are full: 64 MiB
 //! and 48 MiB here, as the others' segments, instead of 1 MiB and 768 KiB. Where data has to stay it never recycles.
 
+use std::io::{self, ErrorKind};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use anyhow::{Result, anyhow};
@@ -33,14 +34,23 @@ fn open(setup: &Setup, manager: impl LogManager) -> Result<WriteAheadLog> {
     Ok(configuration.open(manager)?)
 }
 
+/// An entry's chunks. One that was being written when the process died ends early, or with a chunk whose CRC does not fit;
+/// its documentation says to ignore such an entry.
+fn whole(entry: &mut Entry<'_>) -> io::Result<Option<Vec<Vec<u8>>>> {
+    match entry.read_all_chunks() {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => Ok(None),
+        result => result,
+    }
+}
+
 /// What is in the log stays in the log. Its manager reads each entry, as a user's has to: version 0.3.1 does not get past the
 /// first one otherwise.
 #[derive(Debug)]
 struct Kept;
 
 impl LogManager for Kept {
-    fn recover(&mut self, entry: &mut Entry<'_>) -> std::io::Result<()> {
-        entry.read_all_chunks()?;
+    fn recover(&mut self, entry: &mut Entry<'_>) -> io::Result<()> {
+        whole(entry)?;
         Ok(())
     }
 
@@ -49,7 +59,7 @@ impl LogManager for Kept {
         last: EntryId,
         entries: &mut SegmentReader,
         log: &WriteAheadLog,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         LogVoid.checkpoint_to(last, entries, log)
     }
 }
@@ -71,9 +81,9 @@ fn replay(setup: &Setup, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
 struct Sending(SyncSender<Vec<Vec<u8>>>);
 
 impl LogManager for Sending {
-    fn recover(&mut self, entry: &mut Entry<'_>) -> std::io::Result<()> {
-        match entry.read_all_chunks()? {
-            Some(chunks) => self.0.send(chunks).map_err(std::io::Error::other),
+    fn recover(&mut self, entry: &mut Entry<'_>) -> io::Result<()> {
+        match whole(entry)? {
+            Some(chunks) => self.0.send(chunks).map_err(io::Error::other),
             None => Ok(()),
         }
     }
@@ -83,7 +93,7 @@ impl LogManager for Sending {
         last: EntryId,
         entries: &mut SegmentReader,
         log: &WriteAheadLog,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         LogVoid.checkpoint_to(last, entries, log)
     }
 }
