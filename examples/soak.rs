@@ -18,8 +18,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use highwater::{
-    Commit, Config, Consumer, ErrorKind, Limit, Log, LogReader, Op, Result, Retention, Sequence, Start,
-    StreamSpec, WhenFull,
+    Commit, Compression, Config, Consumer, ErrorKind, Limit, Log, LogReader, Op, Result, Retention, Sequence,
+    Start, StreamSpec, WhenFull,
 };
 
 const WRITERS: u64 = 3;
@@ -93,6 +93,7 @@ fn live(dir: &Path, end: Instant, commits: &AtomicU64) -> Result<u64> {
             size_max: Some(SIZE_MAX),
             when_full: WhenFull::Wait(Duration::from_secs(30)),
             lock_wait: Duration::from_secs(5),
+            compression: if lives % 3 == 1 { Compression::Lz4 } else { Compression::None },
             background: (lives % 2 == 0).then_some(Duration::from_millis(20)),
             ..Config::default()
         };

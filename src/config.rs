@@ -1,10 +1,13 @@
 //! Every setting and every limit, named, with its reason.
 
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::environment::{Environment, System};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How a log is opened and kept. `Config::default()` is right for most.
 ///
@@ -49,6 +52,10 @@ pub struct Config {
     pub read_mode: ReadMode,
     /// The content digest of a checkpoint. Default: [`Digest::Crc32`].
     pub digest: Digest,
+    /// How records are compressed, where their stream does not say it itself
+    /// ([`StreamSpec::compression`](crate::StreamSpec::compression)). Default: not at all. It holds for what this opening
+    /// writes; whatever is in the log can be read.
+    pub compression: Compression,
     /// Run [`maintain`](crate::Log::maintain) on a thread named `highwater` every so often. Default: no thread.
     pub background: Option<Duration>,
     /// Clocks, ids and the identity of this boot. Default: the system's.
@@ -74,6 +81,7 @@ impl Default for Config {
             spare_segments: 2,
             read_mode: ReadMode::Copy,
             digest: Digest::Crc32,
+            compression: Compression::None,
             background: None,
             environment: Arc::new(System),
         }
@@ -88,7 +96,7 @@ impl Config {
     /// Offsets are 32 bits and a little room above the largest frame is needed.
     const SEGMENT_BYTES_MAX: u32 = 2 << 30;
     /// Lengths inside frames are 32 bits; half a GiB leaves room for headers and doubling.
-    const ITEM_BYTES_MAX: u32 = 512 << 20;
+    pub(crate) const ITEM_BYTES_MAX: u32 = 512 << 20;
     /// A data frame is closed when it holds this much. Larger frames save nothing; smaller ones cost headers.
     pub(crate) const DATA_FRAME_BYTES: usize = 256 << 10;
 
@@ -108,7 +116,8 @@ impl Config {
         within("record_bytes_max", self.record_bytes_max.into(), 1, Self::ITEM_BYTES_MAX.into())?;
         within("state_bytes_max", self.state_bytes_max.into(), 1, Self::ITEM_BYTES_MAX.into())?;
         within("unflushed_bytes_max", self.unflushed_bytes_max.into(), 64 << 10, 1 << 30)?;
-        within("buffer_bytes_max", self.buffer_bytes_max as u64, 4 << 10, 1 << 40)
+        within("buffer_bytes_max", self.buffer_bytes_max as u64, 4 << 10, 1 << 40)?;
+        self.compression.check()
     }
 
     /// A data frame's target size: small segments get small frames, so that they do not end half empty.
@@ -166,4 +175,80 @@ pub enum Digest {
     Crc32,
     /// BLAKE3 in addition, for audits.
     Blake3,
+}
+
+/// How the records of a stream are compressed on their way to the log. What does not get smaller is stored as it is, and
+/// counts, checksums and digests are those of the records: they do not tell whether these were compressed.
+///
+/// ```
+/// use highwater::Compression;
+/// assert_eq!("lz4".parse::<Compression>()?, Compression::Lz4);
+/// assert!("lz5".parse::<Compression>().is_err());
+/// # Ok::<(), highwater::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// LZ4: little time, about half the bytes of what is like JSON. Needs the feature `lz4`, which is on by default.
+    Lz4,
+    /// zstd with a [level](Compression::ZSTD_LEVELS); 3 is usual, 1 is fast, and 0 is what the library takes to be usual.
+    /// Needs the feature `zstd`.
+    Zstd(i32),
+}
+
+impl Compression {
+    /// The levels of zstd; those below 0 are its fastest.
+    pub const ZSTD_LEVELS: RangeInclusive<i32> = -7..=22;
+    /// The level for who does not name one.
+    const ZSTD_USUAL: i32 = 3;
+
+    /// Whether this build can do it.
+    pub(crate) fn check(self) -> Result<()> {
+        let lacks = |feature: &str| {
+            let what = format!(
+                "compression {self} needs the feature `{feature}` of the crate highwater, which this build lacks"
+            );
+            Err(Error::new(ErrorKind::Unsupported, what))
+        };
+        match self {
+            Compression::Lz4 if !cfg!(feature = "lz4") => lacks("lz4"),
+            Compression::Zstd(level) if !Self::ZSTD_LEVELS.contains(&level) => {
+                let (least, most) = Self::ZSTD_LEVELS.into_inner();
+                Err(Error::invalid(format!("the zstd level is {level}; expected {least} to {most}")))
+            }
+            Compression::Zstd(_) if !cfg!(feature = "zstd") => lacks("zstd"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Compression::None => f.write_str("none"),
+            Compression::Lz4 => f.write_str("lz4"),
+            Compression::Zstd(level) => write!(f, "zstd:{level}"),
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = Error;
+
+    /// `none`, `lz4`, `zstd` or `zstd:LEVEL`.
+    fn from_str(text: &str) -> Result<Self> {
+        let parsed = match text.split_once(':') {
+            None if text == "none" => Some(Compression::None),
+            None if text == "lz4" => Some(Compression::Lz4),
+            None if text == "zstd" => Some(Compression::Zstd(Self::ZSTD_USUAL)),
+            Some(("zstd", level)) => level.parse().ok().map(Compression::Zstd),
+            _ => None,
+        };
+        let parsed = parsed.ok_or_else(|| {
+            Error::invalid(format!("the compression is {text:?}; expected none, lz4, zstd or zstd:LEVEL"))
+        })?;
+        parsed.check().map(|()| parsed)
+    }
 }

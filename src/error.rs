@@ -56,7 +56,7 @@ pub enum ErrorKind {
     /// The destination's position is not on this log's history: another log, ahead of it, or another checkpoint
     /// under the same number. A person has to decide.
     Diverged,
-    /// Written by a newer version, or on a file system that can't keep the promises.
+    /// Written by a newer version or with a codec that this build lacks, or on a file system that can't keep the promises.
     Unsupported,
     /// The log or its file system allows reading only.
     ReadOnly,
@@ -102,6 +102,17 @@ impl Error {
     pub(crate) fn corrupt(file: impl Into<PathBuf>, byte: u64, what: impl Into<String>) -> Self {
         Error(Arc::new(Details {
             kind: ErrorKind::Corrupt,
+            what: what.into(),
+            file: Some(file.into()),
+            byte: Some(byte),
+            source: None,
+        }))
+    }
+
+    /// What a newer version wrote, or another build.
+    pub(crate) fn unsupported(file: impl Into<PathBuf>, byte: u64, what: impl Into<String>) -> Self {
+        Error(Arc::new(Details {
+            kind: ErrorKind::Unsupported,
             what: what.into(),
             file: Some(file.into()),
             byte: Some(byte),

@@ -54,6 +54,7 @@ mod lock;
 mod log;
 mod log_reader;
 mod origin;
+mod packer;
 mod pin;
 mod position;
 mod protection;
@@ -73,7 +74,7 @@ mod view;
 mod writer;
 
 pub use commit::Commit;
-pub use config::{Config, Digest, Durability, ReadMode, Retention, WhenFull};
+pub use config::{Compression, Config, Digest, Durability, ReadMode, Retention, WhenFull};
 pub use consumer::{Batch, Consumer, ConsumerInfo, Limit, Start};
 pub use error::{Error, ErrorKind, Result};
 pub use format::consumer::{LagPolicy, MaxLag};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::config::Compression;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::ADMINISTRATIVE;
 use crate::format::define::{ColumnPath, Definition, StreamName};
@@ -60,6 +61,7 @@ pub struct StreamSpec {
     key: Vec<ColumnPath>,
     schema: Option<String>,
     key_change: bool,
+    compression: Option<Compression>,
 }
 
 impl StreamSpec {
@@ -70,6 +72,7 @@ impl StreamSpec {
             key: Vec::new(),
             schema: None,
             key_change: false,
+            compression: None,
         }
     }
 
@@ -102,7 +105,15 @@ impl StreamSpec {
         self
     }
 
+    /// Writers that get this handle compress the stream's records so, whatever [`Config::compression`](crate::Config)
+    /// says. The log does not remember it.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
     fn check(&self) -> Result<()> {
+        self.compression.map_or(Ok(()), Compression::check)?;
         let longest = self.name.name.len().max(self.name.namespace.as_ref().map_or(0, String::len));
         if longest > NAME_BYTES_MAX {
             return Err(Error::too_large("a stream's name", NAME_BYTES_MAX as u64, longest as u64));
@@ -125,6 +136,8 @@ struct Registered {
     id: StreamId,
     name: StreamName,
     key: Vec<ColumnPath>,
+    /// `None`: as the log's configuration says.
+    compression: Option<Compression>,
 }
 
 impl Stream {
@@ -141,6 +154,10 @@ impl Stream {
     /// Its key columns.
     pub fn key(&self) -> &[ColumnPath] {
         &self.0.key
+    }
+
+    pub(crate) fn compression(&self) -> Option<Compression> {
+        self.0.compression
     }
 
     /// A handle of another log is a mistake that would write into the wrong stream.
@@ -201,7 +218,7 @@ pub(crate) fn register(journal: &Journal, spec: StreamSpec) -> Result<Stream> {
         match id {
             None => {
                 let stream = new_stream(&mut state, &spec, fingerprint)?;
-                return Ok(handle(journal.log(), &stream));
+                return Ok(handle(journal.log(), &stream, spec.compression));
             }
             Some(id) => state.unwritten.get(&id).cloned().ok_or_else(|| defined_at(&state, id)),
         }
@@ -220,7 +237,7 @@ pub(crate) fn register(journal: &Journal, spec: StreamSpec) -> Result<Stream> {
         let mut state = journal.state();
         state.unwritten.insert(changed.stream, changed.clone());
     }
-    Ok(handle(journal.log(), &changed))
+    Ok(handle(journal.log(), &changed, spec.compression))
 }
 
 fn defined_at(state: &State, id: StreamId) -> Address {
@@ -322,7 +339,7 @@ pub(crate) fn rename(journal: &Journal, stream: &Stream, to: StreamSpec) -> Resu
         }
     }
     redefine(journal, &old, &definition, format!("rename {old} to {}", to.name), Vec::new())?;
-    Ok(handle(journal.log(), &definition))
+    Ok(handle(journal.log(), &definition, to.compression.or(stream.compression())))
 }
 
 /// Drops a stream in a checkpoint of its own.
@@ -385,12 +402,13 @@ fn administer(
     journal.commit(&Unit::default(), &request)
 }
 
-fn handle(log: LogId, definition: &Definition) -> Stream {
+fn handle(log: LogId, definition: &Definition, compression: Option<Compression>) -> Stream {
     Stream(Arc::new(Registered {
         log,
         id: definition.stream,
         name: definition.name.clone(),
         key: definition.key.clone(),
+        compression,
     }))
 }
 

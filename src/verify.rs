@@ -43,8 +43,8 @@ impl Verification {
     }
 
     fn note(&mut self, error: &Error) -> Result<()> {
-        // An unreadable disk is not damage of the log; it says nothing about what is on it.
-        if *error.kind() == ErrorKind::Io {
+        // An unreadable disk is not damage of the log, nor is what this build can't understand: neither says what is on it.
+        if matches!(error.kind(), ErrorKind::Io | ErrorKind::Unsupported) {
             return Err(error.clone());
         }
         let text = error.to_string();
@@ -130,12 +130,12 @@ fn verify_segment(
         if walker.is_at_end() {
             return Err(segment.damaged(offset, "the segment ends without a seal"));
         }
-        let header = walker.header()?.map_err(|fault| segment.damaged(offset, fault))?;
+        let header = walker.header()?.map_err(|fault| segment.refuses(offset, fault))?;
         if header.epoch < *epoch {
             return Err(segment.damaged(offset, Fault::Stale { epoch: header.epoch, at_least: *epoch }));
         }
         *epoch = header.epoch;
-        walker.check(&header)?.map_err(|fault| segment.damaged(offset, fault))?;
+        walker.check(&header)?.map_err(|fault| segment.refuses(offset, fault))?;
         check_content(&mut walker, &header)?.map_err(|what| segment.damaged(offset, what))?;
         walker.step(&header);
         progress(header.frame_len());
@@ -175,7 +175,7 @@ fn verify_bases(origin: &Origin, horizon: &Horizon, found: &mut Verification) ->
                 let offset = walker.offset();
                 let header = match walker.header()? {
                     Ok(header) => header,
-                    Err(fault) => return Err(segment.damaged(offset, fault)),
+                    Err(fault) => return Err(segment.refuses(offset, fault)),
                 };
                 walker.check(&header)?.map_err(|fault| segment.damaged(offset, fault))?;
                 walker.step(&header);

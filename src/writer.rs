@@ -8,8 +8,9 @@ use crate::config::{Config, Digest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::{self, CommitStream};
 use crate::format::data::{BASE_TIME, OpKind, RECORD_HEADER_MAX, RecordParts};
-use crate::format::frame::{FrameBuf, SealedFrame};
+use crate::format::frame::FrameBuf;
 use crate::journal::{CommitRequest, Committed, Journal, Unit, UnitStream};
+use crate::packer::{Filled, Packer, Packing};
 use crate::position::StreamId;
 use crate::streams::Stream;
 
@@ -83,6 +84,7 @@ pub struct Writer {
     streams: HashMap<StreamId, Open>,
     /// Bytes in memory, over all streams.
     buffered: usize,
+    packer: Packer,
 }
 
 /// One stream's uncommitted records.
@@ -98,9 +100,19 @@ struct Open {
     previous_us: i64,
     checksum: crc32fast::Hasher,
     digest: Option<Box<blake3::Hasher>>,
+    packing: Packing,
 }
 
 impl Open {
+    fn new(packing: Packing) -> Self {
+        Open { packing, ..Open::default() }
+    }
+
+    /// As it is without uncommitted records.
+    fn clear(&mut self) {
+        *self = Open::new(self.packing);
+    }
+
     fn buffered(&self) -> usize {
         self.frame.as_ref().map_or(0, FrameBuf::body_len)
     }
@@ -117,7 +129,8 @@ impl Writer {
             state.units.push(Arc::downgrade(&unit));
             id
         };
-        let mut writer = Writer { journal, id, unit, streams: HashMap::new(), buffered: 0 };
+        let mut writer =
+            Writer { journal, id, unit, streams: HashMap::new(), buffered: 0, packer: Packer::default() };
         for stream in streams {
             writer.add(stream)?;
         }
@@ -145,7 +158,8 @@ impl Writer {
             None => drop(state.owners.insert(stream.id(), self.id)),
         }
         drop(state);
-        self.streams.insert(stream.id(), Open::default());
+        let compression = stream.compression().unwrap_or(self.journal.config.compression);
+        self.streams.insert(stream.id(), Open::new(Packing::new(compression)));
         Ok(())
     }
 
@@ -205,7 +219,7 @@ impl Writer {
     pub fn discard(&mut self, stream: &Stream) -> Result<()> {
         let open = find(&mut self.streams, stream)?;
         self.buffered -= open.buffered();
-        *open = Open::default();
+        open.clear();
         let mut streams = self.unit.streams.lock();
         streams.remove(&stream.id());
         self.unit.settle(&streams);
@@ -252,7 +266,7 @@ impl Writer {
         let committed = self.journal.commit(&self.unit, &request)?;
         for stream in &covered {
             unit.remove(stream);
-            self.streams.insert(*stream, Open::default());
+            self.streams.entry(*stream).and_modify(Open::clear);
         }
         self.unit.settle(&unit);
         Ok(committed)
@@ -297,15 +311,20 @@ impl Writer {
             digest.update(records);
             digest
         });
-        let mut sealed = Some(frame.seal_data(BASE_TIME, stream.get(), open.frame_items, content));
+        let filled = Filled { frame, stream: stream.get(), items: open.frame_items, content_crc: content };
+        let (sealed, raw) = self.packer.close(&mut open.packing, filled, || self.journal.buffer());
+        let saved = body - sealed.body_len();
+        let mut sealed = Some(sealed);
         let extent = match self.journal.append(&self.unit, &mut sealed) {
             Ok(extent) => extent,
             Err(error) => {
-                open.frame = sealed.map(SealedFrame::reopen);
+                open.frame = sealed.map(|sealed| raw.unwrap_or_else(|| sealed.reopen()));
                 return Err(error);
             }
         };
+        raw.into_iter().for_each(|raw| self.journal.give_back(raw.into_memory()));
         self.buffered -= body;
+        open.log_bytes -= saved as u64;
         open.digest = digest;
         open.checksum.combine(&crc32fast::Hasher::new_with_initial_len(content, len));
         open.frame_items = 0;

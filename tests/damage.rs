@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use highwater::environment::Stepped;
 use highwater::storage::Memory;
-use highwater::{Commit, Config, Durability, ErrorKind, Log, LogReader, Op, Sequence, StreamSpec};
+use highwater::{
+    Commit, Compression, Config, Durability, ErrorKind, Log, LogReader, Op, Sequence, StreamSpec,
+};
 
 fn config() -> Config {
     Config { segment_bytes: 64 << 10, environment: Arc::new(Stepped::new(3, 1)), ..Config::default() }
@@ -17,8 +19,10 @@ fn config() -> Config {
 fn sample() -> Memory {
     let files = Memory::new();
     let (log, _) = Log::open_on(Arc::new(files.clone()), config()).unwrap();
-    let [a, b] = ["a", "b"]
-        .map(|name| log.stream(StreamSpec::new(name).namespace("n").key(["id"]).schema("{}")).unwrap());
+    let [a, b] = [("a", Compression::Lz4), ("b", Compression::None)].map(|(name, how)| {
+        let spec = StreamSpec::new(name).namespace("n").key(["id"]).schema("{}");
+        log.stream(spec.compression(how)).unwrap()
+    });
     let mut writer = log.writer(&[&a, &b]).unwrap();
     for i in 0..12u32 {
         let row = vec![i as u8; 300 * i as usize];

@@ -10,7 +10,8 @@ use highwater::environment::Stepped;
 use highwater::repair::{self, Mode, RepairPlan};
 use highwater::storage::{Memory, Storage};
 use highwater::{
-    Commit, Config, ErrorKind, Limit, Log, LogReader, Op, Position, Retention, Sequence, Start, StreamSpec,
+    Commit, Compression, Config, ErrorKind, Limit, Log, LogReader, Op, Position, Retention, Sequence, Start,
+    StreamSpec,
 };
 
 fn config() -> Config {
@@ -25,9 +26,9 @@ fn open(files: &Memory) -> highwater::Result<Log> {
 fn sample(pruned: bool) -> Memory {
     let files = Memory::new();
     let log = open(&files).unwrap();
-    let names = ["a", "b", "c"];
-    let streams =
-        names.map(|name| log.stream(StreamSpec::new(name).namespace("n").key(["id"]).schema("{}")).unwrap());
+    let names = [("a", Compression::None), ("b", Compression::Lz4), ("c", Compression::Zstd(3))];
+    let spec = |name: &str| StreamSpec::new(name).namespace("n").key(["id"]).schema("{}");
+    let streams = names.map(|(name, how)| log.stream(spec(name).compression(how)).unwrap());
     let mut writer = log.writer(&streams.each_ref()).unwrap();
     for i in 0..60u32 {
         let stream = &streams[i as usize % 3];

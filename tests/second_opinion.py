@@ -5,7 +5,8 @@
     second_opinion.py --hex DIR    the first Data frame of the first live segment, field by field
 
 It reads up to the mark's durable address and recovers nothing. Python 3.11, standard library only. The BLAKE3 digests and
-fingerprints are read, not verified: BLAKE3 is not in that library.
+fingerprints are read, not verified: BLAKE3 is not in that library. LZ4 is decoded here; zstd only where Python has it (3.14, or
+the module zstandard). Else the bodies' CRCs are checked, the records of such a stream are null, and a line on stderr says so.
 """
 import json
 import struct
@@ -18,6 +19,7 @@ from zlib import crc32
 BLOCK = 4096
 BASE = 0x8000_0000  # in a file's number: it is a base file
 KINDS = [None] + "Start Data Part Commit Define Index Waypoint Recovery Pruned Seal Close Pad".split()
+CODECS = [None, "LZ4", "zstd"]
 OPS = [None] + "insert upsert update delete truncate".split()
 
 Snapshot = namedtuple("Snapshot", "sequence id commit time records bytes next_stream index lowest")
@@ -36,6 +38,47 @@ def check(file, byte, what, expected, found):
 
 def u128(raw):
     return str(UUID(bytes=raw[::-1]))
+
+
+def unpack_lz4(packed):
+    """An LZ4 block: literals, and copies of what stands so many bytes before."""
+    out, at = bytearray(), 0
+
+    def count(four_bits):
+        nonlocal at
+        total = four_bits
+        while four_bits == 15:
+            at, total = at + 1, total + packed[at]
+            if packed[at - 1] < 255:
+                break
+        return total
+
+    while at < len(packed):
+        token, at = packed[at], at + 1
+        size = count(token >> 4)
+        out, at = out + packed[at:at + size], at + size
+        if at >= len(packed):
+            break
+        distance, at = int.from_bytes(packed[at:at + 2], "little"), at + 2
+        if not 1 <= distance <= len(out):
+            raise ValueError(f"a copy from {distance} bytes before")
+        for _ in range(count(token & 15) + 4):
+            out.append(out[-distance])
+    return bytes(out)
+
+
+def unpack_zstd(packed):
+    """None: this Python has no zstd."""
+    try:
+        from compression import zstd
+        return zstd.decompress(packed)
+    except ImportError:
+        pass
+    try:
+        import zstandard
+        return zstandard.ZstdDecompressor().decompress(packed)
+    except ImportError:
+        return None
 
 
 def place(address):
@@ -120,10 +163,14 @@ class Frame:
             c.unpack("BBHIIIQIII")
         salted = file.salt + struct.pack("<Q", self.address) + file.data[offset:c.pos]
         c.check("CRC of the frame's header", crc32(salted), c.unpack("I"))
-        self.check("kind is known, flags, key id, offset modulo 8", (True, 0, 0, 0), (1 <= kind <= 12, flags, key, offset % 8))
+        self.check("kind is known, key id, offset modulo 8", (True, 0, 0), (1 <= kind <= 12, key, offset % 8))
         self.kind, self.body = KINDS[kind], c.take(self.size)
-        self.content = self.body[8:] if self.kind == "Data" else self.body
-        self.check("CRC of body, content", (crc32(self.body), crc32(self.content)), (body_crc, content_crc))
+        self.check("flags", flags if self.kind == "Data" and flags < len(CODECS) else 0, flags)
+        self.check("CRC of body", crc32(self.body), body_crc)
+        self.codec = CODECS[flags]
+        self.content = self.unpack() if self.codec else self.body[8:] if self.kind == "Data" else self.body
+        if self.content is not None:
+            self.check("CRC of content", crc32(self.content), content_crc)
         c.zeros(-c.pos % 8)
         marker = 0x74696D6D6F637768 ^ self.address ^ (self.epoch * 0x9E3779B97F4A7C15 % 2**64)
         c.check("commit marker", hex(marker), hex(c.unpack("Q")))
@@ -134,7 +181,21 @@ class Frame:
     def check(self, what, expected, found):
         check(self.file, self.offset, f"{what} (frame)", expected, found)
 
+    def unpack(self):
+        """The content of a compressed Data frame; None if its codec is not here."""
+        c = Cursor(self.file, self.body, 8, self.size)
+        size, packed = c.varint(), c.take(c.left())
+        try:
+            content = (unpack_lz4 if self.codec == "LZ4" else unpack_zstd)(packed)
+        except Exception as error:
+            self.check(f"{self.codec} content", "to be decompressed", repr(error))
+        if content is not None:
+            self.check("length of the content", len(content), size)
+        return content
+
     def cursor(self):
+        if self.codec:
+            return Cursor(f"{self.file} (content of the frame at {self.offset})", self.body[:8] + self.content, 0, 8 + len(self.content))
         start = self.offset + 40
         return Cursor(self.file, self.source.data, start, start + self.size)
 
@@ -274,11 +335,14 @@ class Log:
         return self.live(previous) | entries
 
     def read_records(self, stream, extents):
-        records, checksum, last = [], 0, 0
+        records, checksum, last, unread = [], 0, 0, 0
         for start, size, frames in extents:
             at = start
             for _ in range(frames):
                 frame = self.frame(at, "Data")
+                if frame.content is None:
+                    at, unread = frame.end, unread + 1
+                    continue
                 c, at, checksum = frame.cursor(), frame.end, crc32(frame.content, checksum)
                 frame.check("stream, base time", (stream, last), (frame.stream, c.unpack("q")))
                 for _ in range(frame.records):
@@ -292,6 +356,10 @@ class Log:
                     records.append((record, sum(sizes)))
                 c.done()
             check(f"{start >> 32:08x}.hws", start & 0xFFFFFFFF, "bytes of the extent", size, at - start)
+        if unread:
+            print(f"second_opinion.py: this Python has no zstd: {unread} frames of stream {stream} have good bodies, "
+                  "and their records were not read", file=sys.stderr)
+            return None, None, None
         return [record for record, _ in records], sum(size for _, size in records), checksum
 
     def read_commit(self, frame, live, before):
@@ -318,7 +386,8 @@ class Log:
                 part.done()
             records, *found = self.read_records(stream, listed + extents)
             c.check(f"stream {stream} is defined", True, stream in live)
-            c.check(f"records, bytes, checksum of stream {stream}", [count, size, checksum], [len(records), *found])
+            if records is not None:
+                c.check(f"records, bytes, checksum of stream {stream}", [count, size, checksum], [len(records), *found])
             named += parts + [address for address, _, _ in listed + extents]
             streams.append({"stream": stream, "bytes": size, "checksum": checksum,
                             "fingerprint": f"{fingerprint:016x}", "records": records})
@@ -415,6 +484,7 @@ def show_hex(log):
     show("CRC of the content, the body without its first 8 bytes", lambda: c.unpack("I"))
     records = show("records", lambda: c.unpack("I"), number)
     show("CRC of salt, address, and the 36 bytes before", lambda: c.unpack("I"))
+    frame.check("a first Data frame that is not compressed", None, frame.codec)
     show("body: base time", lambda: c.unpack("q"), number)
     for _ in range(records):
         show("op", lambda: c.unpack("B"), lambda value: f": {OPS[value]}")

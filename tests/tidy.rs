@@ -12,7 +12,7 @@ const LEVELS: &[&[&str]] = &[
     &["environment", "finite"],
     &["config"],
     &["format"],
-    &["storage"],
+    &["storage", "packer"],
     &["segment", "lock", "pin"],
     &["view"],
     &["recovery", "locate"],

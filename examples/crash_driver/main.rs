@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater::environment::{Environment, System};
-use highwater::{Config, Durability, ErrorKind, Log, LogReader, Retention};
+use highwater::{Compression, Config, Durability, ErrorKind, Log, LogReader, Retention};
 
 /// With `--consumer`, so many checkpoints stay.
 const KEPT: u64 = 16;
@@ -156,6 +156,7 @@ impl Arguments {
             segment_bytes: self.segment_bytes,
             buffer_bytes_max: 64 << 10,
             unflushed_bytes_max: 256 << 10,
+            compression: [Compression::None, Compression::Lz4, Compression::Zstd(1)][self.seed as usize % 3],
             // On a full disk the log prunes by itself.
             retention: RETENTION,
             environment: match self.boot {

@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 
+use crate::format::codec::{Codec, Decompressor, is_credible};
+use crate::format::frame::{Fault, Header, check_content};
 use crate::format::wire::{Decoded, Malformed, Take, put_varint, unzigzag, zigzag};
 
 /// The base time at the beginning of a body, in bytes; the content's checksum begins behind it.
@@ -89,22 +91,53 @@ pub(crate) struct DecodedRecord {
     pub payload: Bytes,
 }
 
-/// The records of one data frame's body.
+/// What a data frame holds, decompressed: the records' encodings one after another.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    pub base_us: i64,
+    pub records: Bytes,
+}
+
+impl Content {
+    /// Of a body that passed its checksum. What was compressed has to pass that of its content, too.
+    pub(crate) fn of(header: &Header, body: Bytes, codecs: &mut Decompressor) -> Result<Content, Fault> {
+        let malformed = |Malformed(what)| Fault::Content(what);
+        let mut take = Take::new(&body);
+        let base_us = take.i64().map_err(malformed)?;
+        if header.codec == Codec::Plain {
+            return Ok(Content { base_us, records: body.slice(BASE_TIME..) });
+        }
+        if !header.codec.is_built() {
+            return Err(Fault::NoCodec(header.codec));
+        }
+        let len = take.varint().map_err(malformed)?;
+        let stored = take.take(take.remaining()).map_err(malformed)?;
+        if !is_credible(len, stored.len() as u64) {
+            return Err(Fault::Content("its length is beyond anything that was compressed"));
+        }
+        let records = codecs
+            .decompress(header.codec, stored, len as usize)
+            .ok_or(Fault::Content("it can't be decompressed to its length"))?;
+        check_content(header, crc32fast::hash(&records))?;
+        Ok(Content { base_us, records: records.into() })
+    }
+}
+
+/// The records of one data frame.
 #[derive(Debug, Clone)]
 pub(crate) struct FrameRecords {
-    body: Bytes,
+    content: Bytes,
     at: usize,
     previous_us: i64,
 }
 
 impl FrameRecords {
-    pub(crate) fn new(body: Bytes) -> Decoded<Self> {
-        let previous_us = Take::new(&body).i64()?;
-        Ok(FrameRecords { body, at: BASE_TIME, previous_us })
+    pub(crate) fn new(content: Content) -> Self {
+        FrameRecords { content: content.records, at: 0, previous_us: content.base_us }
     }
 
     pub(crate) fn next_record(&mut self) -> Decoded<Option<DecodedRecord>> {
-        let mut take = Take::new(&self.body[self.at..]);
+        let mut take = Take::new(&self.content[self.at..]);
         if take.is_empty() {
             return Ok(None);
         }
@@ -116,11 +149,11 @@ impl FrameRecords {
         let record = DecodedRecord {
             op,
             emitted_us,
-            key: self.body.slice_ref(key),
-            metadata: self.body.slice_ref(metadata),
-            payload: self.body.slice_ref(payload),
+            key: self.content.slice_ref(key),
+            metadata: self.content.slice_ref(metadata),
+            payload: self.content.slice_ref(payload),
         };
-        self.at = self.body.len() - take.remaining();
+        self.at = self.content.len() - take.remaining();
         self.previous_us = emitted_us;
         Ok(Some(record))
     }
@@ -144,14 +177,13 @@ mod tests {
             },
             RecordParts { op: OpKind::Insert, emitted_us: i64::MAX, key: b"", metadata: b"", payload: b"" },
         ];
-        let mut body = 0i64.to_le_bytes().to_vec();
+        let mut content = Vec::new();
         let mut previous = 0;
         for record in &records {
-            record.encode(&mut body, previous);
+            record.encode(&mut content, previous);
             previous = record.emitted_us;
         }
-        let body = Bytes::from(body);
-        let mut decoder = FrameRecords::new(body.clone()).unwrap();
+        let mut decoder = FrameRecords::new(Content { base_us: 0, records: content.into() });
         for record in &records {
             let found = decoder.next_record().unwrap().unwrap();
             assert_eq!((found.op, found.emitted_us), (record.op, record.emitted_us));
@@ -165,12 +197,12 @@ mod tests {
 
     #[test]
     fn any_cut_of_a_body_is_an_error_or_fewer_records() {
-        let mut body = 0i64.to_le_bytes().to_vec();
+        let mut content = Vec::new();
         RecordParts { op: OpKind::Insert, emitted_us: 5, key: b"kk", metadata: b"m", payload: b"ppp" }
-            .encode(&mut body, 0);
-        for cut in 0..body.len() {
-            let whole =
-                FrameRecords::new(Bytes::copy_from_slice(&body[..cut])).and_then(|mut r| r.next_record());
+            .encode(&mut content, 0);
+        for cut in 0..content.len() {
+            let records = Bytes::copy_from_slice(&content[..cut]);
+            let whole = FrameRecords::new(Content { base_us: 0, records }).next_record();
             assert!(!matches!(whole, Ok(Some(_))), "{cut}");
         }
     }

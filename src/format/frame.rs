@@ -7,8 +7,11 @@
 //! ```
 
 use crate::format::ALIGN;
+use crate::format::codec::Codec;
 use crate::position::Address;
 use crate::protection::Protection;
+
+pub(crate) use crate::format::fault::Fault;
 
 /// The header's length, in bytes.
 pub(crate) const HEADER: usize = 40;
@@ -78,8 +81,8 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub kind: Kind,
-    /// Reserved (compression, encryption): a frame with an unknown flag is refused by name.
-    pub flags: u8,
+    /// Of a data frame's content: all there is in its flags. A frame with an unknown flag is refused by name.
+    pub codec: Codec,
     /// Reserved for encryption; 0.
     pub key_id: u16,
     pub body_len: u32,
@@ -97,53 +100,6 @@ pub(crate) struct Header {
     pub items: u32,
 }
 
-/// Why bytes are not the header of a frame here and now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// All zero: never written.
-    Zeros,
-    /// The header's own checksum: torn, stale (another life of the segment), misplaced or damaged.
-    HeaderCrc { expected: u32, found: u32 },
-    /// Valid, but written by something newer.
-    UnknownKind(u8),
-    /// Valid, but with a flag that this version does not know.
-    UnknownFlags(u8),
-    /// Valid, but older than the frame before it.
-    Stale { epoch: u32, at_least: u32 },
-    /// Valid, but it would reach beyond its segment.
-    TooLong { end: u64, segment_bytes: u32 },
-    /// The commit marker behind the body.
-    Marker,
-    /// The padding between body and marker is not zero.
-    Padding,
-    /// The body's checksum.
-    BodyCrc { expected: u32, found: u32 },
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {
-            Fault::Zeros => write!(f, "expected a frame, found zeros"),
-            Fault::HeaderCrc { expected, found } => {
-                write!(f, "frame header checksum: expected {expected:08x}, found {found:08x}")
-            }
-            Fault::UnknownKind(kind) => write!(f, "frame kind {kind} is unknown to this version"),
-            Fault::UnknownFlags(flags) => write!(f, "frame flags {flags:#04x} are unknown to this version"),
-            Fault::Stale { epoch, at_least } => {
-                write!(f, "frame of epoch {epoch}, expected epoch {at_least} or later")
-            }
-            Fault::TooLong { end, segment_bytes } => {
-                write!(f, "frame reaches to byte {end}, the segment ends at {segment_bytes}")
-            }
-            Fault::Marker => write!(f, "commit marker is missing behind the frame"),
-            Fault::Padding => write!(f, "padding before the commit marker: expected zeros"),
-            Fault::BodyCrc { expected, found } => {
-                write!(f, "frame body checksum: expected {expected:08x}, found {found:08x}")
-            }
-        }
-    }
-}
-
 /// Whole bytes on disk of a frame with such a body.
 pub(crate) const fn frame_len(body_len: u32) -> u64 {
     HEADER as u64 + (body_len as u64).next_multiple_of(ALIGN as u64) + MARKER as u64
@@ -159,7 +115,7 @@ impl Header {
     pub(crate) fn encode(&self, salt: u64, at: Address) -> [u8; HEADER] {
         let mut out = [0; HEADER];
         out[0] = self.kind as u8;
-        out[1] = self.flags;
+        out[1] = self.codec as u8;
         out[2..4].copy_from_slice(&self.key_id.to_le_bytes());
         out[4..8].copy_from_slice(&self.body_len.to_le_bytes());
         out[8..12].copy_from_slice(&self.epoch.to_le_bytes());
@@ -190,12 +146,11 @@ impl Header {
         }
         let kind = Kind::from_byte(bytes[0]).ok_or(Fault::UnknownKind(bytes[0]))?;
         let (flags, key_id) = (bytes[1], u16::from_le_bytes([bytes[2], bytes[3]]));
-        if flags != 0 || key_id != 0 {
-            return Err(Fault::UnknownFlags(flags));
-        }
+        let codec = Codec::from_byte(flags).filter(|codec| kind == Kind::Data || *codec == Codec::Plain);
+        let codec = codec.filter(|_| key_id == 0).ok_or(Fault::UnknownFlags(flags))?;
         let header = Header {
             kind,
-            flags,
+            codec,
             key_id,
             body_len: u32_at(4),
             epoch: u32_at(8),
@@ -265,6 +220,11 @@ impl FrameBuf {
         buf
     }
 
+    /// Its memory, to be used again.
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Takes the checksum and closes the body.
     pub(crate) fn seal(self, kind: Kind, stream: u32) -> SealedFrame {
         let crc = crc32fast::hash(self.body());
@@ -281,10 +241,24 @@ impl FrameBuf {
         self.close(Kind::Data, stream, items, hasher.finalize(), content_crc)
     }
 
+    /// Closes a data frame whose content was compressed and had this checksum before.
+    pub(crate) fn seal_packed(self, codec: Codec, stream: u32, items: u32, content_crc: u32) -> SealedFrame {
+        let body_crc = crc32fast::hash(self.body());
+        SealedFrame { codec, ..self.close(Kind::Data, stream, items, body_crc, content_crc) }
+    }
+
+    /// A frame as it stands elsewhere, with a checked body.
+    pub(crate) fn again(header: &Header, body: &[u8]) -> SealedFrame {
+        let Header { kind, codec, stream, items, body_crc, content_crc, .. } = *header;
+        let buf = FrameBuf::from_body(body);
+        SealedFrame { codec, ..buf.close(kind, stream, items, body_crc, content_crc) }
+    }
+
     fn close(mut self, kind: Kind, stream: u32, items: u32, body_crc: u32, content_crc: u32) -> SealedFrame {
         let body_len = self.body_len() as u32;
         self.bytes.resize(frame_len(body_len) as usize, 0);
-        SealedFrame { bytes: self.bytes, kind, stream, items, body_len, body_crc, content_crc }
+        let codec = Codec::Plain;
+        SealedFrame { bytes: self.bytes, kind, codec, stream, items, body_len, body_crc, content_crc }
     }
 }
 
@@ -293,6 +267,7 @@ impl FrameBuf {
 pub(crate) struct SealedFrame {
     bytes: Vec<u8>,
     kind: Kind,
+    codec: Codec,
     stream: u32,
     items: u32,
     body_len: u32,
@@ -305,6 +280,10 @@ impl SealedFrame {
         self.bytes.len() as u32
     }
 
+    pub(crate) fn body_len(&self) -> usize {
+        self.body_len as usize
+    }
+
     /// The frame as it was before it was sealed.
     pub(crate) fn reopen(mut self) -> FrameBuf {
         self.bytes.truncate(HEADER + self.body_len as usize);
@@ -315,7 +294,7 @@ impl SealedFrame {
     pub(crate) fn place(mut self, salt: u64, at: Address, epoch: u32, durable: Address) -> Vec<u8> {
         let header = Header {
             kind: self.kind,
-            flags: 0,
+            codec: self.codec,
             key_id: 0,
             body_len: self.body_len,
             epoch,
@@ -336,6 +315,14 @@ impl SealedFrame {
 pub(crate) fn check_body(header: &Header, found: u32) -> Result<(), Fault> {
     if found != header.body_crc && !Protection::BodyChecksum.is_off() {
         return Err(Fault::BodyCrc { expected: header.body_crc, found });
+    }
+    Ok(())
+}
+
+/// Compares the checksum of what was compressed with what the header says.
+pub(crate) fn check_content(header: &Header, found: u32) -> Result<(), Fault> {
+    if found != header.content_crc && !Protection::BodyChecksum.is_off() {
+        return Err(Fault::ContentCrc { expected: header.content_crc, found });
     }
     Ok(())
 }
@@ -433,6 +420,23 @@ mod tests {
         let bytes = sample();
         let header: &[u8; HEADER] = bytes[..HEADER].try_into().unwrap();
         assert!(matches!(Header::decode(header, 99, AT, 4096 + 55), Err(Fault::TooLong { .. })));
+    }
+
+    #[test]
+    fn only_a_data_frame_has_a_codec_and_only_one_that_is_known() {
+        let flagged = |kind: Kind, flags: u8| {
+            let mut bytes = FrameBuf::new(Vec::new()).seal(kind, 0).place(99, AT, 2, AT);
+            bytes[1] = flags;
+            let crc = header_crc(&bytes[..HEADER].try_into().unwrap(), 99, AT);
+            bytes[36..40].copy_from_slice(&crc.to_le_bytes());
+            decode(&bytes, 99, AT).map(|header| header.codec)
+        };
+        assert_eq!(flagged(Kind::Data, 1), Ok(Codec::Lz4));
+        assert_eq!(flagged(Kind::Data, 2), Ok(Codec::Zstd));
+        for flags in 3..=255 {
+            assert_eq!(flagged(Kind::Data, flags), Err(Fault::UnknownFlags(flags)));
+        }
+        assert_eq!(flagged(Kind::Commit, 1), Err(Fault::UnknownFlags(1)));
     }
 
     #[test]

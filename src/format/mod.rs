@@ -1,10 +1,12 @@
 //! The bytes. Slices in, values out: no files, no clocks, no locks here. DESIGN.md, "The format", tells the
 //! same layout once in words; `tests/golden.rs` and `tests/second_opinion.py` hold both to it.
 
+pub(crate) mod codec;
 pub(crate) mod commit;
 pub(crate) mod consumer;
 pub(crate) mod data;
 pub(crate) mod define;
+pub(crate) mod fault;
 pub(crate) mod frame;
 pub(crate) mod index;
 pub(crate) mod mark;

@@ -12,7 +12,9 @@ use crate::format::frame::HEADER;
 use crate::format::mark::SLOT;
 use crate::format::names;
 use crate::storage::{Memory, Storage};
-use crate::{Commit, Config, Durability, Limit, Log, Op, Pin, Retention, Sequence, Start, StreamSpec};
+use crate::{
+    Commit, Compression, Config, Durability, Limit, Log, Op, Pin, Retention, Sequence, Start, StreamSpec,
+};
 
 const SECTOR: usize = 512;
 /// So many changes are made at most.
@@ -151,11 +153,16 @@ fn begin(seed: u64) -> (Memory, Log) {
 fn write(log: &Log, checkpoints: u32, bytes: usize) {
     let spec = |name| StreamSpec::new(name).namespace("shop").key(["id"]).schema("{}");
     let [a, b] = ["a", "b"].map(|name| log.stream(spec(name)).expect("a new stream"));
-    let mut writer = log.writer(&[&a, &b]).expect("a free stream");
+    let c = log.stream(spec("c").compression(Compression::Zstd(3))).expect("a new stream");
+    let d = log.stream(spec("d").compression(Compression::Lz4)).expect("a new stream");
+    let mut writer = log.writer(&[&a, &b, &c, &d]).expect("a free stream");
     for i in 0..checkpoints {
         let row = vec![i as u8; bytes];
         writer.append(&a, Op::Upsert { key: b"[1]", row: &row }).expect("room");
         writer.append(&b, Op::Delete { key: b"[2]", row: b"" }).expect("room");
+        for packed in [&c, &d] {
+            writer.append(packed, Op::Insert { key: b"", row: &row }).expect("room");
+        }
         let commit = if i % 3 == 0 {
             Commit::new().global(&i)
         } else {

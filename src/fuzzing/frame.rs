@@ -4,20 +4,21 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 
+use crate::format::codec::{Codec, Decompressor};
 use crate::format::commit::{
     COMMIT_HEAD, Commit, NewState, PART_STATE_TEXT, decode_extents_part, encode_extents_part, encode_tail,
 };
 use crate::format::consumer::{CONSUMER_FILE, CONSUMER_SLOT, ConsumerState};
-use crate::format::data::{BASE_TIME, FrameRecords, RecordParts};
+use crate::format::data::{BASE_TIME, Content, FrameRecords, RecordParts};
 use crate::format::define::Definition;
-use crate::format::frame::{Fault, HEADER, Header};
+use crate::format::frame::{Fault, HEADER, Header, Kind};
 use crate::format::index::Index;
 use crate::format::mark::{MARK_FILE, Mark, SLOT};
 use crate::format::names::{self, FileName};
 use crate::format::note::{Pruned, Recovered, Repaired, Seal};
 use crate::format::segment::{HeaderFault, SEGMENT_HEADER, SegmentHeader};
 use crate::format::snapshot::{Snapshot, Start};
-use crate::format::wire::Decoded;
+use crate::format::wire::{Decoded, Malformed, Take};
 use crate::position::{Address, Position};
 
 /// The first byte chooses the decoder, the others are for it.
@@ -42,6 +43,7 @@ pub fn frame(input: &[u8]) {
         13 => consumer(bytes),
         14 => text(bytes),
         15 => same_again(bytes, Repaired::decode, |it, out| it.encode(out)),
+        16 => packed(bytes),
         _ => {}
     }
 }
@@ -78,8 +80,10 @@ fn header(bytes: &[u8]) {
 }
 
 fn data(bytes: &[u8]) {
+    let header = data_header(Codec::Plain, bytes);
     let records = |body: Vec<u8>| -> Decoded<Vec<_>> {
-        let mut decoder = FrameRecords::new(Bytes::from(body))?;
+        let content = Content::of(&header, body.into(), &mut Decompressor::default());
+        let mut decoder = FrameRecords::new(content.map_err(|_| Malformed("no content"))?);
         std::iter::from_fn(|| decoder.next_record().transpose()).collect()
     };
     let Ok(found) = records(bytes.to_vec()) else { return };
@@ -92,6 +96,42 @@ fn data(bytes: &[u8]) {
         previous_us = it.emitted_us;
     }
     assert_eq!(records(again), Ok(found));
+}
+
+/// The header of a data frame with this body, as far as its content is concerned.
+fn data_header(codec: Codec, body: &[u8]) -> Header {
+    Header {
+        kind: Kind::Data,
+        codec,
+        key_id: 0,
+        body_len: body.len() as u32,
+        epoch: 1,
+        stream: 1,
+        durable: Address::NONE,
+        body_crc: 0,
+        content_crc: 0,
+        items: 0,
+    }
+}
+
+/// A compressed body, behind a byte that chooses the codec: it gives what its length says, or nothing. The checksum of the
+/// content is put right.
+fn packed(bytes: &[u8]) {
+    let Some((choice, body)) = bytes.split_first() else { return };
+    let mut header = data_header(if choice % 2 == 0 { Codec::Lz4 } else { Codec::Zstd }, body);
+    let content =
+        |header: &Header| Content::of(header, Bytes::copy_from_slice(body), &mut Decompressor::default());
+    if let Err(Fault::ContentCrc { found, .. }) = content(&header) {
+        header.content_crc = found;
+    }
+    let content = content(&header);
+    assert!(!matches!(content, Err(Fault::ContentCrc { .. } | Fault::NoCodec(_))));
+    if let Ok(content) = content {
+        let len = Take::new(&body[BASE_TIME..]).varint();
+        assert_eq!(len, Ok(content.records.len() as u64));
+        let mut records = FrameRecords::new(content);
+        while let Ok(Some(_)) = records.next_record() {}
+    }
 }
 
 fn commit(bytes: &[u8]) {

@@ -1,9 +1,11 @@
 //! Making bytes pass their checksums, as somebody would who means harm.
 
 use crate::format::BLOCK;
+use crate::format::codec::{Codec, Decompressor, is_credible};
 use crate::format::data::BASE_TIME;
 use crate::format::frame::{Fault, HEADER, Header, MARKER, frame_len, marker};
 use crate::format::segment::{HeaderFault, SEGMENT_HEADER, SegmentHeader};
+use crate::format::wire::Take;
 use crate::position::Address;
 
 const DATA_KIND: u8 = 2;
@@ -23,7 +25,9 @@ pub(super) fn seal_frame(file: &mut [u8], offset: usize) {
     let at = Address::new(segment.id, offset as u32);
     if let Some(body) = frame[HEADER..].get(..body_len as usize) {
         let content = if frame[0] == DATA_KIND { body.get(BASE_TIME..).unwrap_or_default() } else { body };
-        let (body_crc, content_crc) = (crc32fast::hash(body), crc32fast::hash(content));
+        let unpacked = Codec::from_byte(frame[1]).and_then(|codec| unpack(codec, content));
+        let content_crc = crc32fast::hash(unpacked.as_deref().unwrap_or(content));
+        let body_crc = crc32fast::hash(body);
         frame[24..28].copy_from_slice(&body_crc.to_le_bytes());
         frame[28..32].copy_from_slice(&content_crc.to_le_bytes());
     }
@@ -36,6 +40,15 @@ pub(super) fn seal_frame(file: &mut [u8], offset: usize) {
     if let Err(Fault::HeaderCrc { found, .. }) = Header::decode(header, segment.salt, at, u32::MAX) {
         header[HEADER - 4..].copy_from_slice(&found.to_le_bytes());
     }
+}
+
+/// What was compressed, behind its length.
+fn unpack(codec: Codec, content: &[u8]) -> Option<Vec<u8>> {
+    let mut take = Take::new(content);
+    let len = take.varint().ok().filter(|_| codec != Codec::Plain)?;
+    let stored = take.take(take.remaining()).ok()?;
+    let credible = is_credible(len, stored.len() as u64);
+    credible.then(|| Decompressor::default().decompress(codec, stored, len as usize)).flatten()
 }
 
 /// Where frames begin, if one goes by the lengths they tell.

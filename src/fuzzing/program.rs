@@ -10,11 +10,12 @@ use super::small_disk::{Fault, SmallDisk};
 use crate::environment::Stepped;
 use crate::storage::Memory;
 use crate::{
-    Commit, Config, Consumer, Durability, Limit, Log, Op, Result, Retention, Sequence, Start, Stream,
-    StreamSpec, Writer,
+    Commit, Compression, Config, Consumer, Durability, Limit, Log, Op, Result, Retention, Sequence, Start,
+    Stream, StreamSpec, Writer,
 };
 
-const STREAMS: [&str; 3] = ["a", "b", "c"];
+const STREAMS: [(&str, Compression); 3] =
+    [("a", Compression::None), ("b", Compression::Lz4), ("c", Compression::Zstd(1))];
 const STEPS_MAX: usize = 200;
 /// Steps of an append's size, in bytes.
 const SIZE: usize = 97;
@@ -69,7 +70,7 @@ impl Live {
         let config =
             Config { segment_bytes: 64 << 10, environment: environment.clone(), ..Config::default() };
         let (log, _) = Log::open_on(Arc::new(disk.clone()), config)?;
-        let [a, b, c] = STREAMS.map(|name| log.stream(StreamSpec::new(name)));
+        let [a, b, c] = STREAMS.map(|(name, how)| log.stream(StreamSpec::new(name).compression(how)));
         Ok(Live { consumer: None, writer: None, open: Default::default(), streams: [a?, b?, c?], log })
     }
 

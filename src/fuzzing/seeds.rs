@@ -2,7 +2,8 @@
 
 use super::directory::logs;
 use super::patch::frames;
-use super::segment::HAS_STREAM;
+use super::segment::{HAS_FLAGS, HAS_STREAM};
+use crate::format::codec::Codec;
 use crate::format::frame::{HEADER, Kind};
 use crate::format::names;
 use crate::format::segment::SEGMENT_HEADER;
@@ -58,6 +59,10 @@ pub(super) fn bodies() -> Vec<Vec<u8>> {
     inputs.push(input(11, &segments[0][..SEGMENT_HEADER]));
     inputs.push(input(12, &logs()[0].0.content(names::MARK).unwrap()[..1024]));
     inputs.push(input(13, &logs()[2].0.content(&names::consumer("lake")).unwrap()[..100]));
+    for (choice, codec) in [(0, Codec::Lz4), (1, Codec::Zstd)] {
+        let packed = all.iter().find(|frame| frame.header[1] == codec as u8).unwrap();
+        inputs.push(input(16, &input(choice, &packed.body)));
+    }
     inputs.push(input(14, b"base-00000001.hws"));
     inputs.push(input(14, br#"{"from":1,"owner":"x","expires_us":2}"#));
     inputs
@@ -70,9 +75,10 @@ pub(super) fn segments() -> Vec<Vec<u8>> {
         for file in segments_of(log) {
             let mut input = vec![0; 9];
             for frame in frames_of(&file).iter().take(12).filter(|frame| frame.body.len() < 1024) {
-                input.extend_from_slice(&[frame.kind, HAS_STREAM]);
+                input.extend_from_slice(&[frame.kind, HAS_STREAM | HAS_FLAGS]);
                 input.extend_from_slice(&frame.header[12..16]);
                 input.extend_from_slice(&frame.header[32..36]);
+                input.push(frame.header[1]);
                 input.extend_from_slice(&(frame.body.len() as u16).to_le_bytes());
                 input.extend_from_slice(&frame.body);
             }

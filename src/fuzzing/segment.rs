@@ -30,6 +30,9 @@ const GAP: u8 = 16;
 /// Its checksums are left as they are.
 const UNSEALED: u8 = 32;
 
+/// It has flags: a codec.
+pub(super) const HAS_FLAGS: u8 = 64;
+
 /// Sizes a header may claim, in bytes.
 const SIZES: [u32; 4] = [64 << 10, 1 << 20, 2 << 30, u32::MAX - BLOCK + 1];
 
@@ -65,11 +68,12 @@ fn push(choices: &mut Choices<'_>, file: &mut Vec<u8>) {
     let durable = u64::from(asked(HAS_DURABLE, 0)) | u64::from(has & HAS_DURABLE) << 31;
     let epoch = asked(HAS_EPOCH, 1);
     let lie = asked(LIES, 0);
+    let flags = if has & HAS_FLAGS == 0 { 0 } else { choices.u8() };
     let len = choices.u16();
     let body = choices.bytes(len.into());
     let at = file.len();
     file.resize(at + frame_len(body.len() as u32) as usize, 0);
-    file[at] = kind;
+    (file[at], file[at + 1]) = (kind, flags);
     let claimed = if has & LIES == 0 { body.len() as u32 } else { lie };
     file[at + 4..at + 8].copy_from_slice(&claimed.to_le_bytes());
     file[at + 8..at + 12].copy_from_slice(&epoch.to_le_bytes());

@@ -133,6 +133,11 @@ impl Journal {
         self.state().buffer()
     }
 
+    /// Memory that is not needed any more.
+    pub(crate) fn give_back(&self, memory: Vec<u8>) {
+        self.state().give_back(memory);
+    }
+
     /// A state's text.
     pub(crate) fn state_text(&self, state: &StateAt) -> Result<String> {
         match self.files.state_text(state) {

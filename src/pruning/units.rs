@@ -2,7 +2,6 @@
 
 use crate::error::{ErrorKind, Result};
 use crate::format::commit::{Extent, decode_extents_part, encode_extents_part};
-use crate::format::data::BASE_TIME;
 use crate::format::frame::{FrameBuf, Kind, SealedFrame};
 use crate::journal::{Journal, Unit, UnitStream};
 use crate::position::{Address, SegmentId};
@@ -64,13 +63,7 @@ fn move_extents(journal: &Journal, extents: &[Extent], limit: Address) -> Result
         let mut at = extent.at;
         for _ in 0..extent.frames {
             let (header, body) = journal.files.frame(at)?;
-            let frame = FrameBuf::from_body(&body).seal_data(
-                BASE_TIME,
-                header.stream,
-                header.items,
-                header.content_crc,
-            );
-            moved.push(write(journal, frame)?);
+            moved.push(write(journal, FrameBuf::again(&header, &body))?);
             at = Address(at.0 + header.frame_len());
         }
     }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::commit::{self, Commit};
+use crate::format::commit::{self, Commit, Extent, decode_extents_part};
 use crate::format::define::StreamName;
+use crate::format::frame::Kind;
 use crate::format::note::Repaired;
 use crate::locate::{self, Met};
 use crate::origin::{Horizon, Origin, gap};
@@ -240,6 +241,26 @@ impl Checkpoint {
     /// Bytes of keys, metadata and payloads in it.
     pub fn byte_count(&self) -> u64 {
         self.counts.iter().map(|counts| counts.bytes).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes on disk of its frames that hold a stream's records: headers included, compressed as they are.
+    pub fn disk_bytes_of(&self, stream: StreamId) -> Result<u64> {
+        let bytes = self.extent_bytes(stream);
+        bytes.map_err(|error| self.origin.explain(error, self.sequence()))
+    }
+
+    fn extent_bytes(&self, stream: StreamId) -> Result<u64> {
+        let files = self.origin.files();
+        let sum = |extents: &[Extent]| extents.iter().map(|extent| u64::from(extent.bytes)).sum::<u64>();
+        let mut bytes = 0;
+        for part in self.commit.streams.iter().filter(|part| part.stream == stream) {
+            bytes += sum(&part.extents);
+            for at in &part.parts {
+                let body = files.body(*at, Kind::Part)?;
+                bytes += sum(&decode_extents_part(&body).map_err(|e| files.damaged(*at, e))?);
+            }
+        }
+        Ok(bytes)
     }
 
     /// The states it changed: `None` for the global one; `true` if it was set, `false` if it was cleared.

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::codec::Decompressor;
 use crate::format::commit::{CommitStream, Extent, decode_extents_part};
-use crate::format::data::{BASE_TIME, FrameRecords, OpKind};
+use crate::format::data::{Content, FrameRecords, OpKind};
 use crate::format::frame::{HEADER, Kind};
 use crate::origin::Origin;
 use crate::position::{Address, SegmentId, Sequence, StreamId};
@@ -42,6 +43,7 @@ pub struct Records {
     streams: VecDeque<CommitStream>,
     current: Option<StreamReader>,
     frame: Option<(StreamId, FrameRecords)>,
+    codecs: Decompressor,
     failed: bool,
 }
 
@@ -66,7 +68,16 @@ impl Records {
         active: SegmentId,
         streams: VecDeque<CommitStream>,
     ) -> Self {
-        Records { origin, sequence, active, streams, current: None, frame: None, failed: false }
+        Records {
+            origin,
+            sequence,
+            active,
+            streams,
+            current: None,
+            frame: None,
+            codecs: Decompressor::default(),
+            failed: false,
+        }
     }
 
     fn advance(&mut self) -> Result<Option<Record>> {
@@ -88,9 +99,8 @@ impl Records {
                 self.frame = None;
             }
             if let Some(reader) = &mut self.current {
-                if let Some(body) = reader.next_frame(&self.origin, self.active)? {
-                    let records = FrameRecords::new(body).map_err(|e| reader.damaged(&self.origin, e))?;
-                    self.frame = Some((reader.part.stream, records));
+                if let Some(content) = reader.next_frame(&self.origin, self.active, &mut self.codecs)? {
+                    self.frame = Some((reader.part.stream, FrameRecords::new(content)));
                 } else {
                     reader.finish(&self.origin, self.sequence)?;
                     self.current = None;
@@ -160,8 +170,13 @@ impl StreamReader {
         }
     }
 
-    /// The body of the next frame, with everything about it checked.
-    fn next_frame(&mut self, origin: &Origin, active: SegmentId) -> Result<Option<Bytes>> {
+    /// What the next frame holds, with everything about it checked.
+    fn next_frame(
+        &mut self,
+        origin: &Origin,
+        active: SegmentId,
+        codecs: &mut Decompressor,
+    ) -> Result<Option<Content>> {
         while self.piece.is_empty() && self.left == 0 {
             if !self.next_extent(origin)? {
                 return Ok(None);
@@ -172,7 +187,7 @@ impl StreamReader {
         let offset = self.at.offset();
         let mut head = [0; HEADER];
         head.copy_from_slice(&self.piece[..HEADER]);
-        let header = segment.frame_header(&head, offset).map_err(|fault| segment.damaged(offset, fault))?;
+        let header = segment.frame_header(&head, offset).map_err(|fault| segment.refuses(offset, fault))?;
         if header.kind != Kind::Data || header.stream != self.part.stream.get() {
             let what = format!(
                 "expected records of stream {}, found a {:?} frame of stream #{}",
@@ -183,19 +198,17 @@ impl StreamReader {
         let len = header.frame_len() as usize;
         self.fill(origin, active, len)?;
         let rest = self.piece.slice(HEADER..len);
-        let body = segment.check(&header, offset, rest).map_err(|fault| segment.damaged(offset, fault))?;
-        let Some(records) = body.get(BASE_TIME..) else {
-            return Err(segment.damaged(offset, "a data frame without a base time"));
-        };
-        self.checksum
-            .combine(&crc32fast::Hasher::new_with_initial_len(header.content_crc, records.len() as u64));
+        let body = segment.check(&header, offset, rest).map_err(|fault| segment.refuses(offset, fault))?;
+        let content = Content::of(&header, body, codecs).map_err(|fault| segment.refuses(offset, fault))?;
+        let content_len = content.records.len() as u64;
+        self.checksum.combine(&crc32fast::Hasher::new_with_initial_len(header.content_crc, content_len));
         if let Some(digest) = &mut self.digest {
-            digest.update(records);
+            digest.update(&content.records);
         }
         self.items += u64::from(header.items);
         self.piece = self.piece.split_off(len);
         self.at = Address(self.at.0 + len as u64);
-        Ok(Some(body))
+        Ok(Some(content))
     }
 
     /// Has at least `len` bytes in the piece.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::commit::{BUFFERED, Commit, CommitStream, decode_extents_part};
 use crate::format::data::BASE_TIME;
 use crate::format::define::{Definition, StreamName};
-use crate::format::frame::{FrameBuf, Kind};
+use crate::format::frame::{FrameBuf, Header, Kind};
 use crate::format::index::{Entry, Index};
 use crate::format::note::Repaired;
 use crate::journal::{Again, CommitRequest, Journal, Unit, UnitStream};
@@ -190,9 +190,8 @@ impl<'a> Copier<'a> {
                 if header.kind != Kind::Data || body.len() < BASE_TIME {
                     return Err(files.damaged(at, "a checkpoint names a frame that holds no records"));
                 }
-                let frame = FrameBuf::from_body(&body);
-                let stream = part.stream.get();
-                let mut sealed = Some(frame.seal_data(BASE_TIME, stream, header.items, header.content_crc));
+                let header = Header { stream: part.stream.get(), ..header };
+                let mut sealed = Some(FrameBuf::again(&header, &body));
                 let extent = self.journal.append(unit, &mut sealed)?;
                 unit.record(part.stream, extent);
                 self.journal.spill_extents(unit, part.stream)?;

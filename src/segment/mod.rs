@@ -252,9 +252,9 @@ impl Segment {
         let head = self.read(offset, HEADER)?;
         let mut bytes = [0; HEADER];
         bytes.copy_from_slice(&head);
-        let header = self.frame_header(&bytes, offset).map_err(|fault| self.damaged(offset, fault))?;
+        let header = self.frame_header(&bytes, offset).map_err(|fault| self.refuses(offset, fault))?;
         let rest = self.read(offset + HEADER as u32, header.frame_len() as usize - HEADER)?;
-        let body = self.check(&header, offset, rest).map_err(|fault| self.damaged(offset, fault))?;
+        let body = self.check(&header, offset, rest).map_err(|fault| self.refuses(offset, fault))?;
         Ok((header, body))
     }
 
@@ -264,6 +264,16 @@ impl Segment {
         frame::check_tail(&tail, header, self.address(offset))?;
         frame::check_body(header, crc32fast::hash(&rest))?;
         Ok(rest)
+    }
+
+    /// Why a frame that is needed can't be had: it is damaged, or nothing that this build understands.
+    pub(crate) fn refuses(&self, offset: u32, fault: Fault) -> Error {
+        match fault {
+            Fault::UnknownKind(_) | Fault::UnknownFlags(_) | Fault::NoCodec(_) => {
+                Error::unsupported(&self.name, offset.into(), fault.to_string())
+            }
+            fault => self.damaged(offset, fault),
+        }
     }
 
     pub(crate) fn damaged(&self, offset: u32, fault: impl std::fmt::Display) -> Error {

@@ -69,6 +69,8 @@ struct Stream {
 struct Retained {
     records: u64,
     bytes: u64,
+    /// Of the frames that hold them.
+    disk_bytes: u64,
     checkpoints: u64,
     /// The newest of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,8 +132,10 @@ impl Info {
         if self.streams.is_empty() {
             return writeln!(out, "\nno streams yet");
         }
-        let mut table =
-            output::table(["STREAM", "KEY", "RECORDS", "BYTES", "CHECKPOINTS", "LAST"], &[2, 3, 4, 5]);
+        let mut table = output::table(
+            ["STREAM", "KEY", "RECORDS", "BYTES", "ON DISK", "CHECKPOINTS", "LAST"],
+            &[2, 3, 4, 5, 6],
+        );
         for stream in &self.streams {
             let retained = &stream.retained;
             table.add_row([
@@ -139,6 +143,7 @@ impl Info {
                 key(&stream.info),
                 count(retained.records),
                 bytes(retained.bytes),
+                on_disk(retained),
                 count(retained.checkpoints),
                 retained.last.map_or_else(String::new, |last| last.to_string()),
             ]);
@@ -163,6 +168,16 @@ impl Info {
     }
 }
 
+/// With the ratio, where something was compressed: headers alone make it more than the records are.
+fn on_disk(retained: &Retained) -> String {
+    let Retained { bytes: records, disk_bytes, .. } = *retained;
+    let size = bytes(disk_bytes);
+    if disk_bytes == 0 || disk_bytes >= records {
+        return size;
+    }
+    format!("{size} (1/{:.1})", records as f64 / disk_bytes as f64)
+}
+
 fn key(info: &StreamInfo) -> String {
     let columns: Vec<String> = info.key.iter().map(|path| path.join(".")).collect();
     tame(&columns.join(", "))
@@ -179,6 +194,7 @@ fn retained(log: &LogReader) -> Result<HashMap<StreamId, Retained>, Failure> {
             let of = retained.entry(counts.stream).or_default();
             of.records += counts.records;
             of.bytes += counts.bytes;
+            of.disk_bytes += checkpoint.disk_bytes_of(counts.stream)?;
             of.checkpoints += 1;
             of.last = Some(checkpoint.sequence());
         }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater::environment::Stepped;
-use highwater::{Config, Consumer, Digest, ErrorKind, Log, ReadMode, Reader, Stream, StreamSpec};
+use highwater::{
+    Compression, Config, Consumer, Digest, ErrorKind, Log, ReadMode, Reader, Stream, StreamSpec,
+};
 
 use crate::check::{Checked, Depth, Violation, check_log, consumer_name, demand};
 use crate::disk::SimDisk;
@@ -281,6 +283,12 @@ impl Life {
     /// How the log is opened.
     pub(crate) fn config(&self) -> Config {
         let blake3 = self.variant.is_multiple_of(8);
+        // Most programs go without: what they do depends on the sizes of their frames.
+        let compression = match self.variant / 4 % 8 {
+            1 => Compression::Lz4,
+            6 => Compression::Zstd(1),
+            _ => Compression::None,
+        };
         Config {
             segment_bytes: 64 << 10,
             buffer_bytes_max: 8 << 10,
@@ -288,6 +296,7 @@ impl Life {
             spare_segments: (self.variant / 8 % 3) as usize,
             read_mode: if self.variant % 4 == 1 { ReadMode::Map } else { ReadMode::Copy },
             digest: if blake3 { Digest::Blake3 } else { Digest::Crc32 },
+            compression,
             flush_interval: (self.variant % 4 == 2).then_some(Duration::from_micros(200)),
             environment: self.world.clone(),
             ..Config::default()

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use highwater::{Config, Log, Recovery, StreamName};
+use highwater::{Compression, Config, Log, Recovery, StreamName};
 
 use crate::failure::{Code, Failure};
 use crate::quantity;
@@ -77,6 +77,9 @@ pub(crate) struct Args {
     /// The size that the log's files grow to, like 64MiB
     #[arg(long, value_name = "SIZE", value_parser = segment_size)]
     segment_bytes: Option<u32>,
+    /// How records are stored: none, lz4, zstd or zstd:LEVEL
+    #[arg(long, value_name = "CODEC", default_value_t)]
+    compression: Compression,
     /// Wait so many seconds for another process to give the log up
     #[arg(long, value_name = "SECONDS")]
     lock_wait: Option<u64>,
@@ -147,7 +150,7 @@ impl Args {
     }
 
     fn open(&self, debug: Option<Arc<Phases>>) -> Result<(Log, Recovery), Failure> {
-        let mut config = Config::default();
+        let mut config = Config { compression: self.compression, ..Config::default() };
         if let Some(seconds) = self.lock_wait {
             config.lock_wait = Duration::from_secs(seconds);
         }

@@ -85,6 +85,24 @@ fn a_checkpoint_by_time_needs_no_line() {
 }
 
 #[test]
+fn compression_saves_room_and_is_told() {
+    let rows: String =
+        (0..2000).map(|i| format!("{{\"id\":{i},\"city\":\"Berlin\",\"paid\":true}}\n")).collect();
+    for codec in ["lz4", "zstd", "zstd:9"] {
+        let log = Log::new();
+        log.jsonl(&rows, &["--compression", codec]).exits(0);
+        assert_eq!(log.run("cat", &["--format", "jsonl"]).out, rows);
+        let info = log.run("info", &["--json"]).json();
+        let (records, disk) =
+            (info["streams"][0]["bytes"].as_u64(), info["streams"][0]["disk_bytes"].as_u64());
+        assert!(disk.unwrap() * 2 < records.unwrap(), "{codec}: {disk:?} of {records:?}");
+        assert!(log.run("info", &[]).out.contains("(1/"), "{codec}");
+    }
+    Log::new().jsonl(&rows, &["--compression", "gzip"]).exits(2).says("expected none, lz4, zstd");
+    Log::new().jsonl(&rows, &["--compression", "zstd:23"]).exits(2).says("-7 to 22");
+}
+
+#[test]
 fn a_stream_that_airbyte_filled_is_refused() {
     let log = Log::of(&[state("s", "1")]);
     log.jsonl("{}\n", &[]).exits(1).says("did not write");

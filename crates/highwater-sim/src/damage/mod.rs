@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::rot::Rot;
 use crate::state::State;
 
-use sample::{Sample, Shown};
+use sample::{Place, Sample, Shown};
 pub use table::DamageTable;
 
 /// How a log was left before the damage.
@@ -65,7 +65,8 @@ pub fn damage(seed: u64, damages: u64, table: &mut DamageTable) -> Result<(), St
 }
 
 fn one(sample: &Sample, ending: Ending, random: &mut Random, table: &mut DamageTable) -> Checked {
-    let (place, name, rot) = sample.aim(random);
+    let (aimed, name, rot) = sample.aim(random);
+    let place = if sample.reaches_last(&name, rot) { Place::Last } else { aimed };
     let mut state = sample.state.clone();
     if !state.rot(&name, rot, &sample.earlier) {
         return Ok(());
@@ -73,7 +74,7 @@ fn one(sample: &Sample, ending: Ending, random: &mut Random, table: &mut DamageT
     let outcome = meet(sample, state).map_err(|violation| violation.within(&format!("{rot:?} of {name}")))?;
     // With one flush a commit only the next commit says durably that this one is. So the last one's damage may pass for a
     // tear, if power left an old mark; so may damage to several at once, if the last is among them.
-    let excused = ending == Ending::PowerCut && sample.reaches_last(&name, rot);
+    let excused = ending == Ending::PowerCut && place == Place::Last;
     let at_once = matches!(rot, Rot::Swap { .. } | Rot::Truncate { .. });
     let passes = match outcome {
         Outcome::Harmless | Outcome::AtOpening | Outcome::AtReading => true,
@@ -90,6 +91,14 @@ fn meet(sample: &Sample, state: State) -> Checked<Outcome> {
     let config = Config { create: false, ..sample.config() };
     let (log, recovery) = match Log::open_on(Arc::new(disk), config) {
         Ok(opened) => opened,
+        // A young log without a mark and without any valid frame is one whose creation did not end.
+        Err(error) if *error.kind() == ErrorKind::NotFound => {
+            return Ok(if sample.shown.count() > 1 {
+                Outcome::SeveralLost
+            } else {
+                Outcome::TakenForNothing
+            });
+        }
         Err(error) => return names_its_place(&error).map(|()| Outcome::AtOpening),
     };
     let shown = match Shown::of(&log) {

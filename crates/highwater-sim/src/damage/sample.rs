@@ -220,6 +220,11 @@ impl Shown {
         }
     }
 
+    /// How many checkpoints.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// How many checkpoints of the other are missing at the end; none if it differs in another way. What the other had
     /// pruned may be back, if the pruning is lost, too.
     pub(crate) fn lost_at_the_end(&self, other: &Shown) -> Option<usize> {

@@ -9,6 +9,7 @@ use super::{Known, Life, Outcome, spec};
 use crate::check::{Checked, demand};
 use crate::model::{CheckpointModel, Definition, Event, RecordModel, Snapshot};
 use crate::program::{Cover, SIZES};
+use crate::random::Random;
 
 /// A writer, and what it has not committed.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Life {
                 format!("[{number:012}]").into_bytes()
             },
             metadata: if number.is_multiple_of(7) { b"metadata".to_vec() } else { Vec::new() },
-            payload: (0..size).map(|i| (number as usize * 31 + i) as u8).collect::<Vec<_>>().into(),
+            payload: payload(number, size).into(),
         }
     }
 
@@ -418,4 +419,14 @@ fn administered(after: Snapshot) -> CheckpointModel {
 
 fn administrative(after: Snapshot) -> Arc<CheckpointModel> {
     Arc::new(administered(after))
+}
+
+/// Every third one is noise, which no compression makes smaller.
+fn payload(number: u64, size: usize) -> Vec<u8> {
+    if number.is_multiple_of(3) {
+        let mut noise = vec![0; size];
+        Random::new(number).fill(&mut noise);
+        return noise;
+    }
+    (0..size).map(|i| (number as usize * 31 + i) as u8).collect()
 }
