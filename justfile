@@ -101,5 +101,14 @@ bless:
 bench:
     cargo bench
 
+# Beside other engines and the machine's limits: `just versus --quick`
+versus *what:
+    cargo build --release -p highwater-cli
+    benches/versus/versus run {{what}}
+
+# Its small commits on a journaled ext4 in an image (needs root)
+versus-ext4 *what:
+    benches/versus/ext4 {{what}}
+
 ci:
     .ci/run
