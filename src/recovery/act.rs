@@ -30,9 +30,7 @@ pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
     let (from, to) = (found.durable, found.replay.accepted);
     let segment = found.replay.segment();
     check_room(found, from.max(to))?;
-    if segment.file_len()? < u64::from(segment.bytes()) {
-        segment.allocate()?; // a crash cut it short, above everything flushed
-    }
+    lengthen(segment)?;
     if to <= from || Protection::SettleWindow.is_off() {
         let from = from.max(to);
         let goes_on = Address::new(from.segment(), block_up(from.offset()));
@@ -42,6 +40,7 @@ pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
     let mut id = from.segment().max(found.view.retained.first_live);
     while id < to.segment() {
         let sealed = found.files.get(id)?;
+        lengthen(&sealed)?;
         let start = if id == from.segment() { from.offset().max(BLOCK) } else { BLOCK };
         written += settle(&sealed, start, sealed.bytes())?;
         sealed.sync()?;
@@ -52,6 +51,11 @@ pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
     let goes_on = pad(segment, to, epoch, from)?;
     segment.sync()?;
     Ok(Acted { rewritten_bytes: written, goes_on })
+}
+
+/// Gives a file that is too short its length again: nothing that counts was missing, or the look would have found it.
+fn lengthen(segment: &Segment) -> Result<()> {
+    if segment.file_len()? < u64::from(segment.bytes()) { segment.allocate() } else { Ok(()) }
 }
 
 /// Every writer leaves room for its segment's seal; an end without it is none that a writer made, and nothing can follow.
