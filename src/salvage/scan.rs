@@ -76,7 +76,7 @@ impl Salvage {
         let mut walker = Walker::new(segment.clone(), BLOCK);
         while walker.offset() < end && !walker.is_at_end() {
             let at = walker.offset();
-            match check(&mut walker, *epoch)? {
+            match check(&mut walker, self.least_epoch(segment.address(at), *epoch))? {
                 Ok((header, body)) => {
                     *epoch = header.epoch;
                     visit(Item::Frame { header, at: segment.address(at), body })?;
@@ -92,10 +92,14 @@ impl Salvage {
                     return Err(Error::new(ErrorKind::Unsupported, what));
                 }
                 Err(fault) => {
-                    let next = find_frame(&segment, at + ALIGN, end, *epoch)?;
+                    let next = self.find_frame(&segment, at + ALIGN, end, *epoch)?;
                     if id == self.last && !self.was_durable(segment.address(at), next) {
                         return Ok(()); // the end of the log, perhaps torn
                     }
+                    let next = match next {
+                        Some((to, _)) if id == self.last && !self.was_flushed(&segment, to, end)? => None,
+                        next => next,
+                    };
                     let to = next.map_or(end, |(offset, _)| offset);
                     visit(Item::Hole(hole(&segment, at, to, &fault)))?;
                     walker = Walker::new(segment.clone(), to);
@@ -124,6 +128,38 @@ impl Salvage {
         let next = no_damage(read_start(&self.files, id.next()))?;
         let end = next.map(|(_, start)| start.previous_end).filter(|end| end.segment() == id);
         Ok(end.map_or(segment.bytes(), |end| end.offset().min(segment.bytes())))
+    }
+
+    /// Frames behind what the mark says was flushed are its opening's, or a later one's: older ones there were dropped.
+    fn least_epoch(&self, at: Address, seen: u32) -> u32 {
+        self.mark.filter(|mark| at >= mark.durable).map_or(seen, |mark| mark.epoch.max(seen))
+    }
+
+    /// The next valid frame at or behind `from`, and before `end`.
+    fn find_frame(
+        &self,
+        segment: &Arc<Segment>,
+        from: u32,
+        end: u32,
+        epoch: u32,
+    ) -> Result<Option<(u32, Header)>> {
+        find_frame_header(segment, from, end, epoch, &mut |offset, header| {
+            let is_old = header.epoch < self.least_epoch(segment.address(offset), epoch);
+            Ok(!is_old && Walker::new(segment.clone(), offset).check(header)?.is_ok())
+        })
+    }
+
+    /// Whether the last segment was flushed up to `to`. Behind that, what does not follow from frame to frame is no part of the
+    /// log: a power cut left it, and the opening after that dropped it.
+    fn was_flushed(&self, segment: &Segment, to: u32, end: u32) -> Result<bool> {
+        let at = segment.address(to);
+        if self.mark.is_some_and(|mark| mark.durable >= at) {
+            return Ok(true);
+        }
+        let proof = find_frame_header(segment, to, end, 0, &mut |offset, header| {
+            Ok(header.durable >= at && header.epoch >= self.least_epoch(segment.address(offset), 0))
+        })?;
+        Ok(proof.is_some())
     }
 
     /// Whether what stands at `at`, in the last segment, was ever flushed: the mark knows, or a frame behind it.
@@ -156,13 +192,6 @@ fn check(walker: &mut Walker, epoch: u32) -> Result<Result<(Header, Option<Bytes
         return Ok(walker.check(&header)?.map(|()| (header, None)));
     }
     Ok(walker.body(&header)?.map(|body| (header, Some(body))))
-}
-
-/// The next valid frame at or behind `from`, and before `end`.
-fn find_frame(segment: &Arc<Segment>, from: u32, end: u32, epoch: u32) -> Result<Option<(u32, Header)>> {
-    find_frame_header(segment, from, end, epoch, &mut |offset, header| {
-        Ok(Walker::new(segment.clone(), offset).check(header)?.is_ok())
-    })
 }
 
 fn find_frame_header(

@@ -102,8 +102,10 @@ fn generation(
     let cuts = effort.cuts.max(1);
     let goes_on = if random.one_in(2) { cuts - 1 } else { random.index(cuts) };
     trace.cut(cuts, random, |number, cut, random| {
+        // A seed means the same whatever was seen before it.
+        let mut own = Random::new(random.word());
         if tally.is_new(&cut) {
-            examine(&cut, variant, effort.cuts_in_recovery, random, tally)
+            examine(&cut, variant, effort.cuts_in_recovery, &mut own, tally)
                 .map_err(|violation| violation.within(&format!("cut while {}", cut.during)))?;
         }
         if number == goes_on {
@@ -155,10 +157,11 @@ fn examine(cut: &Cut, variant: u64, again: usize, random: &mut Random, tally: &m
     let trace = Trace::of((cut.state.clone(), cut.model.clone()), life);
     trace.cut(again, random, |_, mut inner, random| {
         inner.during = "recovering";
+        let mut own = Random::new(random.word());
         if !tally.is_new(&inner) {
             return Ok(());
         }
-        examine(&inner, variant, 0, random, tally)
+        examine(&inner, variant, 0, &mut own, tally)
             .map_err(|violation| violation.within("and again while recovering"))
     })
 }
