@@ -132,7 +132,8 @@ impl Salvage {
 
     /// Frames behind what the mark says was flushed are its opening's, or a later one's: older ones there were dropped.
     fn least_epoch(&self, at: Address, seen: u32) -> u32 {
-        self.mark.filter(|mark| at >= mark.durable).map_or(seen, |mark| mark.epoch.max(seen))
+        let behind = self.mark.filter(|mark| at >= mark.durable && !at.segment().is_base());
+        behind.map_or(seen, |mark| mark.epoch.max(seen))
     }
 
     /// The next valid frame at or behind `from`, and before `end`.
