@@ -94,6 +94,15 @@ impl Replay {
         Ok((snapshot, replay))
     }
 
+    /// What this opening makes durable: up to the last settled frame, or to the end of a whole batch that has only records
+    /// behind it. Such a batch may have been flushed, and then no block of it is written again: its first one may hold the
+    /// end of an acknowledged commit.
+    pub(crate) fn keeps(&self) -> Address {
+        let end = self.end();
+        let whole = end.segment() == self.accepted.segment() && end.offset().is_multiple_of(BLOCK);
+        if whole && self.pending.is_empty() { end.max(self.accepted) } else { self.accepted }
+    }
+
     /// Where the chain of valid frames ends so far.
     pub(crate) fn end(&self) -> Address {
         self.walker.address()
