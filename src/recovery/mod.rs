@@ -12,7 +12,6 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{Fault, HEADER, Kind};
 use crate::format::mark::Mark;
-use crate::format::segment::HeaderFault;
 use crate::format::{BLOCK, block_up};
 use crate::position::{Address, SegmentId};
 use crate::protection::Protection;
@@ -155,9 +154,12 @@ fn is_half_made(storage: &dyn Storage, survey: &Survey) -> Result<bool> {
     let segment = match Segment::open(storage, SegmentId::FIRST, Access::Read) {
         Ok(segment) => segment,
         Err(OpenFault::Error(error)) => return Err(error),
-        Err(OpenFault::Header(HeaderFault::Magic)) => return Ok(true),
+        // A segment gets its name once its header is flushed: a name without a header is damage, however early.
         Err(_) => return Ok(false),
     };
+    if segment.file_len()? < u64::from(segment.bytes()) {
+        return Ok(false);
+    }
     let mut any = false;
     scan_blocks(&segment, BLOCK, segment.bytes(), |_, header| {
         any |= header.is_ok();
