@@ -7,7 +7,8 @@ use crate::format::BLOCK;
 use crate::format::commit::Commit;
 use crate::format::frame::Kind;
 use crate::format::note::{Repaired, Seal};
-use crate::position::{Address, SegmentId, Sequence};
+use crate::format::snapshot::Retained;
+use crate::position::{Address, CheckpointId, SegmentId, Sequence};
 use crate::segment::{Files, Walker};
 use crate::view::read_start;
 
@@ -25,6 +26,20 @@ pub(crate) fn segment_of(
         if start.snapshot.last.sequence < sequence { low = middle } else { high = middle - 1 }
     }
     Ok(SegmentId(low))
+}
+
+/// The checkpoint in front of the oldest that is kept. It was pruned, but the log still knows its name: a destination or a
+/// consumer may stand exactly there. `None` if it is not known, as after some repairs.
+pub(crate) fn pruned_last(files: &Files, retained: &Retained) -> Result<Option<(Address, CheckpointId)>> {
+    let wanted = retained.first_sequence.previous();
+    let mut last = read_start(files, retained.first_live)?.1.snapshot.last;
+    let mut walker = Walker::new(files.get(retained.first_live)?, BLOCK);
+    while last.sequence < wanted {
+        let Some((commit, at)) = next_commit(files, &mut walker, Address(u64::MAX))? else { break };
+        (last.sequence, last.id, last.at) = (commit.head.sequence, commit.head.id, at);
+    }
+    let is_known = last.sequence == wanted && last.id != CheckpointId::NONE;
+    Ok(is_known.then_some((last.at.max(Address::new(retained.first_live, BLOCK)), last.id)))
 }
 
 /// The seal of a segment, which the start frame of the next one points to.

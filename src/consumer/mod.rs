@@ -371,12 +371,22 @@ impl Consumer {
         if position.sequence == Sequence::NONE {
             return Ok((Address::NONE, CheckpointId::NONE));
         }
-        let (at, id) = if position.sequence == self.state.sequence {
+        let acknowledged = position.sequence == self.state.sequence && self.state.id != CheckpointId::NONE;
+        let (at, id) = if acknowledged {
             (self.state.at, self.state.id)
         } else if let Some(found) = self.delivered.iter().find(|d| d.sequence == position.sequence) {
             (found.at, found.id)
         } else {
-            find_checkpoint(&self.origin, position.sequence)?
+            match find_checkpoint(&self.origin, position.sequence) {
+                // It passed this one as gone: whatever the destination has under the number is not of this history.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Gap { .. })
+                        && position.sequence == self.state.sequence =>
+                {
+                    (self.state.at, CheckpointId::NONE)
+                }
+                found => found?,
+            }
         };
         if id != position.checkpoint && !Protection::PositionIdentity.is_off() {
             return Err(Error::new(

@@ -4,6 +4,7 @@ use crate::consumer::Start;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{CONSUMER_FILE, ConsumerState, MaxLag};
 use crate::format::names;
+use crate::locate;
 use crate::origin::Origin;
 use crate::position::{Address, CheckpointId, Sequence};
 use crate::protection::Protection;
@@ -20,6 +21,11 @@ pub(super) fn find_checkpoint(origin: &Origin, sequence: Sequence) -> Result<(Ad
                 horizon.last.sequence
             ),
         ));
+    }
+    if sequence.next() == horizon.retained.first_sequence
+        && let Some(found) = locate::pruned_last(origin.files(), &horizon.retained)?
+    {
+        return Ok(found);
     }
     let mut reader = Reader::new(origin.clone(), sequence)?;
     match reader.next()? {
@@ -96,10 +102,16 @@ fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
     };
     let (at, id) = if sequence == horizon.last.sequence {
         (horizon.last.at, horizon.last.id)
-    } else if sequence >= horizon.retained.first_sequence {
-        find_checkpoint(origin, sequence)?
-    } else {
+    } else if sequence == Sequence::NONE {
         (Address::NONE, CheckpointId::NONE)
+    } else {
+        match find_checkpoint(origin, sequence) {
+            // Pruned: whoever reads on from here is told.
+            Err(error) if matches!(error.kind(), ErrorKind::Gap { .. }) => {
+                (Address::NONE, CheckpointId::NONE)
+            }
+            found => found?,
+        }
     };
     let at = if at.is_none() { Address::new(horizon.retained.first_live, crate::format::BLOCK) } else { at };
     Ok(ConsumerState { log: origin.log(), generation: 1, sequence, id, at, max_lag: None, ahead: Vec::new() })

@@ -96,7 +96,8 @@ impl Replay {
 
     /// What this opening makes durable: up to the last settled frame, or to the end of a whole batch that has only records
     /// behind it. Such a batch may have been flushed, and then no block of it is written again: its first one may hold the
-    /// end of an acknowledged commit.
+    /// end of an acknowledged commit. (A definition never ends a batch: it goes out with its commit. Behind a torn one nothing
+    /// of the batch was acknowledged.)
     pub(crate) fn keeps(&self) -> Address {
         let end = self.end();
         let whole = end.segment() == self.accepted.segment() && end.offset().is_multiple_of(BLOCK);

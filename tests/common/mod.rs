@@ -7,7 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use highwater::environment::Stepped;
-use highwater::{Commit, Config, Log, LogReader, Op, Recovery, Result, Sequence, Stream, StreamSpec};
+use highwater::{
+    Commit, Config, Consumer, Limit, Log, LogReader, Op, Position, Recovery, Result, Sequence, Stream,
+    StreamSpec,
+};
 
 /// A log in a directory of its own, in a world that repeats.
 pub struct Fixture {
@@ -85,4 +88,19 @@ pub fn payloads(log: &LogReader) -> Vec<Vec<u8>> {
 /// A stream's state.
 pub fn text_of(log: &LogReader, stream: &Stream) -> Option<String> {
     log.state().unwrap().get_text(stream.name()).unwrap().map(|state| state.text)
+}
+
+/// A record without a key.
+pub fn insert(row: &[u8]) -> Op<'_> {
+    Op::Insert { key: b"", row }
+}
+
+/// Takes and acknowledges everything; returns the end of it.
+pub fn drain(consumer: &mut Consumer) -> Position {
+    let mut end = None;
+    while let Some(batch) = consumer.next_batch(&Limit::default()).unwrap() {
+        consumer.acknowledge(batch.end()).unwrap();
+        end = Some(batch.end());
+    }
+    end.unwrap()
 }
