@@ -389,3 +389,23 @@ fn a_consumer_whose_position_is_damaged_begins_again() {
     assert_eq!(log.consumer("lake", Start::Now).unwrap().acknowledged(), Sequence::NONE);
     assert!(files.content("damaged-1.consumer.lake").is_some());
 }
+
+/// A stream is more than its records: a repair says of which ones key and schema are gone.
+#[test]
+fn lost_definitions_are_named() {
+    let files = sample(false);
+    let mut bytes = files.content("00000001.hws").unwrap();
+    bytes[4096..3 * 4096].fill(0);
+    files.set_content("00000001.hws", bytes);
+    let plan = apply(&files, Mode::SkipDamaged).unwrap();
+    let lost: Vec<String> = plan.definitions_lost.iter().map(|loss| loss.name.to_string()).collect();
+    assert!(lost.contains(&"n.a".to_owned()), "{lost:?}");
+    let log = reader(&files);
+    for loss in &plan.definitions_lost {
+        let stream = log.find_stream(&loss.name).expect("it goes on under that name");
+        assert!(stream.key.is_empty() && stream.schema.is_none());
+    }
+    let whole = log.streams().unwrap().into_iter().filter(|stream| stream.schema.is_some()).count();
+    assert_eq!(whole + lost.len(), 3, "{lost:?}");
+    assert!(repair::plan_on(Arc::new(sample(false)), Mode::SkipDamaged).unwrap().definitions_lost.is_empty());
+}

@@ -8,7 +8,7 @@ use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::format::commit::{BUFFERED, Commit, CommitStream, decode_extents_part};
 use crate::format::data::BASE_TIME;
-use crate::format::define::{Definition, StreamName};
+use crate::format::define::Definition;
 use crate::format::frame::{FrameBuf, Header, Kind};
 use crate::format::index::{Entry, Index};
 use crate::format::note::Repaired;
@@ -21,7 +21,7 @@ pub(super) struct Copier<'a> {
     journal: &'a Arc<Journal>,
     /// The log as it was.
     before: &'a Salvage,
-    names: &'a BTreeMap<StreamId, Definition>,
+    found: &'a Assessment,
     repair: u32,
     /// Lost, and nothing has followed yet.
     lost: Option<LostRun>,
@@ -48,7 +48,7 @@ impl<'a> Copier<'a> {
         Copier {
             journal,
             before,
-            names: &found.names,
+            found,
             repair: plan.number,
             lost: None,
             defines: BTreeSet::new(),
@@ -110,10 +110,7 @@ impl<'a> Copier<'a> {
                 || state.view.entry(stream).is_some_and(|entry| entry.defined.is_some())
         };
         if !known {
-            let unnamed = || StreamName { namespace: None, name: format!("stream-{stream}") };
-            let fallback = || Definition::named(stream, unnamed());
-            let definition = self.names.get(&stream).cloned().unwrap_or_else(fallback);
-            self.define(definition);
+            self.define(self.found.definition(stream));
         }
     }
 

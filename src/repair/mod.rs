@@ -35,7 +35,7 @@ use crate::lock;
 use crate::salvage::{Assessment, Salvage};
 use crate::storage::{Disk, Storage};
 
-pub use plan::{ConsumerLoss, LostCheckpoints, RepairPlan, StreamLoss};
+pub use plan::{ConsumerLoss, DefinitionLoss, LostCheckpoints, RepairPlan, StreamLoss};
 
 /// What a repair does with whole checkpoints behind the damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -45,6 +45,8 @@ pub struct RepairPlan {
     pub consumers_ahead: Vec<ConsumerLoss>,
     /// Consumers whose position can't be read: they begin again with the oldest checkpoint.
     pub consumers_reset: Vec<String>,
+    /// Streams that lose their definition: they go on without key and schema until they are registered again.
+    pub definitions_lost: Vec<DefinitionLoss>,
     /// Cutting is possible: something before the damage is whole.
     pub can_cut: bool,
 }
@@ -75,6 +77,16 @@ pub struct StreamLoss {
     pub records: u64,
     /// Bytes of keys, metadata and payloads.
     pub bytes: u64,
+}
+
+/// A stream whose definition is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DefinitionLoss {
+    /// Its number.
+    pub stream: StreamId,
+    /// What it is called from now on: its last known name, or one made up from its number.
+    pub name: StreamName,
 }
 
 /// A consumer that is further than the log will be.
@@ -128,6 +140,7 @@ impl RepairPlan {
             streams: stream_losses(found, losses),
             consumers_ahead: Vec::new(),
             consumers_reset: Vec::new(),
+            definitions_lost: definitions_lost(found, mode),
             can_cut: cut.is_some(),
             problems,
         };
@@ -203,6 +216,13 @@ fn lost_runs(found: &Assessment, mode: Mode, last_before: Sequence) -> Vec<LostC
             .map(|run| LostCheckpoints { first: run.first, last: run.last, why: run.why.clone() })
             .collect(),
     }
+}
+
+/// Before the damage every definition is whole.
+fn definitions_lost(found: &Assessment, mode: Mode) -> Vec<DefinitionLoss> {
+    let undefined = if mode == Mode::SkipDamaged { found.undefined() } else { Vec::new() };
+    let named = |stream| DefinitionLoss { stream, name: found.definition(stream).name };
+    undefined.into_iter().map(named).collect()
 }
 
 fn stream_losses(found: &Assessment, losses: &[&Loss]) -> Vec<StreamLoss> {

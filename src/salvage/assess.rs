@@ -1,11 +1,11 @@
 //! What damage takes: which checkpoints are whole, which are not, which are missing without a trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Hole, Item, Salvage};
 use crate::error::Result;
 use crate::format::commit::{Commit, decode_extents_part};
-use crate::format::define::Definition;
+use crate::format::define::{Definition, StreamName};
 use crate::format::frame::{Header, Kind};
 use crate::format::index::Index;
 use crate::format::note::{Pruned, Repaired};
@@ -96,6 +96,8 @@ pub(crate) struct Assessment {
     pub kept: Amount,
     /// The newest names of streams.
     pub names: BTreeMap<StreamId, Definition>,
+    /// Streams of which a definition is whole.
+    defined: BTreeSet<StreamId>,
     /// What the newest valid frame says is retained.
     pub retained: Option<Retained>,
     pub epoch: u32,
@@ -127,6 +129,19 @@ impl Assessment {
         let marked = salvage.mark.map_or(Sequence::NONE, |mark| mark.sequence);
         found.missing(marked.next(), survivors)?;
         Ok(found)
+    }
+
+    /// What is known of a stream: if damage has taken its definition, its name at least, or one made up from its number.
+    pub(crate) fn definition(&self, stream: StreamId) -> Definition {
+        let unnamed = || StreamName { namespace: None, name: format!("stream-{stream}") };
+        self.names.get(&stream).cloned().unwrap_or_else(|| Definition::named(stream, unnamed()))
+    }
+
+    /// Streams that live on behind the damage without their definition.
+    pub(crate) fn undefined(&self) -> Vec<StreamId> {
+        let indexed = self.names.keys().filter(|_| self.cut.is_none());
+        let live: BTreeSet<StreamId> = self.behind.streams.keys().chain(indexed).copied().collect();
+        live.into_iter().filter(|s| *s != StreamId::GLOBAL && !self.defined.contains(s)).collect()
     }
 
     fn frame(
@@ -179,6 +194,7 @@ impl Assessment {
                     if !self.holes.is_empty() {
                         survivors(Survivor::Define(&definition))?;
                     }
+                    self.defined.insert(definition.stream);
                     self.names.insert(definition.stream, definition);
                 }
                 Err(_) => return Ok(false),

@@ -86,6 +86,7 @@ fn write_plan(out: &mut impl Write, plan: &RepairPlan, done: bool) -> std::io::R
     }
     writeln!(out, "\n{}", outcome(plan, done))?;
     write_losses(out, plan)?;
+    write_definitions(out, plan)?;
     write_consumers(out, plan)?;
     let (kept, number) = (if done { "is kept" } else { "would be kept" }, plan.number);
     writeln!(out, "what is changed or removed {kept} as damaged-{number}.NAME in the log's directory")
@@ -130,6 +131,17 @@ fn write_losses(out: &mut impl Write, plan: &RepairPlan) -> std::io::Result<()> 
         let name = loss.name.as_ref().map_or_else(|| format!("#{}", loss.stream), ToString::to_string);
         let (records, checkpoints) = (plural(loss.records, "record"), plural(loss.checkpoints, "checkpoint"));
         writeln!(out, "  stream {name}: {records} in {checkpoints}")?;
+    }
+    Ok(())
+}
+
+fn write_definitions(out: &mut impl Write, plan: &RepairPlan) -> std::io::Result<()> {
+    for loss in &plan.definitions_lost {
+        writeln!(
+            out,
+            "stream {}: its definition is damaged; it goes on as {}, without key and schema, until it is registered again",
+            loss.stream, loss.name
+        )?;
     }
     Ok(())
 }
