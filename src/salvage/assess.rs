@@ -28,7 +28,7 @@ impl Amount {
     }
 
     fn add(&mut self, checkpoints: u64, records: u64, bytes: u64) {
-        self.checkpoints += checkpoints;
+        self.checkpoints = self.checkpoints.saturating_add(checkpoints);
         self.records = self.records.saturating_add(records);
         self.bytes = self.bytes.saturating_add(bytes);
     }
@@ -60,7 +60,7 @@ pub(crate) struct Loss {
 
 impl Loss {
     fn note(&mut self, commit: &Commit) {
-        self.all.checkpoints += 1;
+        self.all.add(1, 0, 0);
         for part in &commit.streams {
             self.all.add(0, part.records, part.bytes);
             self.streams.entry(part.stream).or_default().add(1, part.records, part.bytes);
@@ -304,7 +304,8 @@ impl Assessment {
             return Ok(());
         }
         let last = next.previous();
-        self.damaged.all.checkpoints += last.get() - first.get() + 1;
+        self.damaged.all.add(last.get() - first.get(), 0, 0);
+        self.damaged.all.add(1, 0, 0);
         self.last = last;
         self.lose(first, last, self.why.clone(), survivors)
     }

@@ -56,20 +56,17 @@ impl Salvage {
     }
 }
 
-/// The last segment that holds something: a prepared one behind it is none.
+/// The last segment that holds something. Prepared ones may lie behind it: more than one, if a power cut took a roll back.
 fn last_begun(storage: &dyn Storage, survey: &Survey, mark: Option<&Mark>) -> Result<SegmentId> {
     let marked = mark.map_or(SegmentId::FIRST, |mark| mark.active);
-    let Some(last) = survey.segments.last().copied() else { return Ok(marked) };
-    if last <= marked {
-        return Ok(marked);
+    for id in survey.segments.iter().rev().copied().take_while(|id| *id > marked) {
+        match Segment::open(storage, id, Access::Read) {
+            Ok(segment) if scan::any_frame(&segment)? => return Ok(id),
+            Err(OpenFault::Error(error)) => return Err(error),
+            _ => {}
+        }
     }
-    let begun = match Segment::open(storage, last, Access::Read) {
-        Ok(segment) => scan::any_frame(&segment)?,
-        Err(OpenFault::Error(error)) => return Err(error),
-        Err(_) => false,
-    };
-    let before = SegmentId(last.0 - 1).max(marked);
-    Ok(if begun { last } else { before })
+    Ok(marked)
 }
 
 /// `None` for what is damaged; a disk that can't be read, or a newer version, is no damage.
