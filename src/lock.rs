@@ -22,10 +22,7 @@ pub(crate) fn acquire(
 ) -> Result<Box<dyn Lock>> {
     let mut waited = Duration::ZERO;
     loop {
-        let taken = storage.try_lock(names::LOCK, LockMode::Exclusive);
-        if let Some(lock) = taken.map_err(|e| Error::io("locking the log", names::LOCK, e))? {
-            lock.describe(&describe(environment))
-                .map_err(|e| Error::io("writing the lock's holder", names::LOCK, e))?;
+        if let Some(lock) = take(storage, environment)? {
             return Ok(lock);
         }
         if waited >= wait.max(GRACE) {
@@ -41,6 +38,18 @@ pub(crate) fn acquire(
         sleep(STEP);
         waited += STEP;
     }
+}
+
+/// Takes the lock and says who holds it, with nobody else between the two: who is told that the lock is held believes what
+/// it says of its holder, and takes it away from one that is dead.
+fn take(storage: &dyn Storage, environment: &dyn Environment) -> Result<Option<Box<dyn Lock>>> {
+    let try_lock =
+        |name| storage.try_lock(name, LockMode::Exclusive).map_err(|e| Error::io("locking the log", name, e));
+    let Some(_guard) = try_lock(names::LOCK_GUARD)? else { return Ok(None) };
+    let Some(lock) = try_lock(names::LOCK)? else { return Ok(None) };
+    lock.describe(&describe(environment))
+        .map_err(|e| Error::io("writing the lock's holder", names::LOCK, e))?;
+    Ok(Some(lock))
 }
 
 /// Whether a process writes this log right now.

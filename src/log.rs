@@ -88,6 +88,8 @@ impl Log {
             return Err(Error::not_found(format!("there is no log at {}", storage.path().display())));
         }
         let lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
+        // While we waited a repair may have come, and been killed.
+        recovery::Survey::of(&*storage)?.check_no_repair()?;
         let (journal, mut recovery) =
             match recovery::look(storage.clone(), Access::Write, environment.boot())? {
                 Look::Nothing if config.create => create(storage, config, lock)?,

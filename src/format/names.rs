@@ -4,6 +4,8 @@ use crate::position::SegmentId;
 
 /// Held while a process writes; holds who that is.
 pub(crate) const LOCK: &str = "lock";
+/// Held for the moment in which somebody takes the lock.
+pub(crate) const LOCK_GUARD: &str = "lock.guard";
 /// A new lock while it replaces that of a dead process.
 const NEW_LOCK: &str = "lock.tmp";
 /// How far the log was flushed.
@@ -91,7 +93,7 @@ pub(crate) fn is_valid(name: &str) -> bool {
 pub(crate) fn parse(name: &str) -> FileName {
     let hex = |digits: &str| (digits.len() == 8).then(|| u32::from_str_radix(digits, 16).ok()).flatten();
     match name {
-        LOCK => return FileName::Lock,
+        LOCK | LOCK_GUARD => return FileName::Lock,
         MARK => return FileName::Mark,
         NEW | NEW_BASE | NEW_LOCK => return FileName::New,
         RESERVE => return FileName::Reserve,

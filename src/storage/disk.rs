@@ -3,8 +3,13 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, map, orphan};
+use crate::format::names;
+
+/// The lock's file says who holds it in so many bytes, filled up with spaces.
+const LOCK_TEXT: usize = 512;
 
 /// The files of a directory.
 #[derive(Debug)]
@@ -81,9 +86,13 @@ impl Storage for Disk {
         match taken {
             // Somebody may have replaced the file between its opening and its locking.
             Ok(()) if !orphan::is_current(&file, &path)? => Ok(None),
-            Ok(()) => Ok(Some(Box::new(DiskLock { file, pid: std::process::id() }))),
+            Ok(()) => Ok(Some(Box::new(DiskLock {
+                file,
+                pid: std::process::id(),
+                says_who: AtomicBool::new(false),
+            }))),
             Err(TryLockError::WouldBlock) => {
-                if mode == LockMode::Exclusive {
+                if mode == LockMode::Exclusive && name == names::LOCK {
                     // If the holder is dead and left the lock to a child, the next try gets a new file.
                     orphan::replace(&path)?;
                 }
@@ -99,13 +108,23 @@ impl Storage for Disk {
 struct DiskLock {
     file: File,
     pid: u32,
+    says_who: AtomicBool,
+}
+
+impl DiskLock {
+    /// Replaces the text. It always has the same length, so a full disk has room for it once it was there.
+    fn write(&self, text: &[&[u8]]) -> io::Result<()> {
+        let mut block = text.concat();
+        block.resize(block.len().max(LOCK_TEXT), b' ');
+        let file = DiskFile { file: self.file.try_clone()?, path: PathBuf::new() };
+        super::write_all_at(&file, &[&block], 0)
+    }
 }
 
 impl Lock for DiskLock {
     fn describe(&self, text: &str) -> io::Result<()> {
-        self.file.set_len(0)?;
-        let file = DiskFile { file: self.file.try_clone()?, path: PathBuf::new() };
-        super::write_all_at(&file, &[text.as_bytes(), orphan::identity_line().as_bytes()], 0)
+        self.says_who.store(true, Ordering::Relaxed);
+        self.write(&[text.as_bytes(), orphan::identity_line().as_bytes()])
     }
 }
 
@@ -114,6 +133,10 @@ impl Drop for DiskLock {
         // A forked child shares the lock: unlocking by name frees it for good, whatever children live on; but a
         // child must not free its parent's.
         if std::process::id() == self.pid {
+            if self.says_who.load(Ordering::Relaxed) {
+                // Nobody holds it from here on. If this fails, it names one who is dead soon.
+                let _ = self.write(&[]);
+            }
             let _ = self.file.unlock();
         }
     }
