@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// What the engine asks the world outside its files.
 pub trait Environment: Send + Sync + fmt::Debug {
     /// The wall clock: microseconds since 1970-01-01 UTC. It may step back; the engine's order does not hang on it.
@@ -18,6 +20,27 @@ pub trait Environment: Send + Sync + fmt::Debug {
 
     /// Names this boot of the machine, if that can be known: equal as long as the page cache can't have been lost.
     fn boot(&self) -> Option<u128>;
+}
+
+/// The process that opened something. A forked child has it, too, and must not write through it.
+#[derive(Debug)]
+pub(crate) struct Owner(u32);
+
+impl Default for Owner {
+    fn default() -> Self {
+        Owner(std::process::id())
+    }
+}
+
+impl Owner {
+    /// Fails in any other process; `what` says what the owner did.
+    pub(crate) fn check(&self, what: &str) -> Result<()> {
+        if std::process::id() == self.0 {
+            return Ok(());
+        }
+        let what = format!("{what} by process {}; a forked process can't write it", self.0);
+        Err(Error::new(ErrorKind::Forked, what))
+    }
 }
 
 /// A duration in microseconds; the longest there is for one that has no number.

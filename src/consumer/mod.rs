@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::environment::micros;
+use crate::environment::{Owner, micros};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{AHEAD_MAX, CONSUMER_SLOTS, ConsumerState, MaxLag};
 use crate::format::names;
@@ -114,6 +114,7 @@ pub struct Consumer {
     delivered: VecDeque<Delivered>,
     /// Read, and not due yet.
     gathered: Vec<Checkpoint>,
+    owner: Owner,
     _lock: Box<dyn Lock>,
 }
 
@@ -179,6 +180,7 @@ impl Consumer {
             reader,
             delivered: VecDeque::new(),
             gathered: Vec::new(),
+            owner: Owner::default(),
             _lock: lock,
         };
         let differs = on_device(&*consumer.file).map_err(io)?.as_ref() != Some(&consumer.state);
@@ -401,6 +403,7 @@ impl Consumer {
     }
 
     fn write(&mut self) -> Result<()> {
+        self.owner.check("the consumer was opened")?;
         // A power cut may tear whatever is not flushed: the slot of a flushed position is not written over before a newer
         // one is flushed.
         if self.state.generation + 1 >= self.flushed + CONSUMER_SLOTS {

@@ -96,7 +96,9 @@ impl Journal {
         }
     }
 
+    /// Nothing is written after a failure, nor by a forked child, whose view of the log stands still.
     fn check_failure(&self, state: &State) -> Result<()> {
+        self.check_process()?;
         state.failure.as_ref().map_or(Ok(()), |first| Err(Error::latched(first)))
     }
 

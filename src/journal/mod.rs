@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::Config;
+use crate::environment::Owner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::{Extent, StateAt};
 use crate::format::frame::SealedFrame;
@@ -40,7 +41,7 @@ pub(crate) struct Journal {
     pub making: Mutex<()>,
     /// Who prunes; `true` while it does. Pruning needs room, too, and must not prune for it.
     pub pruning: ReentrantMutex<AtomicBool>,
-    pid: u32,
+    owner: Owner,
     closing: AtomicBool,
     /// Given up at the close.
     lock: Mutex<Option<Box<dyn Lock>>>,
@@ -62,7 +63,7 @@ impl Journal {
             changed: Condvar::new(),
             making: Mutex::new(()),
             pruning: ReentrantMutex::new(AtomicBool::new(false)),
-            pid: std::process::id(),
+            owner: Owner::default(),
             closing: AtomicBool::new(false),
             lock: Mutex::new(Some(lock)),
         }
@@ -101,13 +102,11 @@ impl Journal {
         if self.closing.load(Ordering::Relaxed) {
             return Err(Error::invalid("the log was closed"));
         }
-        if std::process::id() != self.pid {
-            return Err(Error::new(
-                ErrorKind::Forked,
-                format!("the log was opened by process {}; a forked process can't write it", self.pid),
-            ));
-        }
-        Ok(())
+        self.check_process()
+    }
+
+    fn check_process(&self) -> Result<()> {
+        self.owner.check("the log was opened")
     }
 
     /// Writes a frame of a unit. Large amounts go out to the kernel here, while records still arrive. The caller
