@@ -106,7 +106,7 @@ fn nothing_of_ours_shortens_a_file() {
     };
     let found: Vec<_> =
         files.iter().map(|file| (file, shortens(file))).filter(|(_, calls)| *calls > 0).collect();
-    assert_eq!(found, [(&root.join("src/storage/disk.rs"), 1)]);
+    assert_eq!(found, []);
 }
 
 #[test]

@@ -27,7 +27,7 @@ const PIECE: usize = 1 << 20;
 /// compared with the device itself, and what differs is written again. It is flushed in any case: reading past the cache
 /// has the kernel write its pages back first, so that the device shows what it may still forget.
 pub(crate) fn act(found: &Found, epoch: u32) -> Result<Acted> {
-    let (from, to) = (found.durable, found.replay.keeps());
+    let (from, to) = (found.durable, found.replay.keeps);
     let segment = found.replay.segment();
     check_room(found, from.max(to))?;
     lengthen(segment)?;

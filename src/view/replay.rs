@@ -48,6 +48,11 @@ pub(crate) struct Replay {
     pub epoch: u32,
     /// The end of the last frame that settles what is before it.
     pub accepted: Address,
+    /// What an opening makes durable: up to the last settled frame, or to the last end of a batch behind it, if only records
+    /// lie between. Such a batch may have been flushed, and then no block of it is written again: its first one may hold
+    /// the end of an acknowledged commit. (Without such an end the commit's own batch was not flushed whole. A definition
+    /// never ends a batch: it goes out with its commit.)
+    pub keeps: Address,
     /// The greatest durable mark in valid frames.
     pub durable: Address,
     /// The last settling frame was a clean close.
@@ -80,6 +85,7 @@ impl Replay {
         let end = at.offset() + header.frame_len() as u32;
         let replay = Replay {
             accepted: segment.address(end),
+            keeps: segment.address(end),
             walker: Walker::new(segment, end),
             epoch: header.epoch,
             durable: header.durable,
@@ -92,16 +98,6 @@ impl Replay {
             pending: Vec::new(),
         };
         Ok((snapshot, replay))
-    }
-
-    /// What this opening makes durable: up to the last settled frame, or to the end of a whole batch that has only records
-    /// behind it. Such a batch may have been flushed, and then no block of it is written again: its first one may hold the
-    /// end of an acknowledged commit. (A definition never ends a batch: it goes out with its commit. Behind a torn one nothing
-    /// of the batch was acknowledged.)
-    pub(crate) fn keeps(&self) -> Address {
-        let end = self.end();
-        let whole = end.segment() == self.accepted.segment() && end.offset().is_multiple_of(BLOCK);
-        if whole && self.pending.is_empty() { end.max(self.accepted) } else { self.accepted }
     }
 
     /// Where the chain of valid frames ends so far.
@@ -143,12 +139,16 @@ impl Replay {
             self.walker.step(&header);
             if header.kind.settles() || header.kind == Kind::Pad && self.loose.0 == 0 {
                 self.accepted = self.end();
+                self.keeps = self.accepted;
                 self.waypoint = self.snapshot;
                 self.loose = (0, 0);
                 self.pending.drain(..).try_for_each(&mut apply)?;
             } else {
                 self.loose.0 += 1;
                 self.loose.1 += header.frame_len();
+                if self.end().offset().is_multiple_of(BLOCK) && self.pending.is_empty() {
+                    self.keeps = self.end();
+                }
             }
             if header.kind == Kind::Seal
                 && let Some(stop) = self.next_segment(files)?
@@ -235,6 +235,7 @@ impl Replay {
         files.forget(id); // it may have been opened before it was made anew
         self.walker = Walker::new(files.get(id)?, BLOCK);
         self.accepted = self.end();
+        self.keeps = self.accepted;
         self.directory.clear();
         Ok(None)
     }
