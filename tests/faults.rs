@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use highwater::environment::Stepped;
-use highwater::storage::{Access, FileMap, Lock, LockMode, Memory, Storage, StorageFile};
+use highwater::storage::{Access, FileLayer, Layer, Memory, Storage, StorageFile};
 use highwater::{
     Commit, Config, Durability, ErrorKind, Limit, Log, LogReader, Op, Recovery, Retention, Sequence, Start,
     StreamSpec,
@@ -65,9 +65,9 @@ fn due(counter: &AtomicI64) -> bool {
     left == 1
 }
 
-impl Storage for Breaking {
-    fn path(&self) -> &std::path::Path {
-        self.files.path()
+impl Layer for Breaking {
+    fn below(&self) -> &dyn Storage {
+        &self.files
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
@@ -75,10 +75,6 @@ impl Storage for Breaking {
         // A segment is made under another name, and so is a base file.
         let data = name.ends_with(".hws") || name == "new.tmp" || name == "new-base.tmp";
         Ok(Box::new(BreakingFile { file, faults: self.faults.clone(), data }))
-    }
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.files.names()
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -99,10 +95,6 @@ impl Storage for Breaking {
     fn sync_names(&self) -> io::Result<()> {
         if due(&self.faults.names) { Err(io::Error::other("the directory's flush failed")) } else { Ok(()) }
     }
-
-    fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
-        self.files.try_lock(name, mode)
-    }
 }
 
 #[derive(Debug)]
@@ -112,7 +104,11 @@ struct BreakingFile {
     data: bool,
 }
 
-impl StorageFile for BreakingFile {
+impl FileLayer for BreakingFile {
+    fn below(&self) -> &dyn StorageFile {
+        &*self.file
+    }
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.faults.read.fetch_add(buf.len() as u64, Relaxed);
         self.file.read_at(buf, offset)
@@ -144,24 +140,12 @@ impl StorageFile for BreakingFile {
         self.file.sync()
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn links(&self) -> io::Result<u64> {
-        self.file.links()
-    }
-
     fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
         if self.faults.forgot.load(Relaxed) {
             buf.fill(0);
             return Ok(Some(buf.len()));
         }
         self.file.read_device(buf, offset)
-    }
-
-    fn map(&self, bytes: u64) -> io::Result<Option<FileMap>> {
-        self.file.map(bytes)
     }
 }
 

@@ -14,12 +14,12 @@ use common::{Fixture, payloads};
 use highwater::{Commit, Durability, ErrorKind, Limit, Result, Retention, Start, StreamSpec};
 
 /// Does something in a forked child; an error says that it did not go as it should.
-fn in_a_child(mut act: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> io::Result<()> {
+fn in_a_child(act: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> io::Result<()> {
     let mut child = Command::new("true");
     // SAFETY: no other thread of this test holds a lock that the child could wait for.
     #[allow(unsafe_code)]
     unsafe {
-        child.pre_exec(move || act());
+        child.pre_exec(act);
     }
     child.spawn()?.wait().map(drop)
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use highwater::storage::{Access, Disk, Lock, LockMode, Storage, StorageFile};
+use highwater::storage::{Disk, Layer, Lock, LockMode, Storage};
 use highwater::{Config, ErrorKind, Log};
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
@@ -30,29 +30,9 @@ impl std::fmt::Debug for Interrupted {
     }
 }
 
-impl Storage for Interrupted {
-    fn path(&self) -> &Path {
-        self.disk.path()
-    }
-
-    fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
-        self.disk.open(name, access)
-    }
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.disk.names()
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        self.disk.sync_names()
+impl Layer for Interrupted {
+    fn below(&self) -> &dyn Storage {
+        &self.disk
     }
 
     fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use highwater::environment::Stepped;
-use highwater::storage::{Access, Lock, LockMode, Memory, Storage, StorageFile};
+use highwater::storage::{Layer, Memory, Storage};
 use highwater::{Commit, Config, Log, LogReader, Op, Retention, StreamSpec};
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
@@ -37,17 +37,9 @@ impl Interrupted {
     }
 }
 
-impl Storage for Interrupted {
-    fn path(&self) -> &std::path::Path {
-        self.files.path()
-    }
-
-    fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
-        self.files.open(name, access)
-    }
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.files.names()
+impl Layer for Interrupted {
+    fn below(&self) -> &dyn Storage {
+        &self.files
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -56,18 +48,6 @@ impl Storage for Interrupted {
             meanwhile();
         }
         self.files.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.files.remove(name)
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        self.files.sync_names()
-    }
-
-    fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
-        self.files.try_lock(name, mode)
     }
 }
 

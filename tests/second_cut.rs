@@ -4,11 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
 
 use std::io::{self, IoSlice};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use highwater::environment::Stepped;
-use highwater::storage::{Access, FileMap, Lock, LockMode, Memory, Storage, StorageFile};
+use highwater::storage::{Access, FileLayer, Layer, Memory, Storage, StorageFile};
 use highwater::{Commit, Config, Durability, Log, LogReader, Op, Sequence, StreamSpec};
 
 const SEGMENT: &str = "00000001.hws";
@@ -38,9 +37,9 @@ impl Watched {
     }
 }
 
-impl Storage for Watched {
-    fn path(&self) -> &Path {
-        self.files.path()
+impl Layer for Watched {
+    fn below(&self) -> &dyn Storage {
+        &self.files
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
@@ -48,26 +47,6 @@ impl Storage for Watched {
         // A segment is made under another name.
         let watch = name == SEGMENT || name == "new.tmp";
         Ok(if watch { Box::new(WatchedFile { file, disk: self.clone() }) } else { file })
-    }
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.files.names()
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.files.remove(name)
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        self.files.sync_names()
-    }
-
-    fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
-        self.files.try_lock(name, mode)
     }
 }
 
@@ -77,9 +56,9 @@ struct WatchedFile {
     disk: Watched,
 }
 
-impl StorageFile for WatchedFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
+impl FileLayer for WatchedFile {
+    fn below(&self) -> &dyn StorageFile {
+        &*self.file
     }
 
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
@@ -88,30 +67,10 @@ impl StorageFile for WatchedFile {
         Ok(written)
     }
 
-    fn allocate(&self, bytes: u64) -> io::Result<()> {
-        self.file.allocate(bytes)
-    }
-
     fn sync(&self) -> io::Result<()> {
         let meanwhile = self.disk.flushing.lock().unwrap().take();
         meanwhile.into_iter().for_each(|meanwhile| meanwhile());
         self.file.sync()
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn links(&self) -> io::Result<u64> {
-        self.file.links()
-    }
-
-    fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
-        self.file.read_device(buf, offset)
-    }
-
-    fn map(&self, bytes: u64) -> io::Result<Option<FileMap>> {
-        self.file.map(bytes)
     }
 }
 

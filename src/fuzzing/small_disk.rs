@@ -2,12 +2,11 @@
 //! is what a full disk refuses.
 
 use std::io::{self, IoSlice};
-use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::storage::{Access, FileMap, Lock, LockMode, Memory, Storage, StorageFile};
+use crate::storage::{Access, FileLayer, Layer, Memory, Storage, StorageFile};
 
 /// No file grows beyond this, in bytes.
 const FILE_BYTES_MAX: u64 = 2 << 20;
@@ -76,17 +75,13 @@ impl Fault {
     }
 }
 
-impl Storage for SmallDisk {
-    fn path(&self) -> &Path {
-        self.files.path()
+impl Layer for SmallDisk {
+    fn below(&self) -> &dyn Storage {
+        &self.files
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
         Ok(Box::new(SmallFile { file: self.files.open(name, access)?, disk: self.clone() }))
-    }
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.files.names()
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -103,10 +98,6 @@ impl Storage for SmallDisk {
         self.call()?;
         self.files.sync_names()
     }
-
-    fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
-        self.files.try_lock(name, mode)
-    }
 }
 
 #[derive(Debug)]
@@ -119,9 +110,9 @@ fn check(end: u64) -> io::Result<()> {
     if end > FILE_BYTES_MAX { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }
 
-impl StorageFile for SmallFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
+impl FileLayer for SmallFile {
+    fn below(&self) -> &dyn StorageFile {
+        &*self.file
     }
 
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
@@ -148,21 +139,5 @@ impl StorageFile for SmallFile {
     fn sync(&self) -> io::Result<()> {
         self.disk.call()?;
         self.file.sync()
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn links(&self) -> io::Result<u64> {
-        self.file.links()
-    }
-
-    fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
-        self.file.read_device(buf, offset)
-    }
-
-    fn map(&self, bytes: u64) -> io::Result<Option<FileMap>> {
-        self.file.map(bytes)
     }
 }

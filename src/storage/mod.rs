@@ -3,6 +3,7 @@
 
 mod disk;
 mod filesystem;
+mod layer;
 mod map;
 mod memory;
 mod orphan;
@@ -15,6 +16,7 @@ use crate::protection::Protection;
 
 pub use disk::Disk;
 pub(crate) use filesystem::{FileSystem, judge};
+pub use layer::{FileLayer, Layer};
 pub use memory::Memory;
 
 /// How a file is opened.

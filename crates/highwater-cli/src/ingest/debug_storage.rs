@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
-use highwater::storage::{Access, Disk, FileMap, Lock, LockMode, Storage, StorageFile};
+use highwater::storage::{Access, Disk, FileLayer, Layer, Storage, StorageFile};
 
 use super::phases::{Phase, Phases};
 
@@ -28,9 +28,9 @@ impl DebugStorage {
     }
 }
 
-impl Storage for DebugStorage {
-    fn path(&self) -> &Path {
-        self.disk.path()
+impl Layer for DebugStorage {
+    fn below(&self) -> &dyn Storage {
+        &self.disk
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StorageFile>> {
@@ -41,26 +41,6 @@ impl Storage for DebugStorage {
             Ok(file)
         }
     }
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.disk.names()
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        self.disk.sync_names()
-    }
-
-    fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
-        self.disk.try_lock(name, mode)
-    }
 }
 
 /// A segment, watched.
@@ -70,7 +50,11 @@ struct DebugFile {
     phases: Arc<Phases>,
 }
 
-impl StorageFile for DebugFile {
+impl FileLayer for DebugFile {
+    fn below(&self) -> &dyn StorageFile {
+        &*self.file
+    }
+
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         self.phases.enter(Phase::Write);
         self.phases.linger(Phase::Write);
@@ -84,29 +68,5 @@ impl StorageFile for DebugFile {
         let synced = self.file.sync();
         self.phases.enter(Phase::Idle);
         synced
-    }
-
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-
-    fn allocate(&self, bytes: u64) -> io::Result<()> {
-        self.file.allocate(bytes)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn links(&self) -> io::Result<u64> {
-        self.file.links()
-    }
-
-    fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
-        self.file.read_device(buf, offset)
-    }
-
-    fn map(&self, bytes: u64) -> io::Result<Option<FileMap>> {
-        self.file.map(bytes)
     }
 }
