@@ -78,7 +78,8 @@ fn settle(segment: &Segment, from: u32, to: u32) -> Result<u64> {
         let len = PIECE.min((to - at) as usize);
         let cached = segment.read(at, len)?;
         let mut device = vec![0; len];
-        let known = segment.read_device(&mut device, at)? == Some(len);
+        // What the device can't read it may well write.
+        let known = matches!(segment.read_device(&mut device, at), Ok(Some(read)) if read == len);
         for (block, bytes) in cached.chunks(BLOCK as usize).enumerate() {
             let start = block * BLOCK as usize;
             if !known || bytes != &device[start..start + bytes.len()] {

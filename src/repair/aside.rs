@@ -28,13 +28,26 @@ pub(super) fn begin(storage: &dyn Storage, repair: u32, salvage: &Salvage) -> Re
         segments: salvage.survey.segments.iter().map(|id| id.0).collect(),
         bases: salvage.survey.bases.iter().map(|id| id.0).collect(),
     };
-    let text = serde_json::to_vec(&under_way).map_err(|e| Error::invalid(e.to_string()))?;
-    write_whole(storage, names::REPAIR, &[&text])?;
+    note(storage, &under_way)?;
     Ok(under_way)
 }
 
-/// The repair came to its end.
-pub(super) fn end(storage: &dyn Storage) -> Result<()> {
+fn note(storage: &dyn Storage, under_way: &UnderWay) -> Result<()> {
+    let text = serde_json::to_vec(under_way).map_err(|e| Error::invalid(e.to_string()))?;
+    write_whole(storage, names::REPAIR, &[&text])
+}
+
+/// The repair came to its end. On an error it is still under way: a note that is gone and may come back with a power cut
+/// would then take back what was committed meanwhile.
+pub(super) fn end(storage: &dyn Storage, under_way: &UnderWay) -> Result<()> {
+    let ended = remove_note(storage);
+    if ended.is_err() {
+        note(storage, under_way)?;
+    }
+    ended
+}
+
+fn remove_note(storage: &dyn Storage) -> Result<()> {
     storage.remove(names::REPAIR).map_err(|e| Error::io("ending the repair", names::REPAIR, e))?;
     sync_names(storage)
 }
@@ -65,7 +78,7 @@ pub(super) fn take_back(storage: &dyn Storage, under_way: &UnderWay) -> Result<(
         storage.remove(&name).map_err(|e| Error::io("taking a repair back", &name, e))?;
     }
     sync_names(storage)?;
-    end(storage)
+    remove_note(storage)
 }
 
 /// Keeps a copy of a file that is about to be changed.

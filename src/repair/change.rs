@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::aside;
+use super::aside::{self, UnderWay};
 use super::copy::Copier;
 use super::{Mode, RepairPlan};
 use crate::config::Config;
@@ -29,6 +29,7 @@ pub(super) fn change(
     salvage: Salvage,
     found: &Assessment,
     plan: &RepairPlan,
+    under_way: &UnderWay,
     config: Config,
     lock: Box<dyn Lock>,
 ) -> Result<()> {
@@ -41,9 +42,15 @@ pub(super) fn change(
         _ => begin_anew(&salvage, found, plan, config, lock)?,
     };
     let journal = Arc::new(journal);
-    let result = fill(salvage, found, plan, &journal);
-    let closed = journal.close();
-    result.and(closed)
+    // It ends before the lock is given up: else somebody could find it interrupted.
+    fill(salvage, found, plan, &journal)?;
+    journal.flush_all()?;
+    aside::end(&*storage, under_way)?;
+    // What could fail now is done by the next opening.
+    if let Err(error) = journal.close() {
+        tracing::warn!(%error, "repaired, and not closed cleanly");
+    }
+    Ok(())
 }
 
 fn fill(salvage: Salvage, found: &Assessment, plan: &RepairPlan, journal: &Arc<Journal>) -> Result<()> {

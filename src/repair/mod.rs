@@ -31,9 +31,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::names;
 use crate::lock;
 use crate::salvage::{Assessment, Salvage};
-use crate::storage::{Disk, Storage};
+use crate::storage::{Disk, LockMode, Storage};
 
 pub use plan::{ConsumerLoss, DefinitionLoss, LostCheckpoints, RepairPlan, StreamLoss};
 
@@ -77,6 +78,12 @@ pub fn apply_on(storage: Arc<dyn Storage>, mode: Mode, config: Config) -> Result
     // Before the lock, which would leave a file in a directory that is not a log.
     Salvage::open(storage.clone())?;
     let environment = config.environment.clone();
+    // Of two repairs one would take back what the other does.
+    let io = |e| Error::io("locking the repair", names::REPAIR_GUARD, e);
+    let Some(_guard) = storage.try_lock(names::REPAIR_GUARD, LockMode::Exclusive).map_err(io)? else {
+        let text = "another repair is under way";
+        return Err(Error::new(ErrorKind::Locked, format!("{}: {text}", storage.path().display())));
+    };
     let lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
     aside::take_back_interrupted(&*storage)?;
     let salvage = Salvage::open(storage.clone())?;
@@ -87,13 +94,11 @@ pub fn apply_on(storage: Arc<dyn Storage>, mode: Mode, config: Config) -> Result
     }
     plan.check_worth_it()?;
     let under_way = aside::begin(&*storage, plan.number, &salvage)?;
-    match change::change(salvage, &assessment, &plan, config.clone(), lock) {
-        Ok(()) => aside::end(&*storage)?,
-        Err(error) => {
-            let _lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
-            aside::take_back(&*storage, &under_way)?;
-            return Err(error);
-        }
+    if let Err(error) = change::change(salvage, &assessment, &plan, &under_way, config.clone(), lock) {
+        // Whoever came meanwhile was refused.
+        let _lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
+        aside::take_back(&*storage, &under_way)?;
+        return Err(error);
     }
     Ok(plan)
 }

@@ -145,6 +145,7 @@ impl RepairPlan {
             problems,
         };
         plan.look_at_consumers(salvage)?;
+        plan.problems.extend(salvage.unreadable());
         Ok(plan)
     }
 

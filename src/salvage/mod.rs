@@ -1,6 +1,7 @@
 //! Reading a log past its damage: every frame that is still valid, and the holes between them. Nothing here writes.
 
 mod assess;
+mod patient;
 mod retained;
 mod scan;
 
@@ -14,7 +15,10 @@ use crate::recovery::Survey;
 use crate::segment::{Files, OpenFault, Segment};
 use crate::storage::{Access, Storage};
 
+use patient::Unreadable;
+
 pub(crate) use assess::{Amount, Assessment, Loss, LostRun, Survivor};
+pub(crate) use patient::Patient;
 pub(crate) use scan::{Hole, Item};
 
 /// A log that may be damaged anywhere.
@@ -27,11 +31,13 @@ pub(crate) struct Salvage {
     pub retained: Retained,
     /// The last segment that has begun.
     pub last: SegmentId,
+    unreadable: Unreadable,
 }
 
 impl Salvage {
     /// Finds out what there is. Fails where nothing tells which log this is, or which version wrote it.
     pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Salvage> {
+        let (storage, unreadable) = Patient::over(storage);
         let survey = Survey::of(&*storage)?;
         survey.check_is_log(&*storage)?;
         if survey.is_empty() {
@@ -45,9 +51,15 @@ impl Salvage {
         let last = last_begun(&*storage, &survey, mark.as_ref())?;
         let files = Arc::new(Files::new(storage, log, Access::Read));
         let retained = Retained::everything();
-        let mut salvage = Salvage { files, survey, mark, retained, last };
+        let mut salvage = Salvage { files, survey, mark, retained, last, unreadable };
         salvage.retained = salvage.newest_retained()?;
         Ok(salvage)
+    }
+
+    /// Blocks that the disk could not read so far, in words.
+    pub(crate) fn unreadable(&self) -> Vec<String> {
+        let unreadable = self.unreadable.lock();
+        unreadable.iter().map(|((file, at), why)| format!("{file} byte {at}: can't be read: {why}")).collect()
     }
 
     /// The same log, read through other files.

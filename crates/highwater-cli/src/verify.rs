@@ -39,7 +39,9 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     match verify(args) {
         Ok(found) => print(args, &found),
         // Damage that keeps it from being opened at all is a finding, too.
-        Err(error) if *error.kind() == ErrorKind::Corrupt => print_unreadable(args, &error.to_string()),
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io) => {
+            print_unreadable(args, &error.to_string())
+        }
         Err(error) => Err(known::no_log(error)),
     }
 }
@@ -128,7 +130,10 @@ fn print_unreadable(args: &Args, problem: &str) -> Result<Code, Failure> {
 
 /// What is lost and what can be saved, as a repair would say it.
 fn write_savable(out: &mut impl Write, args: &Args) -> Result<(), Failure> {
-    let Ok(plan) = repair::plan(&args.log, Mode::SkipDamaged) else { return Ok(()) };
+    let plan = match repair::plan(&args.log, Mode::SkipDamaged) {
+        Ok(plan) => plan,
+        Err(error) => return Ok(writeln!(out, "what can be saved is not known: {error}")?),
+    };
     let lost: Vec<String> = plan.lost.iter().map(|lost| format!("{} to {}", lost.first, lost.last)).collect();
     if lost.is_empty() {
         writeln!(out, "no checkpoint is lost")?;
