@@ -25,6 +25,8 @@ struct Faults {
     /// Counts down; the call that reaches zero fails, and so do all after it. Zero or less: nothing fails.
     syncs: AtomicI64,
     writes: AtomicI64,
+    /// Flushes of other files than segments and base files.
+    small_syncs: AtomicI64,
     /// Flushes of the directory.
     names: AtomicI64,
     /// Bytes that can still be allocated.
@@ -134,7 +136,7 @@ impl FileLayer for BreakingFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        if self.data && due(&self.faults.syncs) {
+        if due(if self.data { &self.faults.syncs } else { &self.faults.small_syncs }) {
             return Err(io::Error::other("the flush failed"));
         }
         self.file.sync()
@@ -402,4 +404,26 @@ fn a_leftover_that_is_another_name_of_a_live_segment_is_not_written_over() {
     log.close().unwrap();
     let (log, _) = Log::open(dir.path(), config()).unwrap();
     assert_eq!(checkpoints(&log), 80);
+}
+
+/// A flush that failed once may succeed the next time and have flushed nothing: only opening again tells.
+#[test]
+fn a_consumers_failed_flush_is_final() {
+    let disk = Breaking::new();
+    let log = disk.open().unwrap();
+    write(&log, 5).unwrap();
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    let batch = lake.next_batch(&Limit { max_checkpoints: 2, ..Limit::default() }).unwrap().unwrap();
+    lake.acknowledge(batch.end()).unwrap();
+    disk.faults.small_syncs.store(1, Relaxed);
+    assert_eq!(*lake.sync().unwrap_err().kind(), ErrorKind::Io);
+    disk.faults.small_syncs.store(0, Relaxed);
+    assert_eq!(*lake.sync().unwrap_err().kind(), ErrorKind::Failed);
+    let batch = lake.next_batch(&Limit::default()).unwrap().unwrap();
+    assert_eq!(*lake.acknowledge(batch.end()).unwrap_err().kind(), ErrorKind::Failed);
+    drop(lake);
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    assert_eq!(lake.acknowledged().get(), 2);
+    lake.acknowledge(batch.end()).unwrap();
+    lake.sync().unwrap();
 }

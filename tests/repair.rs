@@ -487,3 +487,21 @@ fn a_block_that_cannot_be_read_costs_what_is_in_it() {
         }
     }
 }
+
+/// A mark may say anything: what is searched is bounded by the files that are there.
+#[test]
+fn a_mark_far_beyond_the_files_is_a_missing_file_and_no_more() {
+    const ACTIVE: usize = 88;
+    const CHECKED: usize = 508;
+    let files = sample(false);
+    let mut bytes = files.content("mark").unwrap();
+    for slot in bytes.chunks_exact_mut(512).take(2) {
+        slot[ACTIVE..ACTIVE + 4].copy_from_slice(&0x7FFF_FF00_u32.to_le_bytes());
+        let crc = crc32fast::hash(&slot[..CHECKED]);
+        slot[CHECKED..].copy_from_slice(&crc.to_le_bytes());
+    }
+    files.set_content("mark", bytes);
+    let plan = plan(&files, Mode::SkipDamaged).unwrap();
+    assert!(plan.problems.len() < 10, "{:?}", plan.problems.len());
+    assert!(plan.problems.iter().any(|what| what.contains("missing")), "{:?}", plan.problems);
+}

@@ -115,6 +115,9 @@ pub struct Consumer {
     /// Read, and not due yet.
     gathered: Vec<Checkpoint>,
     owner: Owner,
+    /// A flush failed: the pages may be gone, and a second flush that succeeds proves nothing. Opening again compares
+    /// with the device.
+    failure: Option<Error>,
     _lock: Box<dyn Lock>,
 }
 
@@ -181,6 +184,7 @@ impl Consumer {
             delivered: VecDeque::new(),
             gathered: Vec::new(),
             owner: Owner::default(),
+            failure: None,
             _lock: lock,
         };
         let differs = on_device(&*consumer.file).map_err(io)?.as_ref() != Some(&consumer.state);
@@ -316,10 +320,22 @@ impl Consumer {
 
     /// Makes the acknowledgements durable; blocks for a flush.
     pub fn sync(&mut self) -> Result<()> {
-        let io = |e| Error::io("flushing a consumer's position", names::consumer(&self.name), e);
-        self.file.sync().map_err(io)?;
-        self.flushed = self.state.generation;
-        Ok(())
+        self.check_failure()?;
+        match self.file.sync() {
+            Ok(()) => {
+                self.flushed = self.state.generation;
+                Ok(())
+            }
+            Err(e) => {
+                let error = Error::io("flushing a consumer's position", names::consumer(&self.name), e);
+                self.failure = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn check_failure(&self) -> Result<()> {
+        self.failure.as_ref().map_or(Ok(()), |first| Err(Error::latched(first)))
     }
 
     fn gather(&mut self, limit: &Limit) -> Result<()> {
@@ -404,6 +420,7 @@ impl Consumer {
 
     fn write(&mut self) -> Result<()> {
         self.owner.check("the consumer was opened")?;
+        self.check_failure()?;
         // A power cut may tear whatever is not flushed: the slot of a flushed position is not written over before a newer
         // one is flushed.
         if self.state.generation + 1 >= self.flushed + CONSUMER_SLOTS {

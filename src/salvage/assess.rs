@@ -238,8 +238,9 @@ impl Assessment {
         survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
     ) -> Result<()> {
         let sequence = commit.head.sequence;
-        let records = commit.streams.iter().map(|part| part.records).sum();
-        let bytes = commit.streams.iter().map(|part| part.bytes).sum();
+        let (records, bytes) = commit.streams.iter().fold((0u64, 0u64), |(records, bytes), part| {
+            (records.saturating_add(part.records), bytes.saturating_add(part.bytes))
+        });
         if let Some(totals) = &mut self.totals {
             totals.records = totals.records.saturating_add(records);
             totals.bytes = totals.bytes.saturating_add(bytes);

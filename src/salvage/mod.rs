@@ -70,7 +70,9 @@ impl Salvage {
 
 /// The last segment that holds something. Prepared ones may lie behind it: more than one, if a power cut took a roll back.
 fn last_begun(storage: &dyn Storage, survey: &Survey, mark: Option<&Mark>) -> Result<SegmentId> {
-    let marked = mark.map_or(SegmentId::FIRST, |mark| mark.active);
+    let newest = survey.segments.last().map_or(SegmentId::FIRST, |id| id.next());
+    // The mark may name a segment that is gone; one that is further away is nothing that a writer said.
+    let marked = mark.map_or(SegmentId::FIRST, |mark| mark.active.min(newest));
     for id in survey.segments.iter().rev().copied().take_while(|id| *id > marked) {
         match Segment::open(storage, id, Access::Read) {
             Ok(segment) if scan::any_frame(&segment)? => return Ok(id),

@@ -33,8 +33,8 @@ impl Salvage {
         for id in self.survey.segments.range(..=self.last).rev() {
             let Some((_, start)) = no_damage(read_start(&self.files, *id))? else { continue };
             let mut retained = start.snapshot.retained;
-            for later in id.0..=self.last.0 {
-                self.scan_kind(SegmentId(later), Kind::Pruned, &mut |_, body| {
+            for later in self.survey.segments.range(*id..=self.last) {
+                self.scan_kind(*later, Kind::Pruned, &mut |_, body| {
                     if let Ok(pruned) = Pruned::decode(body) {
                         retained = pruned.retained;
                     }
@@ -65,8 +65,8 @@ impl Salvage {
         let behind = start.map_or(mark.sequence, |(_, start)| start.snapshot.last.sequence).next();
         let floor = Address::new(first_live, 0);
         let mut first = None;
-        for id in first_live.0..=self.last.0 {
-            self.scan_kind(SegmentId(id), Kind::Commit, &mut |at, body| match Commit::decode(body, at) {
+        for id in self.survey.segments.range(first_live.min(self.last)..=self.last) {
+            self.scan_kind(*id, Kind::Commit, &mut |at, body| match Commit::decode(body, at) {
                 Ok(commit) if commit.head.low < floor => first = Some(commit.head.sequence.next()),
                 Ok(commit) => drop(first.get_or_insert(commit.head.sequence)),
                 Err(_) => {}

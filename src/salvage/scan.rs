@@ -9,9 +9,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{Fault, HEADER, Header, Kind};
 use crate::format::{ALIGN, BLOCK, names};
 use crate::position::{Address, SegmentId};
-use crate::segment::{Segment, Walker};
+use crate::segment::{OpenFault, Segment, Walker};
 use crate::view::read_start;
 
+/// Behind damage so many times a segment's bytes are looked at, in the search for what is whole.
+const EFFORT_MAX: u64 = 8;
 /// So much is searched at once.
 const PIECE: u32 = 1 << 20;
 
@@ -51,9 +53,16 @@ impl Salvage {
         for base in &self.retained.bases {
             self.scan_segment(base.id, &mut 0, visit)?;
         }
-        let mut epoch = 0;
-        for id in self.retained.first_live.0..=self.last.0 {
-            self.scan_segment(SegmentId(id), &mut epoch, visit)?;
+        let (mut epoch, mut expected) = (0, self.retained.first_live);
+        for id in self.survey.segments.range(expected.min(self.last)..=self.last).copied() {
+            if expected < id {
+                visit(Item::Hole(missing(expected, id)))?;
+            }
+            self.scan_segment(id, &mut epoch, visit)?;
+            expected = id.next();
+        }
+        if expected <= self.last {
+            visit(Item::Hole(missing(expected, self.last.next())))?;
         }
         Ok(())
     }
@@ -73,6 +82,9 @@ impl Salvage {
             Err(error) => return Err(error),
         };
         let end = self.end_of(&segment)?;
+        // Frames do not overlap, so an honest file costs each byte twice at most. One made to look like frames everywhere
+        // would cost each byte as often as it has headers.
+        let mut effort = EFFORT_MAX.saturating_mul(segment.bytes().into());
         let mut walker = Walker::new(segment.clone(), BLOCK);
         while walker.offset() < end && !walker.is_at_end() {
             let at = walker.offset();
@@ -92,7 +104,7 @@ impl Salvage {
                     return Err(Error::new(ErrorKind::Unsupported, what));
                 }
                 Err(fault) => {
-                    let next = self.find_frame(&segment, at + ALIGN, end, *epoch)?;
+                    let next = self.find_frame(&segment, at + ALIGN, end, *epoch, &mut effort)?;
                     if id == self.last && !self.was_durable(segment.address(at), next) {
                         return Ok(()); // the end of the log, perhaps torn
                     }
@@ -143,10 +155,15 @@ impl Salvage {
         from: u32,
         end: u32,
         epoch: u32,
+        effort: &mut u64,
     ) -> Result<Option<(u32, Header)>> {
         find_frame_header(segment, from, end, epoch, &mut |offset, header| {
             let is_old = header.epoch < self.least_epoch(segment.address(offset), epoch);
-            Ok(!is_old && Walker::new(segment.clone(), offset).check(header)?.is_ok())
+            if is_old || *effort < header.frame_len() {
+                return Ok(false);
+            }
+            *effort -= header.frame_len();
+            Ok(Walker::new(segment.clone(), offset).check(header)?.is_ok())
         })
     }
 
@@ -167,6 +184,12 @@ impl Salvage {
     fn was_durable(&self, at: Address, next: Option<(u32, Header)>) -> bool {
         self.mark.is_some_and(|mark| mark.durable > at) || next.is_some_and(|(_, header)| header.durable > at)
     }
+}
+
+/// Segments that are not there: one hole, however many the names of the others leave room for.
+fn missing(from: SegmentId, to: SegmentId) -> Hole {
+    let what = OpenFault::Missing.into_error(from).what().to_owned();
+    Hole { from: Address::new(from, 0), to: Address::new(to, 0), file: names::segment(from), what }
 }
 
 fn hole(segment: &Segment, from: u32, to: u32, fault: &Fault) -> Hole {
