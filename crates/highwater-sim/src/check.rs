@@ -45,7 +45,13 @@ impl fmt::Display for Violation {
 impl From<highwater::Error> for Violation {
     fn from(error: highwater::Error) -> Self {
         let text = format!("an error where none is due: {:?}: {error}", error.kind());
-        Violation { text, refused: true }
+        // Damage is told with its file and byte; any other error for it is a broken promise, too.
+        let placed = error.file().is_some() && error.byte().is_some();
+        let refused = match error.kind() {
+            ErrorKind::Corrupt => placed,
+            kind => *kind == ErrorKind::Unsupported,
+        };
+        Violation { text, refused }
     }
 }
 
