@@ -53,6 +53,11 @@ damage seconds="60":
 controls seconds="20":
     .ci/controls {{seconds}}
 
+# The same with real processes: the power rig has to notice an engine that does not flush (needs /dev/fuse and root)
+rig-controls seconds="60":
+    CARGO_TARGET_DIR=target/fuse cargo build --release --manifest-path tests/fuse/Cargo.toml
+    .ci/rig-controls target/fuse/release/powercut {{seconds}}
+
 # Threads under a schedule explorer
 schedules count="200":
     .ci/schedules {{count}}
