@@ -202,7 +202,7 @@ class Frame:
 
 def read_mark(directory):
     data, slots = (directory / "mark").read_bytes(), []
-    for at in (0, 512):
+    for at in (0, 4096):
         slot = data[at:at + 512]
         if slot[:8] == b"hwmark01" and crc32(slot[:508]) == int.from_bytes(slot[508:], "little"):
             slots.append(Mark(*Cursor("mark", data, at, at + 508).unpack("8s16sQ16sIIQQ16sIQIB")))

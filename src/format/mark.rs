@@ -4,10 +4,13 @@
 use crate::format::wire::{Decoded, Malformed, Take};
 use crate::position::{Address, CheckpointId, LogId, SegmentId, Sequence};
 
-/// A slot is a sector, so a torn write leaves the other one whole.
+/// A slot is a sector, and each has a block of its own: a torn write leaves the other one whole, also on a device that
+/// writes 4 KiB at a time and calls 512 of them a sector.
 pub(crate) const SLOT: usize = 512;
-/// The file: one block.
-pub(crate) const MARK_FILE: usize = crate::format::BLOCK as usize;
+/// From one slot to the next.
+pub(crate) const SLOTS_APART: usize = crate::format::BLOCK as usize;
+/// The file: two blocks.
+pub(crate) const MARK_FILE: usize = 2 * SLOTS_APART;
 const MAGIC: &[u8; 8] = b"hwmark01";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub(crate) struct Mark {
 
 impl Mark {
     pub(crate) fn slot_offset(&self) -> u64 {
-        self.generation % 2 * SLOT as u64
+        self.generation % 2 * SLOTS_APART as u64
     }
 
     pub(crate) fn encode(&self) -> [u8; SLOT] {
@@ -84,9 +87,9 @@ impl Mark {
 
     /// The newest valid slot of a mark file.
     pub(crate) fn newest(file: &[u8]) -> Option<Mark> {
-        file.chunks(SLOT)
+        file.chunks(SLOTS_APART)
             .take(2)
-            .filter_map(|slot| Mark::decode(slot).ok())
+            .filter_map(|block| Mark::decode(block.get(..SLOT)?).ok())
             .max_by_key(|mark| mark.generation)
     }
 }
@@ -121,7 +124,7 @@ mod tests {
             file[mark.slot_offset() as usize..][..SLOT].copy_from_slice(&mark.encode());
         }
         assert_eq!(Mark::newest(&file), Some(mark(5)));
-        file[SLOT + 40] ^= 1;
+        file[SLOTS_APART + 40] ^= 1;
         assert_eq!(Mark::newest(&file), Some(mark(4)));
         assert_eq!(Mark::newest(&file[..100]), None);
     }

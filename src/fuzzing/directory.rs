@@ -9,7 +9,7 @@ use super::patch::{frames, seal_frame, seal_segment};
 use crate::environment::Stepped;
 use crate::format::consumer::CONSUMER_SLOT;
 use crate::format::frame::HEADER;
-use crate::format::mark::SLOT;
+use crate::format::mark::{SLOT, SLOTS_APART};
 use crate::format::names;
 use crate::storage::{Memory, Storage};
 use crate::{
@@ -107,7 +107,7 @@ fn patch_header(name: &str, bytes: &mut [u8], choices: &mut Choices<'_>) {
     let at = usize::from(choices.u16());
     overwrite(bytes, at, choices);
     if name == names::MARK {
-        bytes.chunks_exact_mut(SLOT).take(2).for_each(seal_mark);
+        bytes.chunks_exact_mut(SLOTS_APART).for_each(|block| seal_mark(&mut block[..SLOT]));
     } else if name.ends_with(".hws") {
         seal_segment(bytes);
     } else {

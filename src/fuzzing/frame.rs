@@ -13,7 +13,7 @@ use crate::format::data::{BASE_TIME, Content, FrameRecords, RecordParts};
 use crate::format::define::Definition;
 use crate::format::frame::{Fault, HEADER, Header, Kind};
 use crate::format::index::Index;
-use crate::format::mark::{MARK_FILE, Mark, SLOT};
+use crate::format::mark::{MARK_FILE, Mark, SLOT, SLOTS_APART};
 use crate::format::names::{self, FileName};
 use crate::format::note::{Pruned, Recovered, Repaired, Seal};
 use crate::format::segment::{HeaderFault, SEGMENT_HEADER, SegmentHeader};
@@ -185,9 +185,7 @@ fn segment_header(bytes: &[u8]) {
 fn mark(bytes: &[u8]) {
     let mut file = bytes.to_vec();
     file.resize(MARK_FILE, 0);
-    for slot in file.chunks_mut(SLOT).take(2) {
-        seal_mark(slot);
-    }
+    file.chunks_exact_mut(SLOTS_APART).for_each(|block| seal_mark(&mut block[..SLOT]));
     if let Some(it) = Mark::newest(&file) {
         assert_eq!(Mark::newest(&it.encode()), Some(it));
     }

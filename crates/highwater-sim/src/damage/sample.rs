@@ -93,7 +93,10 @@ impl Sample {
     /// Some damage to something that was durable.
     pub(crate) fn aim(&self, random: &mut Random) -> (Place, Arc<str>, Rot) {
         match random.below(8) {
-            0 => (Place::Mark, "mark".into(), rot(random, &(0..1024))),
+            0 => {
+                let slot = random.below(2) * 4096;
+                (Place::Mark, "mark".into(), rot(random, &(slot..slot + 512)))
+            }
             1..=4 => aim_at(Place::Last, &self.last, random),
             _ => aim_at(Place::Earlier, &self.before, random),
         }
