@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{CONSUMER_FILE, ConsumerState, MaxLag};
 use crate::format::names;
 use crate::locate;
-use crate::origin::Origin;
+use crate::origin::{Horizon, Origin, gap};
 use crate::position::{Address, CheckpointId, Sequence};
 use crate::protection::Protection;
 use crate::reader::Reader;
@@ -91,13 +91,24 @@ pub(crate) fn register(origin: &Origin, name: &str, start: Start, max_lag: Optio
     })
 }
 
+/// Whether the log begins with a base checkpoint that takes in everything since it was created.
+fn begins_complete(origin: &Origin, horizon: &Horizon) -> Result<bool> {
+    let base = locate::base_commit(origin.files(), &horizon.retained)?;
+    Ok(base.and_then(|commit| commit.compacted).is_some_and(|compacted| compacted.from == Sequence::FIRST))
+}
+
 /// The first state of a new consumer.
 fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
     let horizon = origin.horizon()?;
+    let oldest = horizon.retained.first_sequence.previous();
     let sequence = match start {
+        Start::Earliest if begins_complete(origin, &horizon)? => oldest,
         Start::Earliest => Sequence::NONE,
-        Start::Oldest => horizon.retained.first_sequence.previous(),
+        Start::Oldest => oldest,
         Start::Now => horizon.last.sequence,
+        Start::After(sequence) if !horizon.retained.follows(sequence) => {
+            return Err(gap(sequence.next(), &horizon.retained));
+        }
         Start::After(sequence) => sequence,
     };
     let (at, id) = if sequence == horizon.last.sequence {

@@ -9,7 +9,7 @@ mod state;
 mod unit;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +40,8 @@ pub(crate) struct Journal {
     pub making: Mutex<()>,
     /// Who prunes; `true` while it does. Pruning needs room, too, and must not prune for it.
     pub pruning: ReentrantMutex<AtomicBool>,
+    /// So many bytes have to lie in sealed segments before a compaction is looked for again.
+    pub compact_from: AtomicU64,
     pid: u32,
     closing: AtomicBool,
     /// Given up at the close.
@@ -62,6 +64,7 @@ impl Journal {
             changed: Condvar::new(),
             making: Mutex::new(()),
             pruning: ReentrantMutex::new(AtomicBool::new(false)),
+            compact_from: AtomicU64::new(0),
             pid: std::process::id(),
             closing: AtomicBool::new(false),
             lock: Mutex::new(Some(lock)),

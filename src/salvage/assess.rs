@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Hole, Item, Salvage};
+use super::{BaseFound, Hole, Item, LostBase, Salvage};
 use crate::error::Result;
 use crate::format::commit::{Commit, decode_extents_part};
 use crate::format::define::Definition;
@@ -89,6 +89,8 @@ pub(crate) struct Assessment {
     /// The last place before the damage; `None`: it comes before everything.
     pub cut: Option<Cut>,
     pub lost_runs: Vec<LostRun>,
+    /// The checkpoint that the log begins with, if it was compacted.
+    pub base: BaseFound,
     /// What is damaged itself.
     pub damaged: Loss,
     /// What stands behind the first damage and is whole.
@@ -117,6 +119,7 @@ impl Assessment {
     ) -> Result<Assessment> {
         let mut found =
             Assessment { last: salvage.retained.first_sequence.previous(), ..Assessment::default() };
+        found.begin(salvage)?;
         salvage.scan(&mut |item| match item {
             Item::Hole(hole) => {
                 found.hole(hole);
@@ -127,6 +130,21 @@ impl Assessment {
         let marked = salvage.mark.map_or(Sequence::NONE, |mark| mark.sequence);
         found.missing(marked.next(), survivors)?;
         Ok(found)
+    }
+
+    /// Looks at the base checkpoint, which lies in files of its own: losing it is no damage to anything behind it.
+    fn begin(&mut self, salvage: &Salvage) -> Result<()> {
+        self.base = salvage.base()?;
+        if salvage.retained.compacted.is_some() {
+            self.last = salvage.retained.first_sequence;
+        }
+        let Some(LostBase { sequence, why, commit }) = self.base.lost() else { return Ok(()) };
+        match commit {
+            Some(commit) => self.damaged.note(commit),
+            None => self.damaged.all.checkpoints += 1,
+        }
+        self.lost_runs.push(LostRun { first: *sequence, last: *sequence, why: why.clone() });
+        Ok(())
     }
 
     fn frame(

@@ -1,6 +1,7 @@
 //! Reading a log past its damage: every frame that is still valid, and the holes between them. Nothing here writes.
 
 mod assess;
+mod base;
 mod retained;
 mod scan;
 
@@ -15,6 +16,7 @@ use crate::segment::{Files, OpenFault, Segment};
 use crate::storage::{Access, Storage};
 
 pub(crate) use assess::{Amount, Assessment, Loss, LostRun, Survivor};
+pub(crate) use base::{BaseFound, LostBase};
 pub(crate) use scan::{Hole, Item};
 
 /// A log that may be damaged anywhere.

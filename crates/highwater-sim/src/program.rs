@@ -74,6 +74,8 @@ pub enum Step {
     Maintain,
     /// Old segments go.
     Prune { keep: u8 },
+    /// Old checkpoints become one; with little memory, or ended early.
+    Compact { keep: u8, little: bool, cancel: bool },
     /// A segment is filled, and old ones go and are used again.
     Turn(u8),
     /// A consumer takes some checkpoints.
@@ -199,7 +201,8 @@ impl Step {
             148..=150 => Step::Discard(stream),
             151..=154 => Step::Maintain,
             155..=159 => Step::Turn(stream),
-            160..=174 => Step::Prune { keep: a % 6 },
+            160..=168 => Step::Prune { keep: a % 6 },
+            169..=174 => Step::Compact { keep: a % 6, little: b % 4 == 0, cancel: c % 8 == 0 },
             175..=194 => Step::Consume {
                 consumer: a % CONSUMERS,
                 count: 1 + b % 20,
