@@ -378,6 +378,25 @@ fn uncommitted_records_of_a_slow_stream_survive() {
 }
 
 #[test]
+fn checkpoints_that_are_larger_than_segments_are_compacted_too() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    let users = users(&log);
+    for round in 0..6u8 {
+        let ops: Vec<_> = (0..80).map(|i| (OpKind::Upsert, format!("k{i}"))).collect();
+        let ops: Vec<_> = ops.iter().map(|(op, key)| (*op, key.as_str())).collect();
+        commit(&log, &users, &ops, &[round; 2000]);
+        commit(&log, &users, &[(OpKind::Delete, "k7")], b"");
+    }
+    log.flush().unwrap();
+    let before = content(&log, &users);
+    let compacted = compact(&log, &AT_ONCE);
+    assert_eq!((compacted.first, compacted.records()), (Sequence::new(11), (485, 80)), "{compacted:?}");
+    assert_eq!(content(&log, &users), before);
+    assert_eq!(log.verify(&mut |_| {}).unwrap().problems, [""; 0]);
+}
+
+#[test]
 fn damage_in_a_base_checkpoint_costs_that_checkpoint_only() {
     use highwater::repair::{self, Mode};
     for mode in [Mode::Cut, Mode::SkipDamaged] {

@@ -382,6 +382,7 @@ class Log:
         sequence, id, time, flags, previous, low = c.unpack("Q16sqIQQ")
         is_base = frame.address == self.retained.base_commit
         known = flags & 7 | 8 * is_base
+        shown = self.retained.first + bool(self.retained.base_commit and not is_base)
         c.check("sequence, flags, previous commit", (before.sequence + 1, known, before.commit), (sequence, flags, previous))
         if time < before.time:
             c.check("time", f"{before.time} or later", time)
@@ -393,7 +394,7 @@ class Log:
             c.take(32 * digest)
             parts, extents, listed = c.list(lambda: c.unpack("Q")), read_extents(c), []
             total_records, total_bytes = total_records + count, total_bytes + size
-            if sequence < self.retained.first:
+            if sequence < shown:
                 continue
             for address in parts:
                 part = self.frame(address, "Part").cursor()
@@ -432,7 +433,7 @@ class Log:
                 ages = c.list(lambda: (c.varint(), c.unpack("q")))
                 c.check("records by age", len(stream["records"]), sum(count for count, _ in ages))
         c.done()
-        if sequence >= self.retained.first:
+        if sequence >= shown:
             c.check("low", place(min(named)), place(low))
         checkpoint = {"sequence": sequence, "id": u128(id), "time_us": time, "global": bool(flags & 1), "compacted_from": compacted, "labels": labels,
                       "streams": streams}
@@ -456,8 +457,6 @@ class Log:
                     frame.check("snapshot", now._replace(index=snapshot.index, next_stream=free), snapshot)
                     frame.check("streams and states of the snapshot", told(live), told(self.live(snapshot.index)))
                 now, live = snapshot, self.live(snapshot.index)
-                if self.retained.base_commit and not checkpoints:
-                    checkpoints = [self.read_base_checkpoint(live)]
             elif frame.kind == "Define":
                 stream, entry = read_define(frame)
                 live[stream] = live.get(stream, {}) | entry
@@ -465,7 +464,8 @@ class Log:
             elif frame.kind == "Commit":
                 checkpoint, now = self.read_commit(frame, live, now)
                 commits[now.sequence] = frame.offset
-                checkpoints += [checkpoint] if now.sequence >= self.retained.first else []
+                shown = self.retained.first + bool(self.retained.base_commit)
+                checkpoints += [checkpoint] if now.sequence >= shown else []
             elif frame.kind == "Seal":
                 seal, c = frame, frame.cursor()
                 frame.check("sequence, time, lowest", (now.sequence, now.time, now.lowest), c.unpack("QqQ"))
@@ -473,6 +473,8 @@ class Log:
                     c.check(f"offset of commit {sequence}", commits.get(sequence), offset)
                 c.done()
         check("mark", 0, "last sequence, checkpoint", (now.sequence, now.id), (self.mark.sequence, self.mark.id))
+        if self.retained.base_commit:
+            checkpoints.insert(0, self.read_base_checkpoint(live))
         streams = [live[stream] for stream in sorted(live) if stream and not live[stream]["dropped"]]
         return {"log": u128(self.mark.log), "first": self.retained.first, "checkpoints": checkpoints,
                 "global": live.get(0, {}).get("state"),

@@ -144,7 +144,7 @@ impl<'a> Copier<'a> {
             packer: Packer::default(),
             outs: BTreeMap::new(),
             buffered: 0,
-            last_us: outline.last.time_us,
+            last_us: outline.commit.head.time_us,
             low: Address::NONE,
         }
     }

@@ -207,7 +207,7 @@ fn rewrite(
     let (base, from, counts) = work.write(journal, rules, meter)?;
     let before = &outline.before;
     report.disk_bytes_after = base.files.iter().map(|file| u64::from(file.bytes)).sum();
-    let first = outline.last.sequence;
+    let first = outline.last();
     let retained = pruning::write_base(journal, before, outline.first_live, first, Some(base))?;
     if pruning::switch_to(journal, holds, before, retained)? {
         report.tell(&work.streams, counts);
@@ -265,7 +265,7 @@ impl<'a> Work<'a> {
     /// What the switch brings.
     fn promise(&self, report: &mut Compacted, from: Sequence) {
         report.done = true;
-        report.first = self.outline.last.sequence;
+        report.first = self.outline.last();
         report.from = from;
         report.segments = self.outline.segments().count() as u64;
         report.disk_bytes_before = self.source.bytes;

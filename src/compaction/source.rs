@@ -125,16 +125,17 @@ impl Source<'_> {
             from = commit.compacted.as_ref().map_or(from, |compacted| compacted.from);
             self.checkpoint(&commit, &mut counts, meter, sink)?;
         }
-        let end = Address::new(self.outline.first_live, BLOCK);
+        let last = self.outline.last();
         let mut walker = Walker::new(self.files.get(retained.first_live)?, BLOCK);
-        while let Some(met) = locate::next(self.files, &mut walker, end)? {
-            match met {
-                Met::Commit(commit, _) if commit.head.sequence >= retained.first_sequence => {
+        while walker.address() <= self.outline.at {
+            match locate::next(self.files, &mut walker, self.outline.end)? {
+                Some(Met::Commit(commit, _)) if retained.shows(commit.head.sequence) => {
                     self.checkpoint(&commit, &mut counts, meter, sink)?;
                 }
-                Met::Commit(..) => {}
+                Some(Met::Commit(..)) => {}
                 // What damage took is not told by what comes behind it.
-                Met::Lost(note) => from = from.max(note.last.next()),
+                Some(Met::Lost(note)) if note.last < last => from = from.max(note.last.next()),
+                Some(Met::Lost(_)) | None => break,
             }
         }
         Ok(from)

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::outline::Outline;
 use crate::error::Result;
+use crate::format::BLOCK;
 use crate::format::define::StreamName;
+use crate::format::frame::Kind as FrameKind;
 use crate::position::StreamId;
-use crate::segment::Files;
+use crate::segment::{Files, Walker};
 use crate::view::{View, read_definition, read_start};
 
 /// How a stream is compacted.
@@ -25,8 +27,7 @@ pub(super) struct Streams(BTreeMap<StreamId, (Kind, StreamName)>);
 
 impl Streams {
     pub(super) fn of(files: &Files, outline: &Outline) -> Result<Streams> {
-        let snapshot = read_start(files, outline.first_live)?.1.snapshot;
-        let view = View::load(files, &snapshot, &outline.before)?;
+        let view = view_at(files, outline)?;
         let mut streams = BTreeMap::new();
         for (stream, entry) in view.all() {
             let Some(defined) = &entry.defined else { continue };
@@ -56,4 +57,21 @@ impl Streams {
     pub(super) fn name(&self, stream: StreamId) -> Option<StreamName> {
         self.0.get(&stream).map(|(_, name)| name.clone())
     }
+}
+
+/// The view behind the last checkpoint that is taken in.
+fn view_at(files: &Files, outline: &Outline) -> Result<View> {
+    let segment = outline.at.segment();
+    let snapshot = read_start(files, segment)?.1.snapshot;
+    let mut view = View::load(files, &snapshot, &outline.before)?;
+    let mut walker = Walker::new(files.get(segment)?, BLOCK);
+    while walker.address() < outline.at {
+        let at = walker.address();
+        let header = walker.header()?.map_err(|fault| files.damaged(at, fault))?;
+        if header.kind == FrameKind::Define {
+            view.define(&read_definition(files, at)?, at);
+        }
+        walker.step(&header);
+    }
+    Ok(view)
 }

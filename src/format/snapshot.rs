@@ -82,6 +82,11 @@ impl Retained {
         self.bases.iter().chain(self.compacted.iter().flat_map(|base| &base.files))
     }
 
+    /// Whether a commit in a segment is a checkpoint that can be read: those below are pruned, or told by the base checkpoint.
+    pub(crate) fn shows(&self, sequence: Sequence) -> bool {
+        sequence > self.first_sequence || sequence == self.first_sequence && self.compacted.is_none()
+    }
+
     /// Whether what follows this checkpoint can be read as it was committed. A base checkpoint is no continuation of
     /// anything: what was deleted since may be missing in it.
     pub(crate) fn follows(&self, sequence: Sequence) -> bool {

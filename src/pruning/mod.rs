@@ -166,7 +166,8 @@ pub(crate) fn cut(
 ) -> Result<SegmentId> {
     let first = horizon.retained.first_live;
     if horizon.last.sequence == Sequence::NONE
-        || keep <= horizon.retained.first_sequence && first == SegmentId::FIRST
+        || keep <= horizon.retained.first_sequence
+            && (first == SegmentId::FIRST || horizon.retained.compacted.is_some())
     {
         return Ok(first);
     }

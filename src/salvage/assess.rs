@@ -165,10 +165,17 @@ impl Assessment {
             let what = format!("a {:?} frame whose content makes no sense", header.kind);
             let file = crate::format::names::segment(at.segment());
             self.hole(Hole { from: at, to: end, file, what });
-        } else if self.holes.is_empty() && can_end(header.kind) && !at.segment().is_base() {
+        } else if self.holes.is_empty() && can_end(header.kind) && self.reaches_base(salvage, at) {
             self.cut = Some(Cut { at: end, last: self.newest, snapshot: self.snapshot });
         }
         Ok(())
+    }
+
+    /// Whether the log may be cut at `at`: not in front of what the base checkpoint has taken in, whose number would be given
+    /// out again.
+    fn reaches_base(&self, salvage: &Salvage, at: Address) -> bool {
+        let base = salvage.retained.compacted.as_ref().map(|_| salvage.retained.first_sequence);
+        !at.segment().is_base() && base.is_none_or(|base| self.newest.sequence >= base)
     }
 
     /// Holes are kept in the order of their addresses; those of base files come first and have the highest.
@@ -247,8 +254,8 @@ impl Assessment {
             totals.bytes = totals.bytes.saturating_add(bytes);
         }
         self.newest = LastCheckpoint { sequence, id: commit.head.id, at, time_us: commit.head.time_us };
-        if sequence < salvage.retained.first_sequence {
-            return Ok(()); // pruned: only a part of it may lie here
+        if !salvage.retained.shows(sequence) {
+            return Ok(()); // pruned or compacted: only a part of it may lie here
         }
         self.missing(sequence, survivors)?;
         self.last = sequence;

@@ -58,20 +58,26 @@ impl Salvage {
     }
 }
 
-/// The last segment that holds something: a prepared one behind it is none.
+/// The last segment that holds something: a prepared one behind it is none. Nor is one that an opening has dropped: the mark
+/// was flushed then, with the opening's epoch, and every frame of such a segment is older.
 fn last_begun(storage: &dyn Storage, survey: &Survey, mark: Option<&Mark>) -> Result<SegmentId> {
     let marked = mark.map_or(SegmentId::FIRST, |mark| mark.active);
-    let Some(last) = survey.segments.last().copied() else { return Ok(marked) };
-    if last <= marked {
-        return Ok(marked);
+    let epoch = mark.map_or(0, |mark| mark.epoch);
+    for id in survey.segments.range(marked.next()..).rev() {
+        let begun = match Segment::open(storage, *id, Access::Read) {
+            Ok(segment) => scan::any_frame(&segment, epoch)?,
+            Err(OpenFault::Error(error)) => return Err(error),
+            Err(_) => false,
+        };
+        if begun {
+            return Ok(*id);
+        }
     }
-    let begun = match Segment::open(storage, last, Access::Read) {
-        Ok(segment) => scan::any_frame(&segment)?,
-        Err(OpenFault::Error(error)) => return Err(error),
-        Err(_) => false,
-    };
-    let before = SegmentId(last.0 - 1).max(marked);
-    Ok(if begun { last } else { before })
+    match (mark, survey.segments.last()) {
+        // Damage may be in the first block of the last but one; the last is one that was prepared.
+        (None, Some(last)) => Ok(SegmentId(last.0 - 1).max(marked)),
+        _ => Ok(marked),
+    }
 }
 
 /// `None` for what is damaged; a disk that can't be read, or a newer version, is no damage.

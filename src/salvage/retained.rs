@@ -71,15 +71,15 @@ impl Salvage {
                 }
                 None => data.push(base),
             }
-            // A base checkpoint stands for all that is before the first segment.
+            // A base checkpoint stands for all that is before the first segment, at least.
             self.scan_kind(*id, Kind::Commit, &mut |at, body| match Commit::decode(body, at) {
-                Ok(base) if base.compacted.is_some() && base.head.sequence == before => {
-                    commit = Some((at, base.head.low));
+                Ok(base) if base.compacted.is_some() && base.head.sequence >= before => {
+                    commit = Some((at, base.head.low, base.head.sequence));
                 }
                 _ => {}
             })?;
         }
-        if let Some((commit, low)) = commit {
+        if let Some((commit, low, _)) = commit {
             let low = if low.is_none() { commit } else { low };
             data.retain(|base| (low.segment()..=commit.segment()).contains(&base.id));
             retained.compacted = Some(BaseCheckpoint { commit, files: data });
@@ -95,8 +95,8 @@ impl Salvage {
             })?;
         }
         retained.first_sequence = retained.first_sequence.max(first.unwrap_or(behind));
-        if retained.compacted.is_some() {
-            retained.first_sequence = before;
+        if let Some((_, _, sequence)) = commit {
+            retained.first_sequence = sequence;
         }
         Ok(retained)
     }

@@ -39,7 +39,7 @@ pub(crate) fn mend(
         .map_err(|error| Violation::from(error).within("opening a repaired log"))?;
     let verified = log.verify(&mut |_| {})?;
     demand!(verified.is_sound(), "P5: repaired, and verify says {:?}; {plan:?}", verified.problems);
-    check_kept(&log, model, (base, end), &plan).map_err(|violation| violation.within(&plan.to_string()))
+    check_kept(&log, model, (base, end), &plan).map_err(|violation| violation.within(&format!("{plan:?}")))
 }
 
 /// Every checkpoint is what it was, or was announced as lost.
