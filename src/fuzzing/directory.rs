@@ -215,6 +215,7 @@ fn compacted() -> Memory {
         let compacted = log.compact(&compaction, &mut |_| std::ops::ControlFlow::Continue(()));
         assert!(compacted.expect("room").done);
     }
+    write(&log, 4, 300);
     log.close().expect("memory holds");
     files
 }
