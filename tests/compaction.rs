@@ -330,6 +330,23 @@ fn cancelling_changes_nothing_and_leaves_nothing() {
 }
 
 #[test]
+fn what_a_killed_compaction_left_is_removed_by_the_next() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    let users = users(&log);
+    churn(&log, &users, 300);
+    for left in ["new-base.tmp", "base-00000077.hws"] {
+        std::fs::write(fixture.dir().join(left), b"half").unwrap();
+    }
+    assert!(compact(&log, &AT_ONCE).done);
+    let names = || files(&fixture).into_iter().filter(|file| file.to_str().unwrap().contains("base")).count();
+    assert_eq!(names(), 2);
+    std::fs::write(fixture.dir().join("new-base.tmp"), b"half").unwrap();
+    assert!(!compact(&log, &AT_ONCE).done);
+    assert_eq!(names(), 2);
+}
+
+#[test]
 fn little_to_gain_is_no_reason() {
     let fixture = Fixture::new();
     let log = fixture.open_small();
@@ -417,6 +434,7 @@ fn damage_in_a_base_checkpoint_costs_that_checkpoint_only() {
         drop(log);
         let plan = repair::apply(fixture.dir(), mode, fixture.small()).unwrap();
         assert_eq!((plan.lost.len(), plan.lost[0].first, plan.lost[0].last), (1, base, base), "{plan:?}");
+        assert!(fixture.dir().join("damaged-1.base-00000001.hws").exists(), "what is given up is kept aside");
         let log = fixture.open_small();
         assert_eq!((log.first(), log.end()), (base.next(), end));
         assert_eq!(text_of(&log, &users), state);

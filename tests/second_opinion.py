@@ -434,7 +434,7 @@ class Log:
                 c.check("records by age", len(stream["records"]), sum(count for count, _ in ages))
         c.done()
         if sequence >= shown:
-            c.check("low", place(min(named)), place(low))
+            c.check("low", place(min(named)), place(low or is_base * frame.address))
         checkpoint = {"sequence": sequence, "id": u128(id), "time_us": time, "global": bool(flags & 1), "compacted_from": compacted, "labels": labels,
                       "streams": streams}
         return checkpoint, before._replace(

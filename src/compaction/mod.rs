@@ -22,7 +22,7 @@ use crate::config::{Compaction, Config};
 use crate::environment::micros;
 use crate::error::Result;
 use crate::format::define::StreamName;
-use crate::format::snapshot::BaseCheckpoint;
+use crate::format::snapshot::{BaseCheckpoint, Retained};
 use crate::journal::Journal;
 use crate::origin::{Horizon, Origin};
 use crate::position::{Sequence, StreamId};
@@ -167,7 +167,10 @@ fn compact_alone(journal: &Journal, compaction: &Compaction, tell: Tell<'_>) -> 
     let horizon = pruning::horizon(journal);
     let holds = Holds::of_journal(journal, &horizon, &compaction.retention, Purpose::Compact)?;
     let report = Compacted::nothing(&horizon, &holds);
-    let Some(rough) = Outline::of(files, &horizon, holds.keep_from(), None)? else { return Ok(report) };
+    let Some(rough) = Outline::of(files, &horizon, holds.keep_from(), None)? else {
+        pruning::clean_up(journal)?; // what an earlier opening left
+        return Ok(report);
+    };
     // Uncommitted records of slow streams move to the head; what can't move now stays, and so does its segment.
     let floor = pruning::move_out(journal, rough.first_live)?;
     journal.flush_all()?;
@@ -176,45 +179,51 @@ fn compact_alone(journal: &Journal, compaction: &Compaction, tell: Tell<'_>) -> 
         return Ok(report);
     };
     let mut meter = Meter::new(tell);
-    let result = rewrite(journal, &outline, compaction, &holds, report.clone(), &mut meter);
-    if !matches!(&result, Ok(report) if report.done) {
-        pruning::give_up(journal);
+    let mut planned = report.clone();
+    let retained = match rewrite(journal, &outline, compaction, &mut planned, &mut meter) {
+        Ok(Some(retained)) => retained,
+        // Here and not behind the switch: after a failed one nobody knows which of the two is in force.
+        other => {
+            pruning::give_up(journal);
+            return match other {
+                Err(_) if meter.cancelled => Ok(Compacted { cancelled: true, ..report }),
+                Err(error) => Err(error),
+                Ok(_) => Ok(Compacted { streams: planned.streams, ..report }),
+            };
+        }
+    };
+    if !pruning::switch_to(journal, &holds, &outline.before, retained)? {
+        return Ok(report);
     }
-    match result {
-        Err(_) if meter.cancelled => Ok(Compacted { cancelled: true, ..report }),
-        result => result,
-    }
+    tracing::info!(segments = planned.segments, first = %planned.first, "compacted");
+    Ok(planned)
 }
 
-/// Writes the base checkpoint and makes the switch.
+/// Writes the base checkpoint: what the log holds from the switch on. `None` if it is not worth it. The report tells what the
+/// switch will bring.
 fn rewrite(
     journal: &Journal,
     outline: &Outline,
     compaction: &Compaction,
-    holds: &Holds,
-    mut report: Compacted,
+    report: &mut Compacted,
     meter: &mut Meter<'_>,
-) -> Result<Compacted> {
+) -> Result<Option<Retained>> {
     let work = Work::of(&journal.files, outline)?;
     let rules = rules(compaction, journal.config.environment.now_us());
     if compaction.dead_share_min > 0.0 {
         let (_, counts) = work.measure(rules, meter)?;
         report.tell(&work.streams, counts);
-        if !is_worth_it(&report, compaction) {
-            return Ok(report);
+        if !is_worth_it(report, compaction) {
+            return Ok(None);
         }
     }
     let (base, from, counts) = work.write(journal, rules, meter)?;
     let before = &outline.before;
     report.disk_bytes_after = base.files.iter().map(|file| u64::from(file.bytes)).sum();
     let first = outline.last();
-    let retained = pruning::write_base(journal, before, outline.first_live, first, Some(base))?;
-    if pruning::switch_to(journal, holds, before, retained)? {
-        report.tell(&work.streams, counts);
-        work.promise(&mut report, from);
-        tracing::info!(segments = report.segments, first = %report.first, "compacted");
-    }
-    Ok(report)
+    report.tell(&work.streams, counts);
+    work.promise(report, from);
+    pruning::write_base(journal, before, outline.first_live, first, Some(base)).map(Some)
 }
 
 fn is_worth_it(report: &Compacted, compaction: &Compaction) -> bool {

@@ -230,8 +230,10 @@ fn latecomer(journal: &Journal, holds: &Holds) -> Result<Option<String>> {
         .or(hold::late_pin(journal, &retained)?))
 }
 
-/// Removes what the log no longer names, keeping some segments to be written over. Safe at any time: also after a crash.
+/// Removes what the log no longer names, keeping some segments to be written over. For who opens, prunes or compacts: what is
+/// half made is somebody else's otherwise. Safe also after a crash.
 pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
+    remove_half_made(journal)?;
     // A file that another thread is writing over is neither a spare nor a segment.
     let _making = journal.making.lock();
     let survey = Survey::of(journal.storage())?;
@@ -262,7 +264,7 @@ pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
     Ok(())
 }
 
-/// Removes a base file whose making did not end. Only for who prunes or compacts: it may be under way.
+/// Removes a base file whose making did not end.
 fn remove_half_made(journal: &Journal) -> Result<()> {
     match journal.storage().remove(names::NEW_BASE) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -274,7 +276,7 @@ fn remove_half_made(journal: &Journal) -> Result<()> {
 
 /// Takes back what was written for a switch that does not come. The first error is what counts.
 pub(crate) fn give_up(journal: &Journal) {
-    if let Err(error) = remove_half_made(journal).and_then(|()| clean_up(journal)) {
+    if let Err(error) = clean_up(journal) {
         tracing::debug!(%error, "left for the next pruning to remove");
     }
 }

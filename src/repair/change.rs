@@ -114,6 +114,11 @@ fn cut(
     for later in salvage.survey.segments.iter().filter(|segment| **segment > id) {
         aside::move_away(&**storage, plan.number, &names::segment(*later))?;
     }
+    let lost = found.base.lost().and(salvage.retained.compacted.as_ref());
+    let lost = lost.iter().flat_map(|base| &base.files).map(|file| file.id);
+    for file in lost {
+        aside::move_away(&**storage, plan.number, &names::segment(file))?;
+    }
     aside::sync_names(&**storage)?;
     let epoch = found.epoch.max(salvage.mark.map_or(0, |mark| mark.epoch)).saturating_add(1);
     let end = erase_behind(&**storage, cut.at, epoch, &newest_retained(salvage, found), &config)?;
