@@ -305,6 +305,58 @@ fn a_tombstone_ages_from_its_own_checkpoint_on() {
 }
 
 #[test]
+fn who_comes_meanwhile_and_needs_what_goes_takes_it_back() {
+    for by_pin in [false, true] {
+        let fixture = Fixture::new();
+        let log = fixture.open_small();
+        let users = users(&log);
+        churn(&log, &users, 300);
+        let base = log.plan_compact(&AT_ONCE, &mut |_| ControlFlow::Continue(())).unwrap().first;
+        let mut late = None;
+        let pin = Pin { from: base, owner: "backup".into(), expires_us: i64::MAX };
+        let compacted = log.compact(&AT_ONCE, &mut |_| {
+            if by_pin {
+                log.pin("backup", &pin).unwrap();
+            } else if late.is_none() {
+                late = Some(log.consumer("late", Start::After(base.previous())).unwrap());
+            }
+            ControlFlow::Continue(())
+        });
+        assert!(!compacted.unwrap().done);
+        assert_eq!(log.first(), Sequence::FIRST);
+        assert_eq!(log.verify(&mut |_| {}).unwrap().problems, [""; 0]);
+        if let Some(late) = &mut late {
+            let batch = late.next_batch(&Limit::default()).unwrap().unwrap();
+            assert_eq!(batch.checkpoints()[0].sequence(), base);
+            assert!(!batch.checkpoints()[0].is_compacted());
+        }
+        drop(late);
+        let _ = (log.drop_consumer("late"), log.unpin("backup"));
+        let before = content(&log, &users);
+        assert!(compact(&log, &AT_ONCE).done);
+        assert_eq!(content(&log, &users), before);
+    }
+}
+
+#[test]
+fn damage_in_what_is_read_stops_it_and_changes_nothing() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    let users = users(&log);
+    churn(&log, &users, 300);
+    log.close().unwrap();
+    let segment = fixture.dir().join("00000002.hws");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[30_000] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let log = fixture.open_small();
+    let before = files(&fixture);
+    let error = log.compact(&AT_ONCE, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert_eq!((error.kind(), error.file()), (&ErrorKind::Corrupt, Some("00000002.hws".as_ref())), "{error}");
+    assert_eq!((files(&fixture), log.first()), (before, Sequence::FIRST));
+}
+
+#[test]
 fn cancelling_changes_nothing_and_leaves_nothing() {
     let fixture = Fixture::new();
     let log = fixture.open_small();
