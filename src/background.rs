@@ -1,9 +1,11 @@
 //! The one thread that the engine may have: it maintains the log every so often.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::compaction::compact_if_due;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::sync::{Condvar, Mutex};
@@ -34,17 +36,25 @@ impl Background {
 }
 
 fn run(stop: &Stop, journal: &Weak<Journal>, every: Duration) {
-    let mut stopped = stop.stopped.lock();
-    while !*stopped {
-        stop.changed.wait_for(&mut stopped, every);
-        if *stopped {
-            return;
-        }
+    while !stop.waits(every) {
         let Some(journal) = journal.upgrade() else { return };
+        let go_on = || if *stop.stopped.lock() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let result = journal.maintain().and_then(|()| compact_if_due(&journal, &mut |_| go_on()));
         // A failure is latched in the journal, and the next call of its user meets it.
-        if let Err(error) = journal.maintain() {
+        if let Err(error) = result {
             tracing::warn!(%error, "maintenance failed");
         }
+    }
+}
+
+impl Stop {
+    /// Waits; whether it is time to end.
+    fn waits(&self, every: Duration) -> bool {
+        let mut stopped = self.stopped.lock();
+        if !*stopped {
+            self.changed.wait_for(&mut stopped, every);
+        }
+        *stopped
     }
 }
 

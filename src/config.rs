@@ -56,6 +56,9 @@ pub struct Config {
     /// ([`StreamSpec::compression`](crate::StreamSpec::compression)). Default: not at all. It holds for what this opening
     /// writes; whatever is in the log can be read.
     pub compression: Compression,
+    /// Let [`maintain`](crate::Log::maintain) compact when at least [`Compaction::dead_share_min`] of what can be compacted is
+    /// dead. It looks again only when so much was sealed since its last look that this may be so. Default: not at all.
+    pub compaction: Option<Compaction>,
     /// Run [`maintain`](crate::Log::maintain) on a thread named `highwater` every so often. Default: no thread.
     pub background: Option<Duration>,
     /// Clocks, ids and the identity of this boot. Default: the system's.
@@ -82,6 +85,7 @@ impl Default for Config {
             read_mode: ReadMode::Copy,
             digest: Digest::Crc32,
             compression: Compression::None,
+            compaction: None,
             background: None,
             environment: Arc::new(System),
         }
@@ -117,6 +121,7 @@ impl Config {
         within("state_bytes_max", self.state_bytes_max.into(), 1, Self::ITEM_BYTES_MAX.into())?;
         within("unflushed_bytes_max", self.unflushed_bytes_max.into(), 64 << 10, 1 << 30)?;
         within("buffer_bytes_max", self.buffer_bytes_max as u64, 4 << 10, 1 << 40)?;
+        self.compaction.as_ref().map_or(Ok(()), Compaction::check)?;
         self.compression.check()
     }
 
@@ -154,6 +159,47 @@ pub struct Retention {
     pub min_count: u64,
     /// Keep every checkpoint younger than this.
     pub min_age: Duration,
+}
+
+/// What a compaction leaves as it is, and what it may take.
+///
+/// ```
+/// use std::time::Duration;
+/// let week = Duration::from_secs(7 * 86_400);
+/// let compaction = highwater::Compaction { tombstones_min_age: week, ..Default::default() };
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compaction {
+    /// Checkpoints that stay as they are, beside those that a consumer or a pin needs. The newest always does.
+    pub retention: Retention,
+    /// A deletion (or a truncate) stays as a tombstone until it is so old, for destinations that come late. Default: zero, none
+    /// stays: who begins with the base checkpoint has nothing to delete.
+    pub tombstones_min_age: Duration,
+    /// Nothing is rewritten if less than this share of the bytes would go, 0 to 1. Default: 0.
+    pub dead_share_min: f64,
+    /// Memory for what is known of keys, in bytes. With more keys than fit everything is read several times. Default: 64 MiB.
+    pub memory_bytes_max: usize,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Compaction {
+            retention: Retention::default(),
+            tombstones_min_age: Duration::ZERO,
+            dead_share_min: 0.0,
+            memory_bytes_max: 64 << 20,
+        }
+    }
+}
+
+impl Compaction {
+    pub(crate) fn check(&self) -> Result<()> {
+        if (0.0..=1.0).contains(&self.dead_share_min) {
+            return Ok(());
+        }
+        let what = format!("Compaction::dead_share_min is {}; expected 0 to 1", self.dead_share_min);
+        Err(Error::invalid(what))
+    }
 }
 
 /// How sealed segments are read in the process that owns the log.

@@ -38,6 +38,7 @@
 
 mod background;
 mod commit;
+mod compaction;
 mod config;
 mod consumer;
 pub mod environment;
@@ -74,7 +75,8 @@ mod view;
 mod writer;
 
 pub use commit::Commit;
-pub use config::{Compression, Config, Digest, Durability, ReadMode, Retention, WhenFull};
+pub use compaction::{Compacted, CompactionProgress, StreamCompacted};
+pub use config::{Compaction, Compression, Config, Digest, Durability, ReadMode, Retention, WhenFull};
 pub use consumer::{Batch, Consumer, ConsumerInfo, Limit, Start};
 pub use error::{Error, ErrorKind, Result};
 pub use format::consumer::{LagPolicy, MaxLag};

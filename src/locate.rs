@@ -42,6 +42,18 @@ pub(crate) fn pruned_last(files: &Files, retained: &Retained) -> Result<Option<(
     Ok(is_known.then_some((last.at.max(Address::new(retained.first_live, BLOCK)), last.id)))
 }
 
+/// The base checkpoint that the log begins with, if it was compacted.
+pub(crate) fn base_commit(files: &Files, retained: &Retained) -> Result<Option<Commit>> {
+    let Some(base) = &retained.compacted else { return Ok(None) };
+    let body = files.body(base.commit, Kind::Commit)?;
+    let commit = Commit::decode(&body, base.commit).map_err(|e| files.damaged(base.commit, e))?;
+    if commit.head.sequence != retained.first_sequence || commit.compacted.is_none() {
+        let what = format!("expected base checkpoint {}", retained.first_sequence);
+        return Err(files.damaged(base.commit, format!("{what}, found checkpoint {}", commit.head.sequence)));
+    }
+    Ok(Some(commit))
+}
+
 /// The seal of a segment, which the start frame of the next one points to.
 pub(crate) fn read_seal(files: &Files, segment: SegmentId) -> Result<Seal> {
     let (_, start) = read_start(files, segment.next())?;

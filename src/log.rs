@@ -1,11 +1,12 @@
 //! Opening a log for writing, and what can be done with it.
 
-use std::ops::Deref;
+use std::ops::{ControlFlow, Deref};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::background::Background;
-use crate::config::{Config, Retention};
+use crate::compaction::{self, Compacted, CompactionProgress};
+use crate::config::{Compaction, Config, Retention};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::mark::MARK_FILE;
 use crate::format::note::Recovered;
@@ -129,10 +130,26 @@ impl Log {
         pruning::prune(&self.journal, retention)
     }
 
-    /// Does what is due: a late flush, preparing the next segment. Call it now and then, or let
-    /// [`Config::background`] do it.
+    /// Makes one checkpoint out of all old ones that nobody reads as they were any more, the *base checkpoint*: of each key of a
+    /// stream only the last whole row stays, and the updates after it; a deletion stays for a configured time. Streams without
+    /// a key stay as they are. Who starts at the beginning then gets what the streams hold, and the changes since. Nothing that
+    /// a consumer has not acknowledged is touched, nor what a pin holds.
+    ///
+    /// Blocks for reading and writing all of that, with bounded memory; writers go on meanwhile. `progress` is told how far it
+    /// is and may end it, which changes nothing.
+    pub fn compact(
+        &self,
+        compaction: &Compaction,
+        progress: &mut dyn FnMut(&CompactionProgress) -> ControlFlow<()>,
+    ) -> Result<Compacted> {
+        compaction::compact(&self.journal, compaction, progress)
+    }
+
+    /// Does what is due: a late flush, preparing the next segment, a compaction if that is configured
+    /// ([`Config::compaction`]). Call it now and then, or let [`Config::background`] do it.
     pub fn maintain(&self) -> Result<()> {
-        self.journal.maintain()
+        self.journal.maintain()?;
+        compaction::compact_if_due(&self.journal, &mut |_| ControlFlow::Continue(()))
     }
 
     /// Gives a stream another name; its number, key, state and history stay. Durable when it returns.

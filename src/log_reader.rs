@@ -1,9 +1,11 @@
 //! Everything that only looks: on a log that this process writes, or on one that another process writes or nobody.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::Retention;
+use crate::compaction::{self, Compacted, CompactionProgress};
+use crate::config::{Compaction, Retention};
 use crate::consumer::{Consumer, ConsumerInfo, Start};
 use crate::error::{Error, Result};
 use crate::format::consumer::MaxLag;
@@ -185,6 +187,15 @@ impl LogReader {
     /// What [`Log::prune`](crate::Log::prune) would remove now. Changes nothing.
     pub fn plan_prune(&self, retention: &Retention) -> Result<Pruning> {
         pruning::plan(&self.origin, retention)
+    }
+
+    /// What [`Log::compact`](crate::Log::compact) would rewrite now. Reads all of that, and changes nothing.
+    pub fn plan_compact(
+        &self,
+        compaction: &Compaction,
+        progress: &mut dyn FnMut(&CompactionProgress) -> ControlFlow<()>,
+    ) -> Result<Compacted> {
+        compaction::plan(&self.origin, compaction, progress)
     }
 
     /// A snapshot of what the log is doing.

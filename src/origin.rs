@@ -7,6 +7,7 @@ use crate::environment::{Environment, System};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::StateAt;
 use crate::format::define::StreamName;
+use crate::format::names::{self, FileName};
 use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::journal::Journal;
 use crate::lock;
@@ -152,9 +153,25 @@ impl Origin {
             return error;
         }
         match self.horizon() {
-            Ok(horizon) if sequence < horizon.retained.first_sequence => gap(sequence, &horizon.retained),
+            Ok(Horizon { retained, .. })
+                if sequence < retained.first_sequence
+                    || retained.compacted.is_some()
+                        && sequence == retained.first_sequence
+                        && is_gone(&error, &retained) =>
+            {
+                gap(sequence, &retained)
+            }
             _ => error,
         }
+    }
+}
+
+/// Whether the damage is in a file that the log no longer names: what was there was compacted since.
+fn is_gone(error: &Error, retained: &Retained) -> bool {
+    let name = error.file().and_then(|file| file.file_name()).and_then(|name| name.to_str());
+    match name.map(names::parse) {
+        Some(FileName::Segment(id)) => !retained.holds(Address::new(id, 0)),
+        _ => false,
     }
 }
 
@@ -168,13 +185,15 @@ fn named_states(view: &View, state: impl Fn(StreamId) -> Option<StateAt>) -> Vec
     global.into_iter().chain(streams).collect()
 }
 
-/// The error for checkpoints that were pruned.
+/// The error for checkpoints that were pruned, or compacted into the one that the log begins with.
 pub(crate) fn gap(first: Sequence, retained: &Retained) -> Error {
-    let last = retained.first_sequence.previous();
-    Error::new(
-        ErrorKind::Gap { first, last },
-        format!("they were pruned; the oldest that is kept is {}", retained.first_sequence),
-    )
+    let oldest = retained.first_sequence;
+    let last = oldest.previous().max(first);
+    let what = match retained.compacted {
+        Some(_) => format!("they were compacted into checkpoint {oldest}, which tells what was left of them"),
+        None => format!("they were pruned; the oldest that is kept is {oldest}"),
+    };
+    Error::new(ErrorKind::Gap { first, last }, what)
 }
 
 /// A log that another process may be writing. Nothing here writes.

@@ -32,6 +32,10 @@ pub(crate) enum Protection {
     EpochBeforeFrames,
     /// Room is kept for a segment's seal.
     SealRoom,
+    /// A compaction keeps the partial updates after a key's last whole row.
+    CompactionKeepsUpdates,
+    /// A base checkpoint is given to who begins with it, not to who has read what is before it.
+    BaseContinuesNothing,
 }
 
 impl Protection {

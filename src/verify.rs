@@ -166,6 +166,8 @@ fn check_content(walker: &mut Walker, header: &Header) -> Result<Result<(), Stri
 
 fn verify_bases(origin: &Origin, horizon: &Horizon, found: &mut Verification) -> Result<()> {
     let files = origin.files();
+    // Those of the base checkpoint are read with it: they hold nothing else.
+    found.segments += horizon.retained.compacted.as_ref().map_or(0, |base| base.files.len() as u64);
     for base in &horizon.retained.bases {
         found.segments += 1;
         let walk = || -> Result<()> {

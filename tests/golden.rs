@@ -5,20 +5,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwater::environment::Stepped;
 use highwater::storage::{Memory, Storage};
 use highwater::{
-    Commit, Compression, Config, Digest, Durability, Limit, Log, LogReader, Meta, Op, Retention, Sequence,
-    Start, StreamSpec,
+    Commit, Compaction, Compression, Config, Digest, Durability, Limit, Log, LogReader, Meta, Op, Retention,
+    Sequence, Start, StreamSpec,
 };
 use serde_json::{Value, json};
 
 /// Its bytes are compared.
 const V1: &str = "v1";
+/// So are these: a log that begins with a base checkpoint.
+const COMPACTED: &str = "compacted";
 /// Its content is compared: the next version of a codec may find other bytes for it.
 const COMPRESSED: &str = "compressed";
 
@@ -120,6 +124,40 @@ fn second_opening(files: &Memory) {
     Log::open_on(Arc::new(files.clone()), config()).unwrap().0.close().unwrap();
 }
 
+/// Two compactions, with everything that they tell apart: rows written again, changed, deleted, a stream without a key from
+/// several units, tombstones of two ages, labels, digests.
+fn write_compacted() -> Memory {
+    let files = Memory::new();
+    let (log, _) = Log::open_on(Arc::new(files.clone()), config()).unwrap();
+    let users = log.stream(StreamSpec::new("users").key(["id"])).unwrap();
+    let events = log.stream(StreamSpec::new("events")).unwrap();
+    let compaction = Compaction { tombstones_min_age: Duration::from_secs(86_400), ..Default::default() };
+    for round in 0..2 {
+        let mut writer = log.writer(&[&users, &events]).unwrap();
+        for i in 0..60u32 {
+            let (key, row) =
+                (format!("[{}]", i % 7), format!("{{\"i\":{i},\"note\":\"{}\"}}", "n".repeat(1500)));
+            let (key, row) = (key.as_bytes(), row.as_bytes());
+            let op = match i % 13 {
+                3 => Op::Update { key, row },
+                5 => Op::Delete { key, row: b"" },
+                _ => Op::Upsert { key, row },
+            };
+            let meta = Meta { emitted_us: Some(1_700_000_000_000_000 + i64::from(i)), metadata: b"" };
+            writer.append_with(&users, op, meta).unwrap();
+            if i % 9 == 0 {
+                writer.append_with(&events, Op::Insert { key: b"", row: b"{}" }, meta).unwrap();
+            }
+            writer.commit(Commit::new().stream(&users, &i).label("round", round.to_string())).unwrap();
+            writer.commit(Commit::new().records(&events)).unwrap();
+        }
+        drop(writer);
+        assert!(log.compact(&compaction, &mut |_| ControlFlow::Continue(())).unwrap().done);
+    }
+    log.close().unwrap();
+    files
+}
+
 /// Streams of each codec, records of all sizes, several frames in one extent.
 fn write_compressed() -> Memory {
     let files = Memory::new();
@@ -191,7 +229,8 @@ fn content(log: &LogReader) -> Value {
             checkpoint.labels().iter().map(|(key, value)| (key.clone(), json!(value))).collect();
         checkpoints.push(json!({
             "sequence": checkpoint.sequence(), "id": checkpoint.position().checkpoint, "time_us": checkpoint.time_us(),
-            "global": checkpoint.is_global(), "labels": labels, "streams": streams,
+            "global": checkpoint.is_global(),
+            "compacted_from": checkpoint.compacted_from(), "labels": labels, "streams": streams,
         }));
     }
     let states = log.state().unwrap();
@@ -228,14 +267,15 @@ fn bless(which: &str, files: &Memory) {
 
 #[test]
 fn what_is_written_today_has_the_golden_bytes() {
-    let files = write();
-    bless(V1, &files);
-    let kept = load(V1);
-    assert_eq!(names(&files), names(&kept));
-    for name in names(&files) {
-        // The mark and the lock name the process and are no part of the log.
-        if name != "mark" {
-            assert!(files.content(&name) == kept.content(&name), "{name} differs: the format changed");
+    for (which, files) in [(V1, write()), (COMPACTED, write_compacted())] {
+        bless(which, &files);
+        let kept = load(which);
+        assert_eq!(names(&files), names(&kept));
+        for name in names(&files) {
+            // The mark and the lock name the process and are no part of the log.
+            if name != "mark" {
+                assert!(files.content(&name) == kept.content(&name), "{name} differs: the format changed");
+            }
         }
     }
 }
@@ -250,7 +290,7 @@ fn what_is_compressed_today_reads_like_the_golden_bytes() {
 
 #[test]
 fn what_was_written_then_is_read_today() {
-    for which in [V1, COMPRESSED] {
+    for which in [V1, COMPRESSED, COMPACTED] {
         let log = LogReader::open_on(Arc::new(load(which))).unwrap();
         assert_eq!(content(&log), expected(which));
         assert!(which != V1 || log.first() > Sequence::FIRST);
@@ -265,7 +305,7 @@ fn what_was_written_then_is_read_today() {
 #[test]
 fn another_language_reads_the_same() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/second_opinion.py");
-    for which in [V1, COMPRESSED] {
+    for which in [V1, COMPRESSED, COMPACTED] {
         let output = match Command::new("python3").arg(&script).arg(golden(which)).output() {
             Ok(output) => output,
             Err(e) => panic!("python3 is needed for the second opinion: {e}"),

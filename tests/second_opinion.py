@@ -23,7 +23,7 @@ CODECS = [None, "LZ4", "zstd"]
 OPS = [None] + "insert upsert update delete truncate".split()
 
 Snapshot = namedtuple("Snapshot", "sequence id commit time records bytes next_stream index lowest")
-Retained = namedtuple("Retained", "first_live first base_index base_files")
+Retained = namedtuple("Retained", "first_live first base_index base_files base_commit data_files")
 Mark = namedtuple("Mark", "magic log generation boot pid epoch durable sequence id active snapshot first_live clean")
 
 
@@ -211,7 +211,9 @@ def read_mark(directory):
 
 
 def read_retained(c):
-    return Retained(*c.unpack("IQQ"), c.list(lambda: c.unpack("II")))
+    sizes = lambda: c.list(lambda: c.unpack("II"))
+    head, bases, commit = c.unpack("IQQ"), sizes(), c.unpack("Q")
+    return Retained(*head, bases, commit, sizes() if commit else [])
 
 
 def read_snapshot(frame):
@@ -298,7 +300,7 @@ class Log:
     def gone(self, address):
         number = address >> 32
         if number & BASE:
-            return number not in [number for number, _ in self.retained.base_files]
+            return number not in [number for number, _ in self.retained.base_files + self.retained.data_files]
         return number < self.retained.first_live
 
     def read_index(self, frame):
@@ -334,7 +336,17 @@ class Log:
         previous, entries = self.read_index(self.frame(at, "Index"))
         return self.live(previous) | entries
 
-    def read_records(self, stream, extents):
+    def read_base_checkpoint(self, live):
+        """What a compaction left of all that is before the first live segment."""
+        for number, size in self.retained.data_files:
+            check(f"base-{number ^ BASE:08x}.hws", 48, "file size", size, len(self.frame(number << 32 | BLOCK).source.data))
+        frame = self.frame(self.retained.base_commit, "Commit")
+        number = int.from_bytes(frame.cursor().take(8), "little")
+        frame.check("number of the base checkpoint", self.retained.first, number)
+        before = Snapshot(number - 1, b"", 0, -2**63, 0, 0, 0, 0, 0)
+        return self.read_commit(frame, live, before)[0]
+
+    def read_records(self, stream, extents, is_base):
         records, checksum, last, unread = [], 0, 0, 0
         for start, size, frames in extents:
             at = start
@@ -344,7 +356,9 @@ class Log:
                     at, unread = frame.end, unread + 1
                     continue
                 c, at, checksum = frame.cursor(), frame.end, crc32(frame.content, checksum)
-                frame.check("stream, base time", (stream, last), (frame.stream, c.unpack("q")))
+                base_time = c.unpack("q")
+                last = base_time if is_base else last  # whole frames were copied from other units
+                frame.check("stream, base time", (stream, last), (frame.stream, base_time))
                 for _ in range(frame.records):
                     op, step = c.unpack("B"), c.varint()
                     if not 1 <= op <= 5:
@@ -366,7 +380,10 @@ class Log:
         """The checkpoint and the Snapshot that it makes of the one before; its states go to `live`."""
         c = frame.cursor()
         sequence, id, time, flags, previous, low = c.unpack("Q16sqIQQ")
-        c.check("sequence, flags, previous commit", (before.sequence + 1, flags & 7, before.commit), (sequence, flags, previous))
+        is_base = frame.address == self.retained.base_commit
+        known = flags & 7 | 8 * is_base
+        shown = self.retained.first + bool(self.retained.base_commit and not is_base)
+        c.check("sequence, flags, previous commit", (before.sequence + 1, known, before.commit), (sequence, flags, previous))
         if time < before.time:
             c.check("time", f"{before.time} or later", time)
         streams, named, total_records, total_bytes = [], [frame.address], 0, 0
@@ -377,14 +394,14 @@ class Log:
             c.take(32 * digest)
             parts, extents, listed = c.list(lambda: c.unpack("Q")), read_extents(c), []
             total_records, total_bytes = total_records + count, total_bytes + size
-            if sequence < self.retained.first:
+            if sequence < shown:
                 continue
             for address in parts:
                 part = self.frame(address, "Part").cursor()
                 part.check("kind of part", 1, part.unpack("B"))
                 listed += read_extents(part)
                 part.done()
-            records, *found = self.read_records(stream, listed + extents)
+            records, *found = self.read_records(stream, listed + extents, is_base)
             c.check(f"stream {stream} is defined", True, stream in live)
             if records is not None:
                 c.check(f"records, bytes, checksum of stream {stream}", [count, size, checksum], [len(records), *found])
@@ -409,10 +426,16 @@ class Log:
             c.check("CRC of a state", crc, crc32(text))
             live[stream]["state"] = {"since": sequence, "text": text.decode()}
         labels = dict(c.list(lambda: (c.text(), c.text())))
+        compacted = None
+        if is_base:
+            compacted = c.varint()
+            for stream in streams:
+                ages = c.list(lambda: (c.varint(), c.unpack("q")))
+                c.check("records by age", len(stream["records"]), sum(count for count, _ in ages))
         c.done()
-        if sequence >= self.retained.first:
-            c.check("low", place(min(named)), place(low))
-        checkpoint = {"sequence": sequence, "id": u128(id), "time_us": time, "global": bool(flags & 1), "labels": labels,
+        if sequence >= shown:
+            c.check("low", place(min(named)), place(low or is_base * frame.address))
+        checkpoint = {"sequence": sequence, "id": u128(id), "time_us": time, "global": bool(flags & 1), "compacted_from": compacted, "labels": labels,
                       "streams": streams}
         return checkpoint, before._replace(
             sequence=sequence, id=id, commit=frame.address, time=time, records=before.records + total_records,
@@ -441,7 +464,8 @@ class Log:
             elif frame.kind == "Commit":
                 checkpoint, now = self.read_commit(frame, live, now)
                 commits[now.sequence] = frame.offset
-                checkpoints += [checkpoint] if now.sequence >= self.retained.first else []
+                shown = self.retained.first + bool(self.retained.base_commit)
+                checkpoints += [checkpoint] if now.sequence >= shown else []
             elif frame.kind == "Seal":
                 seal, c = frame, frame.cursor()
                 frame.check("sequence, time, lowest", (now.sequence, now.time, now.lowest), c.unpack("QqQ"))
@@ -449,6 +473,8 @@ class Log:
                     c.check(f"offset of commit {sequence}", commits.get(sequence), offset)
                 c.done()
         check("mark", 0, "last sequence, checkpoint", (now.sequence, now.id), (self.mark.sequence, self.mark.id))
+        if self.retained.base_commit:
+            checkpoints.insert(0, self.read_base_checkpoint(live))
         streams = [live[stream] for stream in sorted(live) if stream and not live[stream]["dropped"]]
         return {"log": u128(self.mark.log), "first": self.retained.first, "checkpoints": checkpoints,
                 "global": live.get(0, {}).get("state"),

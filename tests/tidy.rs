@@ -22,6 +22,7 @@ const LEVELS: &[&[&str]] = &[
     &["reader", "states", "commit"],
     &["consumer", "writer"],
     &["pruning"],
+    &["compaction"],
     &["status", "verify"],
     &["log_reader", "background"],
     &["log"],

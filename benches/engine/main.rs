@@ -1,10 +1,11 @@
-//! The engine's own paths, for the everyday: appending, committing, opening, replaying, pruning. The comparison with other
+//! The engine's own paths, for the everyday: appending, committing, opening, replaying, pruning, compacting. The comparison with other
 //! engines and with the machine's limits is a package of its own, `benches/versus`.
 
 #![allow(clippy::unwrap_used, missing_docs)] // a benchmark panics; criterion's macros make undocumented items
 
 mod append;
 mod commit;
+mod compact;
 mod open;
 mod prune;
 mod replay;
@@ -21,6 +22,7 @@ criterion_group!(
     open::after_close,
     open::to_read,
     replay::all,
-    prune::all_but_ten
+    prune::all_but_ten,
+    compact::rewritten_rows
 );
 criterion_main!(benches);

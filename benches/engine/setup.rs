@@ -1,6 +1,8 @@
 //! A log in a directory that goes away with it, on the disk that `target` lies on: `/tmp` may be memory.
 
-use highwater::{Commit, Config, Durability, Log, Op, Retention, Stream, StreamSpec, Writer};
+use std::ops::ControlFlow;
+
+use highwater::{Commit, Compaction, Config, Durability, Log, Op, Retention, Stream, StreamSpec, Writer};
 use tempfile::TempDir;
 
 /// What is committed at a time where nothing else is said.
@@ -36,6 +38,37 @@ impl Bench {
         }
         bench.log.flush().unwrap();
         bench
+    }
+
+    /// A log of so many MiB in checkpoints of a thousand rows: half inserts, then as many updates, upserts and deletes of any of them.
+    pub(crate) fn rewritten(mib: u64) -> Bench {
+        let mut bench = Bench::new(RECORD_BYTES);
+        bench.stream = bench.log.stream(StreamSpec::new("rows").key(["id"])).unwrap();
+        bench.writer.add(&bench.stream).unwrap();
+        let rows = mib * 512;
+        let mut random = 1u64;
+        for number in 0..rows * 2 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let id = if number < rows { number } else { (random >> 33) % rows };
+            let (key, row) = (&id.to_be_bytes()[..], &bench.row[..]);
+            let op = match (number < rows, random >> 20 & 15) {
+                (true, _) => Op::Insert { key, row },
+                (_, 0) => Op::Delete { key, row: b"" },
+                (_, 1..=5) => Op::Update { key, row },
+                _ => Op::Upsert { key, row },
+            };
+            bench.writer.append(&bench.stream, op).unwrap();
+            if number % 1000 == 999 {
+                bench.commit(Durability::Buffered, "1");
+            }
+        }
+        bench.commit(Durability::Sync, "1");
+        bench
+    }
+
+    pub(crate) fn compact(&self) {
+        let compaction = Compaction::default();
+        assert!(self.log.compact(&compaction, &mut |_| ControlFlow::Continue(())).unwrap().done);
     }
 
     /// Closes the log; its directory stays as long as what this returns.

@@ -27,7 +27,8 @@ use registry::{check_history, check_name, find_checkpoint};
 /// Where a new consumer starts. One that exists goes on where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// At the first checkpoint of the log; [`ErrorKind::Gap`] if it was pruned.
+    /// At the first checkpoint of the log, or at the compacted one that tells all of the log's beginning;
+    /// [`ErrorKind::Gap`] if something was pruned.
     Earliest,
     /// At the oldest checkpoint that is kept, whatever came before.
     Oldest,
@@ -121,6 +122,18 @@ pub struct Consumer {
     _lock: Box<dyn Lock>,
 }
 
+/// A reader of what follows the consumer's position. Who stands at a checkpoint can't go on with a base checkpoint: it does
+/// not tell what was deleted meanwhile. Who has nothing yet begins with it.
+fn read_on(origin: &Origin, state: &ConsumerState) -> Result<Reader> {
+    let reader = Reader::new(origin.clone(), state.sequence.next())?;
+    // Read second: what was registered meanwhile is seen by one of the two.
+    let retained = origin.horizon()?.retained;
+    if state.id != CheckpointId::NONE && !retained.follows(state.sequence) {
+        return Err(gap(state.sequence.next(), &retained));
+    }
+    Ok(reader)
+}
+
 #[derive(Debug)]
 struct Delivered {
     sequence: Sequence,
@@ -165,7 +178,7 @@ impl Consumer {
             return Err(Error::new(ErrorKind::Diverged, what));
         }
         check_history(&origin, name, &state)?;
-        let reader = match Reader::new(origin.clone(), state.sequence.next()) {
+        let reader = match read_on(&origin, &state) {
             Err(error) if is_new => {
                 // Registered too late: a pruning passed it.
                 let _ = storage.remove(&file_name);
@@ -214,8 +227,9 @@ impl Consumer {
     pub fn align(&mut self, stored: Option<Position>) -> Result<()> {
         let Some(stored) = stored else { return Ok(()) };
         let (at, id) = self.check_position(stored)?;
-        if stored.sequence.next() < self.origin.horizon()?.retained.first_sequence {
-            return Err(gap(stored.sequence.next(), &self.origin.horizon()?.retained));
+        let retained = self.origin.horizon()?.retained;
+        if !retained.follows(stored.sequence) {
+            return Err(gap(stored.sequence.next(), &retained));
         }
         self.reader = Reader::new(self.origin.clone(), stored.sequence.next())?;
         self.delivered.clear();
@@ -224,9 +238,9 @@ impl Consumer {
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
         self.write()?;
         self.sync()?;
-        // A pruning may have passed it meanwhile.
+        // A pruning or a compaction may have passed it meanwhile.
         let retained = self.origin.horizon()?.retained;
-        if stored.sequence.next() < retained.first_sequence {
+        if !retained.follows(stored.sequence) {
             return Err(gap(stored.sequence.next(), &retained));
         }
         Ok(())

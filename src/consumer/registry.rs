@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{CONSUMER_FILE, ConsumerState, MaxLag};
 use crate::format::names;
 use crate::locate;
-use crate::origin::Origin;
+use crate::origin::{Horizon, Origin, gap};
 use crate::position::{Address, CheckpointId, Sequence};
 use crate::protection::Protection;
 use crate::reader::Reader;
@@ -91,18 +91,35 @@ pub(crate) fn register(origin: &Origin, name: &str, start: Start, max_lag: Optio
     })
 }
 
+/// A position that one can go on from. Asked before anything is made, so that a refusal leaves nothing.
+fn following(sequence: Sequence, horizon: &Horizon) -> Result<Sequence> {
+    match horizon.retained.follows(sequence) {
+        true => Ok(sequence),
+        false => Err(gap(sequence.next(), &horizon.retained)),
+    }
+}
+
+/// Whether the log begins with a base checkpoint that takes in everything since it was created.
+fn begins_complete(origin: &Origin, horizon: &Horizon) -> Result<bool> {
+    let base = locate::base_commit(origin.files(), &horizon.retained)?;
+    Ok(base.and_then(|commit| commit.compacted).is_some_and(|compacted| compacted.from == Sequence::FIRST))
+}
+
 /// The first state of a new consumer.
 fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
     let horizon = origin.horizon()?;
+    let oldest = horizon.retained.first_sequence.previous();
     let sequence = match start {
-        Start::Earliest => Sequence::NONE,
-        Start::Oldest => horizon.retained.first_sequence.previous(),
+        Start::Earliest if begins_complete(origin, &horizon)? => oldest,
+        Start::Earliest => following(Sequence::NONE, &horizon)?,
+        Start::Oldest => oldest,
         Start::Now => horizon.last.sequence,
-        Start::After(sequence) => sequence,
+        Start::After(sequence) => following(sequence, &horizon)?,
     };
     let (at, id) = if sequence == horizon.last.sequence {
         (horizon.last.at, horizon.last.id)
-    } else if sequence == Sequence::NONE {
+    } else if sequence == Sequence::NONE || !horizon.retained.follows(sequence) {
+        // Who begins with a base checkpoint stands nowhere before.
         (Address::NONE, CheckpointId::NONE)
     } else {
         match find_checkpoint(origin, sequence) {

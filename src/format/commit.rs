@@ -1,6 +1,7 @@
 //! The body of a commit frame, the "state frame": which frames a checkpoint takes in, and its states. And of the
 //! part frames that hold what does not fit into it.
 
+use crate::format::compacted::Compacted;
 use crate::format::wire::{Decoded, Malformed, Take, put_bytes, put_varint};
 use crate::position::{Address, CheckpointId, Sequence, StreamId};
 
@@ -10,7 +11,9 @@ pub(crate) const GLOBAL: u32 = 1;
 pub(crate) const BUFFERED: u32 = 2;
 /// It was made by an operation on the log (rename, reset, drop), not by a pipeline.
 pub(crate) const ADMINISTRATIVE: u32 = 4;
-const KNOWN_FLAGS: u32 = GLOBAL | BUFFERED | ADMINISTRATIVE;
+/// It is a base checkpoint: what a compaction left of all up to this one.
+pub(crate) const COMPACTED: u32 = 8;
+const KNOWN_FLAGS: u32 = GLOBAL | BUFFERED | ADMINISTRATIVE | COMPACTED;
 
 const PART_EXTENTS: u8 = 1;
 const PART_STATE: u8 = 2;
@@ -82,6 +85,8 @@ pub(crate) struct Commit {
     pub streams: Vec<CommitStream>,
     pub states: Vec<StateChange>,
     pub labels: Vec<(String, String)>,
+    /// Of a base checkpoint.
+    pub compacted: Option<Compacted>,
 }
 
 /// What stands first, in fixed places: it is filled in last, when the checkpoint's number is known.
@@ -219,8 +224,10 @@ impl Commit {
         for _ in 0..labels.capacity() {
             labels.push((take.text()?.to_owned(), take.text()?.to_owned()));
         }
+        let is_base = head.flags & COMPACTED != 0;
+        let compacted = is_base.then(|| Compacted::decode(&mut take, streams.len())).transpose()?;
         take.finish()?;
-        Ok(Commit { head, streams, states, labels })
+        Ok(Commit { head, streams, states, labels, compacted })
     }
 
     fn decode_stream(take: &mut Take<'_>) -> Decoded<CommitStream> {

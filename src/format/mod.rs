@@ -3,6 +3,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod commit;
+pub(crate) mod compacted;
 pub(crate) mod consumer;
 pub(crate) mod data;
 pub(crate) mod define;

@@ -13,7 +13,7 @@ pub(crate) const MARK: &str = "mark";
 /// A segment while it is made.
 pub(crate) const NEW: &str = "new.tmp";
 /// A base file while it is made: a pruning makes it while writers may make a segment.
-const NEW_BASE: &str = "new-base.tmp";
+pub(crate) const NEW_BASE: &str = "new-base.tmp";
 /// Room for bookkeeping on a full disk.
 pub(crate) const RESERVE: &str = "reserve";
 /// There while a repair is under way; tells how to take it back.

@@ -20,6 +20,49 @@ pub(crate) struct Retained {
     /// The full index at the beginning of `first_live`; `NONE` as long as nothing was pruned.
     pub base_index: Address,
     pub bases: Vec<Base>,
+    /// What was compacted: the log begins with a base checkpoint, whose number is `first_sequence`.
+    pub compacted: Option<BaseCheckpoint>,
+}
+
+/// Where a base checkpoint lies: checkpoints that a compaction made one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BaseCheckpoint {
+    /// Its commit frame.
+    pub commit: Address,
+    /// The files that hold it, beside those of states and definitions.
+    pub files: Vec<Base>,
+}
+
+impl BaseCheckpoint {
+    fn decode(take: &mut Take<'_>) -> Decoded<Option<Self>> {
+        let commit = Address(take.u64()?);
+        if commit.is_none() {
+            return Ok(None);
+        }
+        let files = take_bases(take)?;
+        if !files.iter().any(|base| base.id == commit.segment()) {
+            return Err(Malformed("a base checkpoint lies in none of its files"));
+        }
+        Ok(Some(BaseCheckpoint { commit, files }))
+    }
+}
+
+fn put_bases(out: &mut Vec<u8>, bases: &[Base]) {
+    put_varint(out, bases.len() as u64);
+    for base in bases {
+        out.extend_from_slice(&base.id.0.to_le_bytes());
+        out.extend_from_slice(&base.bytes.to_le_bytes());
+    }
+}
+
+fn take_bases(take: &mut Take<'_>) -> Decoded<Vec<Base>> {
+    let bases: Vec<Base> = (0..take.count(8)?)
+        .map(|_| Ok(Base { id: SegmentId(take.u32()?), bytes: take.u32()? }))
+        .collect::<Decoded<_>>()?;
+    if bases.iter().any(|base| !base.id.is_base()) {
+        return Err(Malformed("a base file's number is out of its range"));
+    }
+    Ok(bases)
 }
 
 impl Retained {
@@ -30,17 +73,39 @@ impl Retained {
             first_sequence: Sequence::FIRST,
             base_index: Address::NONE,
             bases: Vec::new(),
+            compacted: None,
         }
+    }
+
+    /// Every base file: those of states and definitions, and those of the base checkpoint.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Base> {
+        self.bases.iter().chain(self.compacted.iter().flat_map(|base| &base.files))
+    }
+
+    /// Whether a commit in a segment is a checkpoint that can be read: those below are pruned, or told by the base checkpoint.
+    pub(crate) fn shows(&self, sequence: Sequence) -> bool {
+        sequence > self.first_sequence || sequence == self.first_sequence && self.compacted.is_none()
+    }
+
+    /// Whether what follows this checkpoint can be read as it was committed. A base checkpoint is no continuation of
+    /// anything: what was deleted since may be missing in it.
+    pub(crate) fn follows(&self, sequence: Sequence) -> bool {
+        let next = sequence.next();
+        let is_whole = self.compacted.is_none() || sequence == Sequence::NONE;
+        next > self.first_sequence || next == self.first_sequence && is_whole
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.first_live.0.to_le_bytes());
         out.extend_from_slice(&self.first_sequence.get().to_le_bytes());
         out.extend_from_slice(&self.base_index.0.to_le_bytes());
-        put_varint(out, self.bases.len() as u64);
-        for base in &self.bases {
-            out.extend_from_slice(&base.id.0.to_le_bytes());
-            out.extend_from_slice(&base.bytes.to_le_bytes());
+        put_bases(out, &self.bases);
+        match &self.compacted {
+            Some(base) => {
+                out.extend_from_slice(&base.commit.0.to_le_bytes());
+                put_bases(out, &base.files);
+            }
+            None => out.extend_from_slice(&Address::NONE.0.to_le_bytes()),
         }
     }
 
@@ -48,24 +113,19 @@ impl Retained {
         let first_live = SegmentId(take.u32()?);
         let first_sequence = Sequence::new(take.u64()?);
         let base_index = Address(take.u64()?);
-        let mut bases = Vec::with_capacity(take.count(8)?);
-        for _ in 0..bases.capacity() {
-            bases.push(Base { id: SegmentId(take.u32()?), bytes: take.u32()? });
-        }
-        if first_live.is_base()
-            || first_live < SegmentId::FIRST
-            || bases.iter().any(|base| !base.id.is_base())
-        {
+        let bases = take_bases(take)?;
+        let compacted = BaseCheckpoint::decode(take)?;
+        if first_live.is_base() || first_live < SegmentId::FIRST {
             return Err(Malformed("a segment's number is out of its range"));
         }
-        Ok(Retained { first_live, first_sequence, base_index, bases })
+        Ok(Retained { first_live, first_sequence, base_index, bases, compacted })
     }
 
     /// Whether a frame at this address can still be read.
     pub(crate) fn holds(&self, at: Address) -> bool {
         let segment = at.segment();
         if segment.is_base() {
-            self.bases.iter().any(|base| base.id == segment)
+            self.files().any(|base| base.id == segment)
         } else {
             segment >= self.first_live
         }
@@ -203,6 +263,10 @@ mod tests {
                     first_sequence: Sequence::new(9),
                     base_index: Address(10),
                     bases: vec![Base { id: SegmentId::base(1), bytes: 4096 }],
+                    compacted: Some(BaseCheckpoint {
+                        commit: Address::new(SegmentId::base(2), 4096),
+                        files: vec![Base { id: SegmentId::base(2), bytes: 8192 }],
+                    }),
                 },
             },
         };
@@ -214,5 +278,25 @@ mod tests {
         }
         assert!(start.snapshot.retained.holds(Address::new(SegmentId::base(1), 4096)));
         assert!(!start.snapshot.retained.holds(Address::new(SegmentId(7), 4096)));
+        assert!(start.snapshot.retained.holds(Address::new(SegmentId::base(2), 4096)));
+    }
+
+    #[test]
+    fn a_base_checkpoint_lies_in_one_of_its_files() {
+        let base = BaseCheckpoint { commit: Address::new(SegmentId::base(2), 4096), files: Vec::new() };
+        let mut body = Vec::new();
+        Retained { compacted: Some(base), ..Retained::everything() }.encode(&mut body);
+        assert!(Retained::decode(&mut Take::new(&body)).is_err());
+    }
+
+    #[test]
+    fn a_base_checkpoint_follows_nothing() {
+        let first_sequence = Sequence::new(9);
+        let pruned = Retained { first_sequence, ..Retained::everything() };
+        let commit = Address::new(SegmentId::base(2), 4096);
+        let compacted = Some(BaseCheckpoint { commit, files: Vec::new() });
+        let compacted = Retained { compacted, ..pruned.clone() };
+        assert!(pruned.follows(Sequence::new(8)) && !pruned.follows(Sequence::new(7)));
+        assert!(compacted.follows(Sequence::new(9)) && !compacted.follows(Sequence::new(8)));
     }
 }

@@ -124,13 +124,14 @@ fn patch_frame(bytes: &mut [u8], choices: &mut Choices<'_>, from: usize, to: usi
     seal_frame(bytes, offset);
 }
 
-const LOGS: usize = 3;
+const LOGS: usize = 4;
 
-/// Small logs with some of everything, and what they hold: closed; killed with an open unit and an unflushed end; pruned.
+/// Small logs with some of everything, and what they hold: closed; killed with an open unit and an unflushed end; pruned;
+/// compacted.
 pub(super) fn logs() -> &'static [(Memory, Contents); LOGS] {
     static MADE: OnceLock<[(Memory, Contents); LOGS]> = OnceLock::new();
     MADE.get_or_init(|| {
-        [closed(), killed(), pruned()].map(|files| {
+        [closed(), killed(), pruned(), compacted()].map(|files| {
             // A megabyte of nothing, which any opening makes anew.
             let _ = files.remove(names::RESERVE);
             let log = crate::LogReader::open_on(Arc::new(files.image())).expect("a good log opens");
@@ -202,6 +203,19 @@ fn pruned() -> Memory {
     log.pin("backup", &pin).expect("it is there");
     log.prune(&Retention::default()).expect("memory holds");
     write(&log, 3, 300);
+    log.close().expect("memory holds");
+    files
+}
+
+fn compacted() -> Memory {
+    let (files, log) = begin(4);
+    for _ in 0..2 {
+        write(&log, 60, 1500);
+        let compaction = crate::Compaction::default();
+        let compacted = log.compact(&compaction, &mut |_| std::ops::ControlFlow::Continue(()));
+        assert!(compacted.expect("room").done);
+    }
+    write(&log, 4, 300);
     log.close().expect("memory holds");
     files
 }

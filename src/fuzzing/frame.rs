@@ -156,6 +156,7 @@ fn commit(bytes: &[u8]) {
     }
     let mut again = Vec::new();
     encode_tail(&mut again, &it.streams, &states, &it.labels);
+    it.compacted.iter().for_each(|compacted| compacted.encode(&mut again));
     again[..COMMIT_HEAD].copy_from_slice(&it.head.encode());
     let again = Commit::decode(&again, at).map(forget_offsets);
     assert_eq!(again, Ok(forget_offsets(it)));

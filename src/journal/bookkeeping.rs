@@ -27,7 +27,7 @@ impl Journal {
         let current = state.view.chain.is_current();
         let index: usize =
             if current { 0 } else { state.view.all().map(|(_, entry)| index::entry_len(entry)).sum() };
-        let bytes = index as u64 + u64::from(WAYPOINT_FRAME) + state.view.retained.bases.len() as u64 * 8;
+        let bytes = index as u64 + u64::from(WAYPOINT_FRAME) + state.view.retained.files().count() as u64 * 8;
         let Ok(bytes) = u32::try_from(bytes) else { return };
         if !self.has_room(state, bytes) {
             return; // the next segment begins with a snapshot anyway

@@ -9,7 +9,7 @@ mod state;
 mod unit;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::config::Config;
 use crate::environment::Owner;
@@ -42,6 +42,8 @@ pub(crate) struct Journal {
     /// Who prunes; `true` while it does. Pruning needs room, too, and must not prune for it.
     pub pruning: ReentrantMutex<AtomicBool>,
     owner: Owner,
+    /// So many bytes have to lie in sealed segments before a compaction is looked for again.
+    pub compact_from: AtomicU64,
     closing: AtomicBool,
     /// Given up at the close.
     lock: Mutex<Option<Box<dyn Lock>>>,
@@ -64,6 +66,7 @@ impl Journal {
             making: Mutex::new(()),
             pruning: ReentrantMutex::new(AtomicBool::new(false)),
             owner: Owner::default(),
+            compact_from: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             lock: Mutex::new(Some(lock)),
         }

@@ -306,7 +306,7 @@ fn fits(state: &State, bytes: u32, keep: u32) -> bool {
 /// What a segment needs to begin and to take a frame of `bytes`.
 fn segment_need(state: &State, bytes: u32) -> u64 {
     let index: u64 = state.view.all().map(|(_, entry)| index::entry_len(entry) as u64).sum();
-    let start = u64::from(START_BYTES) + state.view.retained.bases.len() as u64 * 8;
+    let start = u64::from(START_BYTES) + state.view.retained.files().count() as u64 * 8;
     u64::from(BLOCK)
         + start
         + frame_len(0)

@@ -9,7 +9,7 @@ use crate::format::commit::{PART_STATE_TEXT, encode_state_part};
 use crate::format::define::Definition;
 use crate::format::frame::{FrameBuf, Kind, SealedFrame, frame_len};
 use crate::format::index::{Entry, Index, entry_len};
-use crate::format::snapshot::{Base, Retained};
+use crate::format::snapshot::{Base, BaseCheckpoint, Retained};
 use crate::format::{BLOCK, names};
 use crate::journal::Journal;
 use crate::position::{Address, SegmentId, Sequence, StreamId};
@@ -26,11 +26,12 @@ const WRITE_BYTES: usize = 1 << 20;
 
 /// Writes the base file for a log that begins at `first_live`; returns what the log holds from then on. Durable when it
 /// returns, and named by nobody yet.
-pub(super) fn write(
+pub(crate) fn write(
     journal: &Journal,
     before: &Retained,
     first_live: SegmentId,
     first: Sequence,
+    compacted: Option<BaseCheckpoint>,
 ) -> Result<Retained> {
     let snapshot = snapshot_of(&journal.files, first_live)?;
     let view = View::load(&journal.files, &snapshot, before)?;
@@ -41,8 +42,9 @@ pub(super) fn write(
     };
     let moves = Moves::plan(&journal.files, &view, stays)?;
 
-    let number = before.bases.iter().map(|base| base.id.base_number()).max().unwrap_or(0) + 1;
-    let id = SegmentId::base(number);
+    // The highest number of all: it stays if the switch is taken back, so no number is ever used again.
+    let made = before.files().chain(compacted.iter().flat_map(|base| &base.files));
+    let id = next_number(made);
     let bytes = u32::try_from(moves.bytes.next_multiple_of(BLOCK.into()))
         .map_err(|_| Error::too_large("a base file", u32::MAX.into(), moves.bytes))?;
     let segment = Arc::new(make_file(journal, id, bytes)?);
@@ -53,7 +55,13 @@ pub(super) fn write(
     journal.files.insert(segment);
     let mut bases = kept;
     bases.push(Base { id, bytes });
-    Ok(Retained { first_live, first_sequence: first.max(before.first_sequence), base_index, bases })
+    let first_sequence = first.max(before.first_sequence);
+    Ok(Retained { first_live, first_sequence, base_index, bases, compacted })
+}
+
+/// The number of the next base file.
+pub(crate) fn next_number<'a>(made: impl Iterator<Item = &'a Base>) -> SegmentId {
+    SegmentId::base(made.map(|base| base.id.base_number()).max().unwrap_or(0) + 1)
 }
 
 /// Base files of which more than half is alive; with too many of them, only the largest.

@@ -15,33 +15,54 @@ use crate::recovery::Survey;
 use crate::segment::Files;
 use crate::storage::{Access, Storage};
 
+/// What the holds are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What nobody needs goes: who may be left behind, is.
+    Prune,
+    /// What nobody reads any more as it was is rewritten. Nobody is left behind for that.
+    Compact,
+}
+
 /// The checkpoints that have to stay, each with who needs them.
 #[derive(Debug)]
-pub(super) struct Holds {
+pub(crate) struct Holds {
     needs: Vec<(Sequence, String)>,
     names: Vec<(String, Sequence)>,
     /// Consumers that fell too far behind, with what they had acknowledged.
-    pub detached: Vec<(String, Sequence)>,
+    pub(super) detached: Vec<(String, Sequence)>,
 }
 
 impl Holds {
-    pub(super) fn of(origin: &Origin, horizon: &Horizon, retention: &Retention) -> Result<Holds> {
+    pub(crate) fn of(
+        origin: &Origin,
+        horizon: &Horizon,
+        retention: &Retention,
+        purpose: Purpose,
+    ) -> Result<Holds> {
         let files = origin.files();
-        collect(files, horizon, retention, origin.now_us(), positions(&*files.storage)?)
+        let wanted = Wanted { retention, purpose, now_us: origin.now_us() };
+        collect(files, horizon, wanted, positions(&*files.storage)?)
     }
 
-    pub(super) fn of_journal(journal: &Journal, horizon: &Horizon, retention: &Retention) -> Result<Holds> {
+    pub(crate) fn of_journal(
+        journal: &Journal,
+        horizon: &Horizon,
+        retention: &Retention,
+        purpose: Purpose,
+    ) -> Result<Holds> {
         let mut positions = positions(journal.storage())?;
         for (name, state) in &mut positions {
             if let Some(durable) = durable_position(journal.storage(), name)? {
                 *state = durable;
             }
         }
-        collect(&journal.files, horizon, retention, journal.config.environment.now_us(), positions)
+        let wanted = Wanted { retention, purpose, now_us: journal.config.environment.now_us() };
+        collect(&journal.files, horizon, wanted, positions)
     }
 
     /// The first checkpoint that has to stay.
-    pub(super) fn keep_from(&self) -> Sequence {
+    pub(crate) fn keep_from(&self) -> Sequence {
         self.needs.iter().map(|(sequence, _)| *sequence).min().unwrap_or(Sequence::FIRST)
     }
 
@@ -51,7 +72,7 @@ impl Holds {
     }
 
     /// What keeps the oldest checkpoint.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let first = self.needs.iter().min_by_key(|(sequence, _)| *sequence);
         first.map_or_else(String::new, |(sequence, who)| {
             format!("checkpoint {sequence} and later are held by {who}")
@@ -59,13 +80,20 @@ impl Holds {
     }
 }
 
+/// What is asked for, and when.
+struct Wanted<'a> {
+    retention: &'a Retention,
+    purpose: Purpose,
+    now_us: i64,
+}
+
 fn collect(
     files: &Files,
     horizon: &Horizon,
-    retention: &Retention,
-    now_us: i64,
+    wanted: Wanted<'_>,
     positions: Vec<(String, ConsumerState)>,
 ) -> Result<Holds> {
+    let Wanted { retention, purpose, now_us } = wanted;
     let storage = &*files.storage;
     let last = horizon.last.sequence;
     let first = horizon.retained.first_sequence;
@@ -85,7 +113,7 @@ fn collect(
     for (name, state) in positions {
         let lag = lag_bytes(files, &horizon.retained, state.at, horizon.end);
         match state.max_lag {
-            Some(MaxLag { bytes, then: LagPolicy::Detach }) if lag > bytes => {
+            Some(MaxLag { bytes, then: LagPolicy::Detach }) if lag > bytes && purpose == Purpose::Prune => {
                 holds.detached.push((name.clone(), state.sequence));
             }
             // One that was left behind before needs nothing that is still here.
@@ -121,11 +149,11 @@ fn younger_than(files: &Files, horizon: &Horizon, before_us: i64) -> Result<Sequ
 }
 
 /// A pin that holds what was pruned: it came too late to be seen.
-pub(super) fn late_pin(journal: &Journal, first: Sequence) -> Result<Option<String>> {
+pub(super) fn late_pin(journal: &Journal, retained: &Retained) -> Result<Option<String>> {
     let now_us = journal.config.environment.now_us();
     for name in Survey::of(journal.storage())?.pins {
         let pin = pin::read(journal.storage(), &name)?;
-        if pin.is_some_and(|pin| pin.expires_us > now_us && pin.from < first) {
+        if pin.is_some_and(|pin| pin.expires_us > now_us && !retained.follows(pin.from.previous())) {
             return Ok(Some(format!("pin {name}")));
         }
     }
@@ -215,7 +243,7 @@ pub(crate) fn somebody_lags(journal: &Journal) -> Result<bool> {
 /// What holds the space of a full log, in words.
 pub(crate) fn what_holds(journal: &Journal) -> String {
     let horizon = super::horizon(journal);
-    match Holds::of_journal(journal, &horizon, &journal.config.retention) {
+    match Holds::of_journal(journal, &horizon, &journal.config.retention, Purpose::Prune) {
         Ok(holds) if holds.names.is_empty() => {
             "no consumer is registered, so nothing is pruned by itself: prune, or add a consumer".to_owned()
         }

@@ -27,10 +27,9 @@ use crate::segment::Files;
 use crate::storage;
 use crate::view::read_start;
 
-use hold::Holds;
-pub(crate) use hold::{check_lag, consumers, somebody_lags, what_holds};
-
-pub(crate) use base::restore_reserve;
+pub(crate) use base::{next_number, restore_reserve, write as write_base};
+pub(crate) use hold::{Holds, Purpose, check_lag, consumers, somebody_lags, what_holds};
+pub(crate) use units::move_out;
 
 /// What a pruning removes, or did remove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,7 +60,7 @@ pub(crate) fn prune_for_room(journal: &Journal) -> Result<bool> {
 /// What would be removed. Changes nothing.
 pub(crate) fn plan(origin: &Origin, retention: &Retention) -> Result<Pruning> {
     let horizon = origin.horizon()?;
-    let holds = Holds::of(origin, &horizon, retention)?;
+    let holds = Holds::of(origin, &horizon, retention, Purpose::Prune)?;
     let first_live = cut(origin.files(), &horizon, holds.keep_from(), None)?;
     describe(origin.files(), &horizon, &holds, first_live)
 }
@@ -69,12 +68,17 @@ pub(crate) fn plan(origin: &Origin, retention: &Retention) -> Result<Pruning> {
 /// Prunes. Blocks for a few flushes; appends go on meanwhile.
 pub(crate) fn prune(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     let _span = tracing::info_span!("highwater.prune").entered();
+    alone(journal, || prune_alone(journal, retention))
+}
+
+/// One at a time prunes or compacts.
+pub(crate) fn alone<T>(journal: &Journal, act: impl FnOnce() -> Result<T>) -> Result<T> {
     let one = journal.pruning.lock();
     if one.swap(true, Ordering::Relaxed) {
         // This very thread prunes already, and ran out of room on the way.
         return Err(Error::new(ErrorKind::Full, "there is no room for what pruning has to write"));
     }
-    let result = prune_alone(journal, retention);
+    let result = act();
     one.store(false, Ordering::Relaxed);
     result
 }
@@ -82,10 +86,10 @@ pub(crate) fn prune(journal: &Journal, retention: &Retention) -> Result<Pruning>
 fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     journal.flush_all()?;
     let origin_horizon = horizon(journal);
-    let holds = Holds::of_journal(journal, &origin_horizon, retention)?;
+    let holds = Holds::of_journal(journal, &origin_horizon, retention, Purpose::Prune)?;
     let files = &journal.files;
     let wanted = cut(files, &origin_horizon, holds.keep_from(), None)?;
-    if wanted <= origin_horizon.retained.first_live {
+    if wanted <= origin_horizon.retained.first_live && !drops_base(&origin_horizon, &holds) {
         clean_up(journal)?; // what an earlier opening left
         return describe(files, &origin_horizon, &holds, wanted);
     }
@@ -95,36 +99,55 @@ fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     let now = horizon(journal);
     let first_live = cut(files, &now, holds.keep_from(), Some(floor))?;
     let report = describe(files, &origin_horizon, &holds, first_live)?;
-    if first_live <= now.retained.first_live {
+    if first_live <= now.retained.first_live && !drops_base(&now, &holds) {
         return Ok(report);
     }
     let before = now.retained.clone();
-    let retained = base::write(journal, &before, first_live, holds.keep_from())?;
+    let retained = write_base(journal, &before, first_live, holds.keep_from(), None)?;
     if Protection::SwitchBeforeUnlink.is_off() {
         for id in now.retained.first_live.0..first_live.0 {
             let name = names::segment(SegmentId(id));
             journal.storage().remove(&name).map_err(|e| Error::io("removing a segment", name, e))?;
         }
     }
-    // If the switch is taken back, what was copied meanwhile stays where the view now points.
-    let mut back = before.clone();
-    back.bases.extend(retained.bases.iter().filter(|base| !before.bases.contains(base)).copied());
-    switch(journal, &holds, retained)?;
-    if let Some(late) = latecomer(journal, &holds)? {
-        // It registered while we looked the other way: nothing was removed yet, so the switch goes back.
-        tracing::info!(who = late, "came during a pruning, which is taken back");
-        switch(journal, &holds, back)?;
-        clean_up(journal)?;
+    if !switch_to(journal, &holds, &before, retained)? {
         return Ok(Pruning { segments: 0, bytes: 0, first: before.first_sequence, ..report });
     }
-    clean_up(journal)?;
-    restore_reserve(journal);
-    journal.notify();
     tracing::info!(segments = report.segments, bytes = report.bytes, first = %report.first, "pruned");
     Ok(report)
 }
 
-fn horizon(journal: &Journal) -> Horizon {
+/// Makes the switch, and removes what nobody needs behind it. `false`: somebody came meanwhile who needs what was to go, and
+/// it was taken back.
+pub(crate) fn switch_to(
+    journal: &Journal,
+    holds: &Holds,
+    before: &Retained,
+    retained: Retained,
+) -> Result<bool> {
+    // If the switch is taken back, what was copied meanwhile stays where the view now points.
+    let mut back = before.clone();
+    back.bases.extend(retained.bases.iter().filter(|base| !before.bases.contains(base)).copied());
+    switch(journal, holds, retained)?;
+    if let Some(late) = latecomer(journal, holds)? {
+        // It registered while we looked the other way: nothing was removed yet, so the switch goes back.
+        tracing::info!(who = late, "came during a pruning, which is taken back");
+        switch(journal, holds, back)?;
+        clean_up(journal)?;
+        return Ok(false);
+    }
+    clean_up(journal)?;
+    restore_reserve(journal);
+    journal.notify();
+    Ok(true)
+}
+
+/// Whether the log begins with a base checkpoint that nobody needs.
+fn drops_base(horizon: &Horizon, holds: &Holds) -> bool {
+    horizon.retained.compacted.is_some() && holds.keep_from() > horizon.retained.first_sequence
+}
+
+pub(crate) fn horizon(journal: &Journal) -> Horizon {
     let state = journal.state();
     Horizon {
         end: state.durable,
@@ -135,10 +158,16 @@ fn horizon(journal: &Journal) -> Horizon {
 }
 
 /// The first segment to be kept, if checkpoints from `keep` on are: every segment that one of them names is kept, too.
-fn cut(files: &Files, horizon: &Horizon, keep: Sequence, floor: Option<Address>) -> Result<SegmentId> {
+pub(crate) fn cut(
+    files: &Files,
+    horizon: &Horizon,
+    keep: Sequence,
+    floor: Option<Address>,
+) -> Result<SegmentId> {
     let first = horizon.retained.first_live;
     if horizon.last.sequence == Sequence::NONE
-        || keep <= horizon.retained.first_sequence && first == SegmentId::FIRST
+        || keep <= horizon.retained.first_sequence
+            && (first == SegmentId::FIRST || horizon.retained.compacted.is_some())
     {
         return Ok(first);
     }
@@ -167,10 +196,13 @@ fn lowest_in(files: &Files, segment: SegmentId, end: Address) -> Result<Address>
 
 fn describe(files: &Files, horizon: &Horizon, holds: &Holds, first_live: SegmentId) -> Result<Pruning> {
     let from = horizon.retained.first_live;
-    let goes = first_live > from;
+    let goes = first_live > from || drops_base(horizon, holds);
     let mut bytes = 0;
     for id in from.0..first_live.0.max(from.0) {
         bytes += u64::from(files.get(SegmentId(id))?.bytes());
+    }
+    if goes && let Some(base) = &horizon.retained.compacted {
+        bytes += base.files.iter().map(|file| u64::from(file.bytes)).sum::<u64>();
     }
     Ok(Pruning {
         segments: u64::from(first_live.0.saturating_sub(from.0)),
@@ -188,18 +220,20 @@ fn switch(journal: &Journal, holds: &Holds, retained: Retained) -> Result<()> {
 
 /// Who has come since the holds were read and needs what was pruned: a consumer that registered or moved back, or a pin.
 fn latecomer(journal: &Journal, holds: &Holds) -> Result<Option<String>> {
-    let first = journal.state().view.retained.first_sequence;
+    let retained = journal.state().view.retained.clone();
     let now = hold::positions(journal.storage())?;
     Ok(now
         .into_iter()
-        .filter(|(name, state)| state.sequence.next() < first && !holds.knew(name, state.sequence))
+        .filter(|(name, state)| !retained.follows(state.sequence) && !holds.knew(name, state.sequence))
         .map(|(name, _)| format!("consumer {name}"))
         .next()
-        .or(hold::late_pin(journal, first)?))
+        .or(hold::late_pin(journal, &retained)?))
 }
 
-/// Removes what the log no longer names, keeping some segments to be written over. Safe at any time: also after a crash.
+/// Removes what the log no longer names, keeping some segments to be written over. For who opens, prunes or compacts: what is
+/// half made is somebody else's otherwise. Safe also after a crash.
 pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
+    remove_half_made(journal)?;
     // A file that another thread is writing over is neither a spare nor a segment.
     let _making = journal.making.lock();
     let survey = Survey::of(journal.storage())?;
@@ -216,7 +250,7 @@ pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
         }
         removed |= retire(journal, *id, &name)?;
     }
-    for id in survey.bases.iter().filter(|id| !retained.bases.iter().any(|base| base.id == **id)) {
+    for id in survey.bases.iter().filter(|id| !retained.files().any(|base| base.id == **id)) {
         journal.files.forget(*id);
         let name = names::segment(*id);
         journal.storage().remove(&name).map_err(|e| Error::io("removing a base file", &name, e))?;
@@ -228,6 +262,23 @@ pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
             .map_err(|e| Error::io("flushing the log's directory", path, e))?;
     }
     Ok(())
+}
+
+/// Removes a base file whose making did not end.
+fn remove_half_made(journal: &Journal) -> Result<()> {
+    match journal.storage().remove(names::NEW_BASE) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("removing a base file", names::NEW_BASE, e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes back what was written for a switch that does not come. The first error is what counts.
+pub(crate) fn give_up(journal: &Journal) {
+    if let Err(error) = clean_up(journal) {
+        tracing::debug!(%error, "left for the next pruning to remove");
+    }
 }
 
 /// Keeps a segment's file to be written over, or removes it.

@@ -8,7 +8,7 @@ use crate::position::{Address, SegmentId};
 
 /// Copies what open units have below `first_live` to the head. Returns the lowest place that is still needed: of units
 /// that are being committed right now.
-pub(super) fn move_out(journal: &Journal, first_live: SegmentId) -> Result<Address> {
+pub(crate) fn move_out(journal: &Journal, first_live: SegmentId) -> Result<Address> {
     let mut floor = Address(u64::MAX);
     let limit = Address::new(first_live, 0);
     let units = journal.state().living_units();

@@ -15,6 +15,7 @@ use crate::format::note::Repaired;
 use crate::locate::{self, Met};
 use crate::origin::{Horizon, Origin, gap};
 use crate::position::{Address, Position, SegmentId, Sequence, StreamId};
+use crate::protection::Protection;
 use crate::segment::Walker;
 use crate::streams::Fingerprint;
 
@@ -29,6 +30,8 @@ pub struct Reader {
     end: Address,
     /// The first live segment when the last step began.
     first_live: SegmentId,
+    /// It begins with a base checkpoint, which continues nothing.
+    begins_compacted: bool,
     failed: Option<Error>,
 }
 
@@ -46,7 +49,9 @@ impl Reader {
             )));
         }
         let first_live = horizon.retained.first_live;
-        Ok(Reader { origin, walker: None, next: from, end: Address::NONE, first_live, failed: None })
+        let begins_compacted = is_base(&horizon, from);
+        let (walker, end) = (None, Address::NONE);
+        Ok(Reader { origin, walker, next: from, end, first_live, begins_compacted, failed: None })
     }
 
     /// The number of the checkpoint that comes next.
@@ -76,8 +81,8 @@ impl Reader {
     /// `None`, and nothing changes, after any other error and where checkpoints were pruned.
     pub fn pass_gap(&mut self) -> Option<(Sequence, Sequence)> {
         let ErrorKind::Gap { first, last } = *self.failed.as_ref()?.kind() else { return None };
-        let pruned = self.origin.horizon().is_ok_and(|horizon| last < horizon.retained.first_sequence);
-        if pruned {
+        let is_pruned = |horizon: Horizon| last < horizon.retained.first_sequence || is_base(&horizon, last);
+        if self.origin.horizon().is_ok_and(is_pruned) {
             return None;
         }
         (self.failed, self.walker, self.next) = (None, None, last.next());
@@ -103,6 +108,21 @@ impl Reader {
         retained.is_ok_and(|retained| stands < retained.first_live && self.next >= retained.first_sequence)
     }
 
+    /// The base checkpoint, for who begins with it. Who has read what was before it lacks what it does not tell.
+    fn base_checkpoint(&mut self, horizon: &Horizon) -> Result<Option<Checkpoint>> {
+        if !self.begins_compacted && !Protection::BaseContinuesNothing.is_off() {
+            return Err(gap(self.next, &horizon.retained));
+        }
+        let Some(commit) = locate::base_commit(self.origin.files(), &horizon.retained)? else {
+            return Ok(None);
+        };
+        (self.walker, self.begins_compacted) = (None, false);
+        self.next = self.next.next();
+        // Its frames lie in no segment; what follows it begins here.
+        let at = Address::new(horizon.retained.first_live, crate::format::BLOCK);
+        Ok(Some(Checkpoint::new(self.origin.clone(), commit, at)))
+    }
+
     fn advance(&mut self) -> Result<Option<Checkpoint>> {
         let horizon = self.origin.horizon()?;
         if horizon.last.sequence < self.next {
@@ -113,6 +133,9 @@ impl Reader {
         }
         self.first_live = horizon.retained.first_live;
         let files = self.origin.files().clone();
+        if is_base(&horizon, self.next) {
+            return self.base_checkpoint(&horizon);
+        }
         let walker = match &mut self.walker {
             Some(walker) => walker,
             None => {
@@ -148,6 +171,11 @@ impl Reader {
             format!("checkpoint {} is missing before the end of the log", self.next),
         ))
     }
+}
+
+/// Whether the log begins with this one, and compacted it.
+fn is_base(horizon: &Horizon, sequence: Sequence) -> bool {
+    horizon.retained.compacted.is_some() && horizon.retained.first_sequence == sequence
 }
 
 /// The error for checkpoints that damage took.
@@ -221,6 +249,18 @@ impl Checkpoint {
     /// Whether it carried the global state.
     pub fn is_global(&self) -> bool {
         self.commit.head.flags & commit::GLOBAL != 0
+    }
+
+    /// Whether a compaction made it, out of all checkpoints up to this one. Its records are what counts of theirs: of each
+    /// key the last whole row and the updates after it. Counts and checksums are of what is left.
+    pub fn is_compacted(&self) -> bool {
+        self.compacted_from().is_some()
+    }
+
+    /// The first checkpoint that a compacted one takes in; 1: it tells everything since the log was created. `None` if it is as
+    /// it was committed.
+    pub fn compacted_from(&self) -> Option<Sequence> {
+        self.commit.compacted.as_ref().map(|compacted| compacted.from)
     }
 
     /// Its labels.

@@ -103,7 +103,7 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
         return Err(replay.segment().damaged(BLOCK, what));
     }
     survey.check_dense(view.retained.first_live, replay.segment().id())?;
-    for base in &view.retained.bases {
+    for base in view.retained.files() {
         if !survey.bases.contains(&base.id) {
             return Err(OpenFault::Missing.into_error(base.id));
         }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::frame::{FrameBuf, Kind, frame_len};
 use crate::format::mark::Mark;
 use crate::format::note::{Pruned, Repaired};
-use crate::format::snapshot::Retained;
+use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::format::{BLOCK, names};
 use crate::journal::Journal;
 use crate::log;
@@ -54,9 +54,19 @@ pub(super) fn change(
 }
 
 fn fill(salvage: Salvage, found: &Assessment, plan: &RepairPlan, journal: &Arc<Journal>) -> Result<()> {
+    if let Some(lost) = found.base.lost() {
+        journal.note_repaired(&Repaired {
+            time_us: journal.config.environment.now_us(),
+            repair: plan.number,
+            first: lost.sequence,
+            last: lost.sequence,
+            skipped: true,
+            why: lost.why.clone(),
+        })?;
+    }
     match plan.mode {
         Mode::Cut => {
-            if let Some(lost) = plan.lost.first() {
+            if let Some(lost) = plan.lost.iter().find(|lost| lost.first > plan.last_before) {
                 journal.note_repaired(&Repaired {
                     time_us: journal.config.environment.now_us(),
                     repair: plan.number,
@@ -71,6 +81,7 @@ fn fill(salvage: Salvage, found: &Assessment, plan: &RepairPlan, journal: &Arc<J
             let files = Files::before_repair(journal.files.storage.clone(), journal.log(), plan.number);
             let before = salvage.through(Arc::new(files));
             let mut copier = Copier::new(journal, &before, found, plan);
+            found.base.whole().into_iter().for_each(|base| copier.know_streams(base));
             Assessment::of(&before, &mut |survivor| copier.take(survivor))?;
             copier.finish()?;
             prune_again(journal, before.retained.first_sequence)?;
@@ -110,6 +121,11 @@ fn cut(
     for later in salvage.survey.segments.iter().filter(|segment| **segment > id) {
         aside::move_away(&**storage, plan.number, &names::segment(*later))?;
     }
+    let lost = found.base.lost().and(salvage.retained.compacted.as_ref());
+    let lost = lost.iter().flat_map(|base| &base.files).map(|file| file.id);
+    for file in lost {
+        aside::move_away(&**storage, plan.number, &names::segment(file))?;
+    }
     aside::sync_names(&**storage)?;
     let epoch = found.epoch.max(salvage.mark.map_or(0, |mark| mark.epoch)).saturating_add(1);
     let end = erase_behind(&**storage, cut.at, epoch, &newest_retained(salvage, found), &config)?;
@@ -139,11 +155,20 @@ fn cut(
 fn newest_retained(salvage: &Salvage, found: &Assessment) -> Retained {
     let told = found.retained.as_ref().filter(|told| told.first_live >= salvage.retained.first_live);
     let mut retained = told.unwrap_or(&salvage.retained).clone();
+    give_up_lost_base(&mut retained, found);
     // What is committed next can be read, though more had been pruned before.
     if let Some(cut) = &found.cut {
         retained.first_sequence = retained.first_sequence.min(cut.last.sequence.next());
     }
     retained
+}
+
+/// A base checkpoint that is damaged goes; what comes behind it stays.
+fn give_up_lost_base(retained: &mut Retained, found: &Assessment) {
+    if let Some(lost) = found.base.lost() {
+        retained.compacted = None;
+        retained.first_sequence = retained.first_sequence.max(lost.sequence.next());
+    }
 }
 
 /// Puts what is retained behind the last frame that stays, and zeros behind that. Returns where the zeros begin.
@@ -200,14 +225,23 @@ fn begin_anew(
     lock: Box<dyn Lock>,
 ) -> Result<Journal> {
     let storage = &salvage.files.storage;
-    for id in salvage.survey.segments.iter().chain(&salvage.survey.bases) {
+    // A base checkpoint that is whole stays where it is: nothing in its files points anywhere else.
+    let base = found.base.whole().and(salvage.retained.compacted.as_ref());
+    let stays = |id: &SegmentId| base.is_some_and(|base| base.files.iter().any(|file| file.id == *id));
+    for id in salvage.survey.segments.iter().chain(&salvage.survey.bases).filter(|id| !stays(id)) {
         aside::move_away(&**storage, plan.number, &names::segment(*id))?;
     }
     aside::copy(&**storage, plan.number, names::MARK)?;
     aside::sync_names(&**storage)?;
     let first_live = SegmentId(salvage.last.0.max(salvage.survey.segments.last().map_or(0, |id| id.0)) + 1);
     let mut view = View::empty();
-    view.retained = Retained { first_live, first_sequence: salvage.retained.first_sequence, ..view.retained };
+    let first_sequence = salvage.retained.first_sequence;
+    view.retained = Retained { first_live, first_sequence, compacted: base.cloned(), ..view.retained };
+    give_up_lost_base(&mut view.retained, found);
+    if let Some(head) = found.base.whole().map(|commit| commit.head) {
+        let at = Address::new(first_live, BLOCK);
+        view.last = LastCheckpoint { sequence: head.sequence, id: head.id, at, time_us: head.time_us };
+    }
     let epoch = found.epoch.max(salvage.mark.map_or(0, |mark| mark.epoch)).saturating_add(1);
     match storage.remove(names::MARK) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

@@ -114,6 +114,11 @@ impl<'a> Copier<'a> {
         }
     }
 
+    /// What stays where it is names streams, too: their numbers must not be given to others.
+    pub(super) fn know_streams(&mut self, commit: &Commit) {
+        commit.streams.iter().for_each(|part| self.know(part.stream));
+    }
+
     /// The oldest index tells what held at the beginning; later ones tell what came then.
     fn index(&mut self, index: &Index) {
         for (stream, entry) in &index.entries {

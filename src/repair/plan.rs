@@ -114,6 +114,7 @@ impl RepairPlan {
                 )
             })
             .collect();
+        problems.extend(found.base.lost().map(|lost| lost.why.clone()));
         if problems.is_empty()
             && let Some(what) = refused(salvage)?
         {
@@ -132,7 +133,8 @@ impl RepairPlan {
             number: aside::next_number(&salvage.survey),
             last_before,
             last: found.last,
-            whole_behind: found.behind.all.checkpoints,
+            whole_behind: found.behind.all.checkpoints
+                + u64::from(cut.is_none() && found.base.whole().is_some()),
             lost: lost_runs(found, mode, last_before.max(salvage.retained.first_sequence.previous())),
             lost_checkpoints: all.checkpoints,
             lost_records: all.records,
@@ -205,11 +207,17 @@ fn refused(salvage: &Salvage) -> Result<Option<String>> {
 }
 
 fn lost_runs(found: &Assessment, mode: Mode, last_before: Sequence) -> Vec<LostCheckpoints> {
+    let base = found.base.lost().map(|lost| LostCheckpoints {
+        first: lost.sequence,
+        last: lost.sequence,
+        why: lost.why.clone(),
+    });
     match mode {
-        Mode::Cut if found.last <= last_before => Vec::new(),
+        Mode::Cut if found.last <= last_before => base.into_iter().collect(),
         Mode::Cut => {
             let why = found.holes.first().map_or_else(String::new, |hole| hole.to_string());
-            vec![LostCheckpoints { first: last_before.next(), last: found.last, why }]
+            let rest = LostCheckpoints { first: last_before.next(), last: found.last, why };
+            base.into_iter().chain([rest]).collect()
         }
         Mode::SkipDamaged => found
             .lost_runs

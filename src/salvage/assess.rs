@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Hole, Item, Salvage};
+use super::{BaseFound, Hole, Item, LostBase, Salvage};
 use crate::error::Result;
 use crate::format::commit::{Commit, decode_extents_part};
 use crate::format::define::{Definition, StreamName};
@@ -89,6 +89,8 @@ pub(crate) struct Assessment {
     /// The last place before the damage; `None`: it comes before everything.
     pub cut: Option<Cut>,
     pub lost_runs: Vec<LostRun>,
+    /// The checkpoint that the log begins with, if it was compacted.
+    pub base: BaseFound,
     /// What is damaged itself.
     pub damaged: Loss,
     /// What stands behind the first damage and is whole.
@@ -119,6 +121,7 @@ impl Assessment {
     ) -> Result<Assessment> {
         let mut found =
             Assessment { last: salvage.retained.first_sequence.previous(), ..Assessment::default() };
+        found.begin(salvage)?;
         salvage.scan(&mut |item| match item {
             Item::Hole(hole) => {
                 found.hole(hole);
@@ -144,6 +147,21 @@ impl Assessment {
         live.into_iter().filter(|s| *s != StreamId::GLOBAL && !self.defined.contains(s)).collect()
     }
 
+    /// Looks at the base checkpoint, which lies in files of its own: losing it is no damage to anything behind it.
+    fn begin(&mut self, salvage: &Salvage) -> Result<()> {
+        self.base = salvage.base()?;
+        if salvage.retained.compacted.is_some() {
+            self.last = salvage.retained.first_sequence;
+        }
+        let Some(LostBase { sequence, why, commit }) = self.base.lost() else { return Ok(()) };
+        match commit {
+            Some(commit) => self.damaged.note(commit),
+            None => self.damaged.all.add(1, 0, 0),
+        }
+        self.lost_runs.push(LostRun { first: *sequence, last: *sequence, why: why.clone() });
+        Ok(())
+    }
+
     fn frame(
         &mut self,
         salvage: &Salvage,
@@ -162,10 +180,17 @@ impl Assessment {
             let what = format!("a {:?} frame whose content makes no sense", header.kind);
             let file = crate::format::names::segment(at.segment());
             self.hole(Hole { from: at, to: end, file, what });
-        } else if self.holes.is_empty() && can_end(header.kind) && !at.segment().is_base() {
+        } else if self.holes.is_empty() && can_end(header.kind) && self.reaches_base(salvage, at) {
             self.cut = Some(Cut { at: end, last: self.newest, snapshot: self.snapshot });
         }
         Ok(())
+    }
+
+    /// Whether the log may be cut at `at`: not in front of what the base checkpoint has taken in, whose number would be given
+    /// out again.
+    fn reaches_base(&self, salvage: &Salvage, at: Address) -> bool {
+        let base = salvage.retained.compacted.as_ref().map(|_| salvage.retained.first_sequence);
+        !at.segment().is_base() && base.is_none_or(|base| self.newest.sequence >= base)
     }
 
     /// Holes are kept in the order of their addresses; those of base files come first and have the highest.
@@ -246,8 +271,8 @@ impl Assessment {
             totals.bytes = totals.bytes.saturating_add(bytes);
         }
         self.newest = LastCheckpoint { sequence, id: commit.head.id, at, time_us: commit.head.time_us };
-        if sequence < salvage.retained.first_sequence {
-            return Ok(()); // pruned: only a part of it may lie here
+        if !salvage.retained.shows(sequence) {
+            return Ok(()); // pruned or compacted: only a part of it may lie here
         }
         self.missing(sequence, survivors)?;
         self.last = sequence;

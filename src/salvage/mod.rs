@@ -1,6 +1,7 @@
 //! Reading a log past its damage: every frame that is still valid, and the holes between them. Nothing here writes.
 
 mod assess;
+mod base;
 mod patient;
 mod retained;
 mod scan;
@@ -18,6 +19,7 @@ use crate::storage::{Access, Storage};
 use patient::Unreadable;
 
 pub(crate) use assess::{Amount, Assessment, Loss, LostRun, Survivor};
+pub(crate) use base::{BaseFound, LostBase};
 pub(crate) use patient::Patient;
 pub(crate) use scan::{Hole, Item};
 
@@ -68,19 +70,25 @@ impl Salvage {
     }
 }
 
-/// The last segment that holds something. Prepared ones may lie behind it: more than one, if a power cut took a roll back.
+/// The last segment that holds something: a prepared one behind it is none. Nor is one that an opening has dropped: the mark
+/// was flushed then, with the opening's epoch, and every frame of such a segment is older.
 fn last_begun(storage: &dyn Storage, survey: &Survey, mark: Option<&Mark>) -> Result<SegmentId> {
     let newest = survey.segments.last().map_or(SegmentId::FIRST, |id| id.next());
     // The mark may name a segment that is gone; one that is further away is nothing that a writer said.
     let marked = mark.map_or(SegmentId::FIRST, |mark| mark.active.min(newest));
-    for id in survey.segments.iter().rev().copied().take_while(|id| *id > marked) {
-        match Segment::open(storage, id, Access::Read) {
-            Ok(segment) if scan::any_frame(&segment)? => return Ok(id),
+    let epoch = mark.map_or(0, |mark| mark.epoch);
+    for id in survey.segments.range(marked.next()..).rev() {
+        match Segment::open(storage, *id, Access::Read) {
+            Ok(segment) if scan::any_frame(&segment, epoch)? => return Ok(*id),
             Err(OpenFault::Error(error)) => return Err(error),
             _ => {}
         }
     }
-    Ok(marked)
+    match (mark, survey.segments.last()) {
+        // Damage may be in the first block of the last but one; the last is one that was prepared.
+        (None, Some(last)) => Ok(SegmentId(last.0 - 1).max(marked)),
+        _ => Ok(marked),
+    }
 }
 
 /// `None` for what is damaged; a disk that can't be read, or a newer version, is no damage.

@@ -6,8 +6,8 @@ use crate::format::commit::Commit;
 use crate::format::frame::Kind;
 use crate::format::mark::Mark;
 use crate::format::note::Pruned;
-use crate::format::snapshot::{Base, Retained};
-use crate::position::{Address, SegmentId};
+use crate::format::snapshot::{Base, BaseCheckpoint, Retained};
+use crate::position::{Address, SegmentId, Sequence};
 use crate::segment::{OpenFault, Segment};
 use crate::storage::Access;
 use crate::view::read_start;
@@ -50,18 +50,40 @@ impl Salvage {
     /// read any more.
     fn inferred_retained(&self, mark: &Mark, told: Retained) -> Result<Retained> {
         let first_live = mark.first_live;
-        let mut retained = Retained { first_live, base_index: Address::NONE, bases: Vec::new(), ..told };
-        for id in &self.survey.bases {
-            match Segment::open(&*self.files.storage, *id, Access::Read) {
-                Ok(base) => retained.bases.push(Base { id: *id, bytes: base.bytes() }),
-                Err(OpenFault::Error(error)) => return Err(error),
-                Err(_) => {}
-            }
-        }
-        if let Some(newest) = retained.bases.last().map(|base| base.id) {
-            self.scan_kind(newest, Kind::Index, &mut |at, _| retained.base_index = at)?;
-        }
+        let (base_index, bases, compacted) = (Address::NONE, Vec::new(), None);
+        let mut retained = Retained { first_live, base_index, bases, compacted, ..told };
         let start = no_damage(read_start(&self.files, first_live))?;
+        let before = start.as_ref().map_or(Sequence::NONE, |(_, start)| start.snapshot.last.sequence);
+        let mut data = Vec::new();
+        let mut commit = None;
+        for id in &self.survey.bases {
+            let base = match Segment::open(&*self.files.storage, *id, Access::Read) {
+                Ok(base) => Base { id: *id, bytes: base.bytes() },
+                Err(OpenFault::Error(error)) => return Err(error),
+                Err(_) => continue,
+            };
+            let mut index = None;
+            self.scan_kind(*id, Kind::Index, &mut |at, _| index = Some(at))?;
+            match index {
+                Some(at) => {
+                    retained.bases.push(base);
+                    retained.base_index = at;
+                }
+                None => data.push(base),
+            }
+            // A base checkpoint stands for all that is before the first segment, at least.
+            self.scan_kind(*id, Kind::Commit, &mut |at, body| match Commit::decode(body, at) {
+                Ok(base) if base.compacted.is_some() && base.head.sequence >= before => {
+                    commit = Some((at, base.head.low, base.head.sequence));
+                }
+                _ => {}
+            })?;
+        }
+        if let Some((commit, low, _)) = commit {
+            let low = if low.is_none() { commit } else { low };
+            data.retain(|base| (low.segment()..=commit.segment()).contains(&base.id));
+            retained.compacted = Some(BaseCheckpoint { commit, files: data });
+        }
         let behind = start.map_or(mark.sequence, |(_, start)| start.snapshot.last.sequence).next();
         let floor = Address::new(first_live, 0);
         let mut first = None;
@@ -73,6 +95,9 @@ impl Salvage {
             })?;
         }
         retained.first_sequence = retained.first_sequence.max(first.unwrap_or(behind));
+        if let Some((_, _, sequence)) = commit {
+            retained.first_sequence = sequence;
+        }
         Ok(retained)
     }
 

@@ -197,10 +197,10 @@ fn hole(segment: &Segment, from: u32, to: u32, fault: &Fault) -> Hole {
     Hole { from, to, file: segment.name().to_owned(), what: fault.to_string() }
 }
 
-/// Whether a segment's first block holds a frame.
-pub(super) fn any_frame(segment: &Segment) -> Result<bool> {
-    Ok(find_frame_header(segment, BLOCK, (BLOCK * 2).min(segment.bytes()), 0, &mut |_, _| Ok(true))?
-        .is_some())
+/// Whether a segment's first block holds a frame of this epoch or a later one.
+pub(super) fn any_frame(segment: &Segment, epoch: u32) -> Result<bool> {
+    let end = (BLOCK * 2).min(segment.bytes());
+    Ok(find_frame_header(segment, BLOCK, end, epoch, &mut |_, _| Ok(true))?.is_some())
 }
 
 /// The frame at which the walker stands, if everything about it is valid.

@@ -2,6 +2,7 @@
 //! storage; no directory, no lock, no other segment.
 
 mod files;
+mod growing;
 mod walk;
 
 use std::io;
@@ -19,6 +20,7 @@ use crate::protection::Protection;
 use crate::storage::{self, Access, FileMap, Storage, StorageFile};
 
 pub(crate) use files::Files;
+pub(crate) use growing::Growing;
 pub(crate) use walk::Walker;
 
 /// An open segment with a valid header.

@@ -83,6 +83,7 @@ fn print_table(mut reader: Reader, end: Sequence) -> Result<(), Failure> {
 /// Which state came with the records.
 fn kind(checkpoint: &Checkpoint) -> &'static str {
     match () {
+        () if checkpoint.is_compacted() => "compacted",
         () if checkpoint.is_global() => "global",
         () if !checkpoint.states().is_empty() => "stream",
         () => "records",
@@ -115,6 +116,9 @@ struct Json<'a> {
     time: String,
     kind: &'static str,
     global: bool,
+    /// Of a base checkpoint: the first one that it takes in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compacted_from: Option<Sequence>,
     records: u64,
     bytes: u64,
     streams: &'a [StreamCounts],
@@ -137,6 +141,7 @@ impl<'a> Json<'a> {
             time: timestamp(checkpoint.time_us()),
             kind: kind(checkpoint),
             global: checkpoint.is_global(),
+            compacted_from: checkpoint.compacted_from(),
             records: checkpoint.record_count(),
             bytes: checkpoint.byte_count(),
             streams: checkpoint.streams(),

@@ -53,6 +53,9 @@ struct Info {
     #[serde(skip_serializing_if = "Option::is_none")]
     unconfirmed: Option<String>,
     status: Status,
+    /// The base checkpoint that the log begins with: the first checkpoint that it takes in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compacted_from: Option<Sequence>,
     streams: Vec<Stream>,
 }
 
@@ -89,6 +92,7 @@ impl Info {
             holder: live.then(|| log.holder()),
             unconfirmed: log.unconfirmed(),
             status: log.status()?,
+            compacted_from: compacted_from(log)?,
             streams: log.streams()?.into_iter().map(with_counts).collect(),
         })
     }
@@ -122,6 +126,9 @@ impl Info {
             plural(status.checkpoints, "checkpoint"),
             status.first
         )?;
+        if let Some(from) = self.compacted_from {
+            writeln!(out, "compacted        checkpoints {from} to {} are one", status.first)?;
+        }
         let (records, size) = (plural(status.records, "record"), bytes(status.bytes));
         writeln!(out, "since creation   {records} ({size})")?;
         let segments = plural(status.segments.len() as u64, "segment");
@@ -181,6 +188,15 @@ fn on_disk(retained: &Retained) -> String {
 fn key(info: &StreamInfo) -> String {
     let columns: Vec<String> = info.key.iter().map(|path| path.join(".")).collect();
     tame(&columns.join(", "))
+}
+
+/// Of the log's first checkpoint.
+fn compacted_from(log: &LogReader) -> Result<Option<Sequence>, Failure> {
+    if log.end().is_none() {
+        return Ok(None);
+    }
+    let first = known::next(&mut log.reader(log.first())?)?;
+    Ok(first.and_then(|first| first.compacted_from()))
 }
 
 /// Counted from the commits, without reading a record.

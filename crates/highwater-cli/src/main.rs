@@ -5,6 +5,7 @@
 
 mod cat;
 mod checkpoints;
+mod compact;
 mod failure;
 mod generate;
 mod info;
@@ -54,6 +55,7 @@ enum Command {
     Info(info::Args),
     Verify(verify::Args),
     Prune(prune::Args),
+    Compact(compact::Args),
     Repair(repair::Args),
     Completions(generate::Completions),
     Man(generate::Man),
@@ -69,6 +71,7 @@ impl Command {
             Command::Info(args) => info::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Prune(args) => prune::run(args),
+            Command::Compact(args) => compact::run(args),
             Command::Repair(args) => repair::run(args),
             Command::Completions(args) => generate::completions(args),
             Command::Man(args) => generate::man(args),
@@ -85,6 +88,7 @@ impl Command {
             Command::Info(args) => Some(&args.log),
             Command::Verify(args) => Some(&args.log),
             Command::Prune(args) => Some(&args.log),
+            Command::Compact(args) => Some(&args.log),
             Command::Repair(args) => Some(&args.log),
             Command::Completions(_) | Command::Man(_) => None,
         }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use highwater::{Batch, Checkpoint, ErrorKind, LogReader, Sequence, States, StreamId};
 
-use crate::model::{CheckpointModel, Model, Snapshot};
+use crate::model::{CheckpointModel, Model, RecordModel, Snapshot};
 
 /// A promise that was broken, in words.
 #[derive(Debug, Clone)]
@@ -88,7 +88,11 @@ pub(crate) fn check_log(log: &LogReader, model: &Model, end: u64, depth: Depth) 
     demand!(shown == end, "the log ends at {end} and shows {shown}");
     let first = log.first().get();
     let (low, high) = model.first;
-    demand!(first <= high, "P11: checkpoints below {first} are gone, those from {high} on were needed");
+    let may_be_base = first <= model.compacted_max;
+    demand!(
+        first <= high || may_be_base,
+        "P11: checkpoints below {first} are gone, those from {high} on were needed"
+    );
     demand!(first >= low, "P11: pruned below {low}, and {first} came back");
     check_checkpoints(log, model, first, end)?;
     let after = model.after(end);
@@ -109,6 +113,12 @@ fn check_checkpoints(log: &LogReader, model: &Model, first: u64, end: u64) -> Ch
             return Err(Violation::new(format!("P1: checkpoint {sequence} of {end} is not there")));
         };
         check_checkpoint(&found, model, sequence)?;
+        let is_base = found.is_compacted();
+        demand!(!is_base || sequence == first, "checkpoint {sequence} is compacted, the first is {first}");
+        demand!(
+            is_base || sequence > first || first <= model.first.1,
+            "P11: checkpoints below {first} are gone, and it is not compacted"
+        );
     }
     demand!(reader.next()?.is_none(), "P3: a checkpoint behind the last one");
     if first > 1 {
@@ -138,6 +148,8 @@ pub(crate) fn check_checkpoint(found: &Checkpoint, model: &Model, sequence: u64)
             found.position()
         );
     }
+    let base = found.compacted_from().map(|from| check_base(model, from.get(), sequence)).transpose()?;
+    let records = base.as_ref().unwrap_or(records);
     let mut left: BTreeMap<StreamId, _> = records.iter().map(|(stream, all)| (*stream, all.iter())).collect();
     for record in found.records() {
         let record = record?;
@@ -154,6 +166,15 @@ pub(crate) fn check_checkpoint(found: &Checkpoint, model: &Model, sequence: u64)
     let missing: usize = left.into_values().map(Iterator::count).sum();
     demand!(missing == 0, "P2: checkpoint {sequence}: {missing} records are missing");
     Ok(())
+}
+
+/// A base checkpoint may be there, and takes in what it says. What it has to hold.
+fn check_base(model: &Model, from: u64, to: u64) -> Checked<BTreeMap<StreamId, Vec<RecordModel>>> {
+    let most = model.compacted_max;
+    demand!(to <= most, "P11: everything up to {to} was compacted, and what is above {most} was needed");
+    demand!((1..=to).contains(&from), "base checkpoint {to} takes in everything from {from} on");
+    demand!(from == 1 || model.may_be_pruned, "base checkpoint {to} begins with {from}, not with 1");
+    Ok(model.compacted(from, to))
 }
 
 fn check_states(states: &States, after: &Snapshot) -> Checked {

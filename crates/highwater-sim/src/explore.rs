@@ -4,10 +4,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use highwater::repair::Mode;
+use highwater::{Checkpoint, LogReader};
 
 use crate::check::{Checked, Violation};
+use crate::disk::SimDisk;
 use crate::life::Life;
 use crate::mend::mend;
 use crate::model::{Event, Model};
@@ -170,6 +173,7 @@ fn examine(cut: &Cut, variant: u64, again: usize, random: &mut Random, tally: &m
 /// in silence. A repair keeps what it says.
 fn damage(cut: &Cut, life: Life, variant: u64, random: &mut Random) -> Checked {
     let (mut state, model) = life.closed()?;
+    let base = base_of(&state)?;
     let names: Vec<_> = state.names().filter(|name| name.ends_with(".hws")).cloned().collect();
     let name = &names[random.index(names.len())];
     let len = state.find(name).map_or(0, |file| state.cached(file).len());
@@ -189,8 +193,15 @@ fn damage(cut: &Cut, life: Life, variant: u64, random: &mut Random) -> Checked {
         _ => drop(life),
     }
     let mode = if random.one_in(2) { Mode::Cut } else { Mode::SkipDamaged };
-    mend(state, &model, end, mode, config)
+    mend(state, &model, (base, end), mode, config)
         .map_err(|violation| violation.within(&format!("{rot:?} of {name}, then a repair ({mode:?})")))
+}
+
+/// The number of the base checkpoint that a sound log begins with.
+fn base_of(state: &State) -> Checked<Option<u64>> {
+    let log = LogReader::open_on(Arc::new(SimDisk::new(state.clone(), 7)))?;
+    let first = log.reader(log.first())?.next()?;
+    Ok(first.filter(Checkpoint::is_compacted).map(|base| base.sequence().get()))
 }
 
 /// One life from its boot on, call by call.

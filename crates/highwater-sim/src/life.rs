@@ -101,6 +101,7 @@ impl Life {
         for _ in 0..seed % 1000 {
             world.reboot();
         }
+        let model = Model { tombstones: variant / 3 % 2 == 1, ..model };
         Life {
             disk: SimDisk::new(state, seed ^ 0xD15C),
             world: Arc::new(world),
@@ -153,6 +154,7 @@ impl Life {
             Step::Flush => self.flush()?,
             Step::Maintain => self.maintain()?,
             Step::Prune { keep } => self.prune(keep)?,
+            Step::Compact { keep, little, cancel } => self.compact(keep, little, cancel)?,
             Step::Turn(slot) => self.turn(slot)?,
             Step::Consume { consumer, count, acknowledge } => self.consume(consumer, count, acknowledge)?,
             Step::Align { consumer, back } => self.align(consumer, back)?,
@@ -361,6 +363,7 @@ fn phase(step: Step) -> &'static str {
         Step::Append { .. } | Step::Commit { .. } | Step::Aligned { .. } | Step::Flush => "writing",
         Step::Schema(_) | Step::Rename(_) | Step::Reset(_) | Step::Drop(_) => "streams",
         Step::Prune { .. } | Step::Turn(_) => "pruning",
+        Step::Compact { .. } => "compacting",
         Step::Consume { .. } | Step::Align { .. } | Step::CloseConsumer(_) | Step::DropConsumer(_) => {
             "consumers"
         }

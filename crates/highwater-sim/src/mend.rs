@@ -10,8 +10,14 @@ use crate::disk::SimDisk;
 use crate::model::Model;
 use crate::state::State;
 
-/// Repairs a damaged log and holds what is left against what was there up to checkpoint `end`.
-pub(crate) fn mend(damaged: State, model: &Model, end: u64, mode: Mode, config: Config) -> Checked {
+/// Repairs a damaged log and holds what is left against what was there: from a base checkpoint on, if it had one, up to `end`.
+pub(crate) fn mend(
+    damaged: State,
+    model: &Model,
+    (base, end): (Option<u64>, u64),
+    mode: Mode,
+    config: Config,
+) -> Checked {
     let disk = Arc::new(SimDisk::new(damaged, 7));
     let planned = repair::plan_on(disk.clone(), mode);
     let plan = match repair::apply_on(disk.clone(), mode, config.clone()) {
@@ -33,15 +39,15 @@ pub(crate) fn mend(damaged: State, model: &Model, end: u64, mode: Mode, config: 
         .map_err(|error| Violation::from(error).within("opening a repaired log"))?;
     let verified = log.verify(&mut |_| {})?;
     demand!(verified.is_sound(), "P5: repaired, and verify says {:?}; {plan:?}", verified.problems);
-    check_kept(&log, model, end, &plan).map_err(|violation| violation.within(&plan.to_string()))
+    check_kept(&log, model, (base, end), &plan).map_err(|violation| violation.within(&format!("{plan:?}")))
 }
 
 /// Every checkpoint is what it was, or was announced as lost.
-fn check_kept(log: &Log, model: &Model, end: u64, plan: &RepairPlan) -> Checked {
+fn check_kept(log: &Log, model: &Model, (base, end): (Option<u64>, u64), plan: &RepairPlan) -> Checked {
     let lost =
         |sequence: u64| plan.lost.iter().any(|run| (run.first.get()..=run.last.get()).contains(&sequence));
     let mut reader = log.reader(log.first().max(Sequence::FIRST))?;
-    let mut next = log.first().get().max(model.first.1);
+    let mut next = base.unwrap_or_else(|| log.first().get().max(model.first.1));
     loop {
         match reader.next() {
             Ok(None) => break,

@@ -83,6 +83,10 @@ pub(crate) enum Event {
     Pruning(u64),
     /// Whatever is below this is gone, and stays so.
     Pruned(u64),
+    /// Whatever is not above this may become one checkpoint from now on.
+    Compacting(u64),
+    /// Everything up to this is one checkpoint.
+    Compacted(u64),
 }
 
 /// What must hold after a crash at one call.
@@ -96,6 +100,12 @@ pub(crate) struct Model {
     pub(crate) pins: BTreeMap<u8, u64>,
     /// The oldest that is kept is not below, and not above.
     pub(crate) first: (u64, u64),
+    /// No base checkpoint is above.
+    pub(crate) compacted_max: u64,
+    /// Something may have been pruned.
+    pub(crate) may_be_pruned: bool,
+    /// Compactions keep tombstones, for ever.
+    pub(crate) tombstones: bool,
     /// Positions of checkpoints that a power cut took back.
     pub(crate) ghosts: Vec<Position>,
 }
@@ -117,6 +127,44 @@ impl Model {
             Some(index) => self.history[index as usize].after.clone(),
             None => Snapshot::default(),
         }
+    }
+
+    /// What a base checkpoint holds that takes in everything between these: of streams with a key, for each row the last time
+    /// it was written as a whole, and every change after that.
+    pub(crate) fn compacted(&self, from: u64, to: u64) -> BTreeMap<StreamId, Vec<RecordModel>> {
+        let mut left = BTreeMap::new();
+        for (stream, definition) in self.after(to).streams {
+            let all = (from..=to).filter_map(|sequence| self.checkpoint(sequence)?.records.get(&stream));
+            let all: Vec<&RecordModel> = all.flatten().collect();
+            let is_keyed = definition.slot % 2 == 1;
+            let kept = if is_keyed { self.rows(&all) } else { all.into_iter().cloned().collect() };
+            if !kept.is_empty() {
+                left.insert(stream, kept);
+            }
+        }
+        left
+    }
+
+    fn rows(&self, all: &[&RecordModel]) -> Vec<RecordModel> {
+        let mut rows: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
+        for (index, record) in all.iter().enumerate() {
+            let only = vec![index];
+            match record.op {
+                OpKind::Insert | OpKind::Upsert => drop(rows.insert(&record.key, only)),
+                OpKind::Update => rows.entry(&record.key).or_default().push(index),
+                OpKind::Delete if self.tombstones => drop(rows.insert(&record.key, only)),
+                OpKind::Delete => drop(rows.remove(&record.key[..])),
+                OpKind::Truncate => {
+                    rows.clear();
+                    if self.tombstones {
+                        rows.insert(b"", only);
+                    }
+                }
+            }
+        }
+        let mut indexes: Vec<usize> = rows.into_values().flatten().collect();
+        indexes.sort_unstable();
+        indexes.into_iter().map(|index| all[index].clone()).collect()
     }
 
     pub(crate) fn checkpoint(&self, sequence: u64) -> Option<&Arc<CheckpointModel>> {
@@ -165,8 +213,12 @@ impl Model {
             Event::Dropped(consumer) => drop(self.consumers.remove(consumer)),
             Event::Pinned(pin, from) => drop(self.pins.insert(*pin, *from)),
             Event::Unpinning(pin) => drop(self.pins.remove(pin)),
-            Event::Pruning(first) => self.first.1 = self.first.1.max(*first),
-            Event::Pruned(first) => self.first.0 = self.first.0.max(*first),
+            Event::Pruning(first) => {
+                self.first.1 = self.first.1.max(*first);
+                self.may_be_pruned |= *first > 1;
+            }
+            Event::Pruned(first) | Event::Compacted(first) => self.first.0 = self.first.0.max(*first),
+            Event::Compacting(last) => self.compacted_max = self.compacted_max.max(*last),
         }
     }
 }

@@ -74,6 +74,8 @@ pub enum Step {
     Maintain,
     /// Old segments go.
     Prune { keep: u8 },
+    /// Old checkpoints become one; with little memory, or ended early.
+    Compact { keep: u8, little: bool, cancel: bool },
     /// A segment is filled, and old ones go and are used again.
     Turn(u8),
     /// A consumer takes some checkpoints.
@@ -154,7 +156,7 @@ fn hard_start(random: &mut Random) -> Vec<Step> {
     let synced = Step::Commit { cover: Cover::Stream(0), buffered: false, more: 0 };
     let close = Step::Close { look: false };
     let kill = Step::Kill { evict: false, look: true };
-    match random.below(3) {
+    match random.below(4) {
         // Commits of one length; the first is lost, and another takes its place. Nothing may follow that.
         0 => {
             let before = [record, synced, close];
@@ -168,6 +170,7 @@ fn hard_start(random: &mut Random) -> Vec<Step> {
             let use_up = [Step::Prune { keep: 1 }, close, record, synced, kill, Step::Look];
             fill.into_iter().chain(use_up).chain([Step::PowerCut]).collect()
         }
+        2 => rewritten_rows(random),
         // A segment that is nearly full, and openings and closes that each leave something; then it has to be sealed.
         _ => {
             let fill = [Step::Aligned { stream: 0, count: 7 + random.below(3) as u8 }];
@@ -176,6 +179,30 @@ fn hard_start(random: &mut Random) -> Vec<Step> {
             fill.into_iter().chain(wear).chain(end).collect()
         }
     }
+}
+
+/// Segments of rows that are written again, changed and deleted; somebody reads up to any place; then they are compacted,
+/// and that once more.
+fn rewritten_rows(random: &mut Random) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for _ in 0..2 + random.below(4) {
+        let stream = 1 + 2 * random.below(2) as u8;
+        let reads_at = random.below(14);
+        for number in 0..8 + random.below(8) {
+            let op = random.below(5) as u8;
+            steps.push(Step::Append { stream, op, size: 3, count: 1 + random.below(3) as u8 });
+            steps.push(Step::Aligned { stream, count: 1 });
+            if number == reads_at {
+                steps.push(Step::Follow);
+            }
+        }
+        steps.push(any_step(random));
+        let keep = random.below(3) as u8;
+        steps.push(Step::Compact { keep, little: random.one_in(3), cancel: random.one_in(8) });
+        steps.push(Step::Follow);
+    }
+    steps.extend([Step::Look, Step::PowerCut]);
+    steps
 }
 
 fn any_step(random: &mut Random) -> Step {
@@ -199,7 +226,8 @@ impl Step {
             148..=150 => Step::Discard(stream),
             151..=154 => Step::Maintain,
             155..=159 => Step::Turn(stream),
-            160..=174 => Step::Prune { keep: a % 6 },
+            160..=168 => Step::Prune { keep: a % 6 },
+            169..=174 => Step::Compact { keep: a % 6, little: b % 4 == 0, cancel: c % 8 == 0 },
             175..=194 => Step::Consume {
                 consumer: a % CONSUMERS,
                 count: 1 + b % 20,

@@ -117,14 +117,56 @@ fn prune_plans_first() {
 }
 
 #[test]
+fn compact_leaves_the_last_row_of_each_key() {
+    let log = Log::new();
+    let catalog = log.file(
+        "catalog.json",
+        r#"{"streams":[{"stream":{"name":"a","json_schema":{},"supported_sync_modes":["incremental"]},
+            "sync_mode":"incremental","destination_sync_mode":"append_dedup","primary_key":[["id"]]}]}"#,
+    );
+    let big = |i: u64| {
+        let id = if i < 3 { i } else { 3 + i % 2 };
+        record("a", &format!(r#"{{"id":{id},"i":{i},"x":"{}"}}"#, "x".repeat(10_000)))
+    };
+    let lines: Vec<String> = (0..60).flat_map(|i| [big(i), state("a", "1")]).collect();
+    let catalog = catalog.to_str().unwrap();
+    log.ingest_with(&lines, &["--segment-bytes", "64KiB", "--catalog", catalog]).exits(0);
+    let plan = log.run("compact", &["--dry-run", "--json"]).exits(0).json();
+    assert_eq!((&plan["done"], &plan["from"]), (&true.into(), &1.into()), "{plan}");
+    assert_eq!(log.run("cat", &[]).out.lines().count(), 60);
+    let held = log.run("compact", &["--min-count", "60"]).exits(0);
+    assert!(held.out.contains("nothing can be compacted"), "{}", held.out);
+    let done = log.run("compact", &["--json"]).exits(0).json();
+    assert_eq!((&done["first"], &done["streams"]), (&plan["first"], &plan["streams"]));
+    let left = done["streams"][0]["records_after"].as_u64().unwrap();
+    assert_eq!(left, 5, "{done}");
+    assert!(log.run("cat", &[]).exits(0).out.lines().count() < 20);
+    let listed = log.run("checkpoints", &["--json"]).exits(0).json();
+    let base = &listed["checkpoints"][0];
+    assert_eq!((&base["kind"], &base["compacted_from"]), (&"compacted".into(), &1.into()));
+    log.run("cat", &["--from", "1"]).exits(6).says("compacted into checkpoint");
+    assert!(log.run("info", &[]).exits(0).out.contains("compacted        checkpoints 1 to "));
+    log.run("verify", &[]).exits(0);
+}
+
+#[test]
 fn completions_and_manual_pages_are_made() {
     let run = |args: &[&str]| Ran::of(&Command::new(HIGHWATER).args(args).output().unwrap());
     assert!(run(&["completions", "bash"]).exits(0).out.contains("highwater"));
     assert!(run(&["man", "state", "get"]).exits(0).out.contains("highwater"));
     run(&["man", "nope"]).exits(2);
-    for command in
-        ["ingest", "cat", "state get", "checkpoints", "info", "verify", "prune", "completions", "man"]
-    {
+    for command in [
+        "ingest",
+        "cat",
+        "state get",
+        "checkpoints",
+        "info",
+        "verify",
+        "prune",
+        "compact",
+        "completions",
+        "man",
+    ] {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         assert!(run(&args).exits(0).out.contains("Examples:"), "{command}");
     }

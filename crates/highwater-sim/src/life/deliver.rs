@@ -26,7 +26,13 @@ impl Life {
             return Ok(true);
         }
         self.note(Event::Registering(number));
-        let result = self.live()?.log.consumer(&consumer_name(number), Start::Oldest);
+        let mut result = self.live()?.log.consumer(&consumer_name(number), Start::Earliest);
+        if result.as_ref().is_err_and(|e| matches!(e.kind(), ErrorKind::Gap { .. })) {
+            let log = &self.live()?.log;
+            let complete = log.first().get() == 1 || self.base_from()? == Some(1);
+            demand!(!complete, "everything is there, and {result:?}");
+            result = self.live()?.log.consumer(&consumer_name(number), Start::Oldest);
+        }
         let consumer = match self.outcome(result)? {
             Outcome::Done(consumer) => consumer,
             Outcome::Full | Outcome::Broken => return Ok(false),
@@ -133,7 +139,8 @@ impl Life {
             // What was pruned can't be compared any more.
             return Ok(());
         }
-        let hole = to + 1 < first && result.is_ok();
+        let is_base = to > 0 && self.base_from()?.is_some();
+        let hole = (to + 1 < first || to + 1 == first && is_base) && result.is_ok();
         demand!(!hole, "P11: going back to {to} of {first} left a hole in silence");
         self.note_at(call, Event::Acknowledging(number, to));
         match self.outcome(result)? {
@@ -147,6 +154,17 @@ impl Life {
             Outcome::Full | Outcome::Broken => self.close_consumer(number),
         }
         Ok(())
+    }
+
+    /// What the log's first checkpoint takes in, if it is compacted.
+    fn base_from(&mut self) -> Checked<Option<u64>> {
+        let log = &self.live()?.log;
+        let first = log.reader(log.first()).and_then(|mut reader| reader.next());
+        match first {
+            Ok(first) => Ok(first.and_then(|first| first.compacted_from()).map(|from| from.get())),
+            Err(_) if self.failed_since_opening() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) fn close_consumer(&mut self, number: u8) {
@@ -209,7 +227,9 @@ impl Life {
     }
 
     pub(super) fn follow(&mut self) -> Checked {
-        let mut follower = match self.live()?.follower.take() {
+        let known = self.live()?.follower.take();
+        let mut begins = known.is_none();
+        let mut follower = match known {
             Some(follower) => follower,
             None => match self.new_follower() {
                 Ok(follower) => follower,
@@ -222,11 +242,15 @@ impl Life {
             match follower.next() {
                 Ok(Some(checkpoint)) => {
                     check_checkpoint(&checkpoint, &self.model, next)?;
+                    let is_hole = checkpoint.is_compacted() && !begins;
+                    demand!(!is_hole, "P11: who had read up to {next} was given a base checkpoint");
+                    begins = false;
                     self.note(Event::Durable(next));
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    let gap = matches!(error.kind(), ErrorKind::Gap { .. }) && next < self.model.first.1;
+                    let may_be_gone = next < self.model.first.1 || next <= self.model.compacted_max;
+                    let gap = matches!(error.kind(), ErrorKind::Gap { .. }) && may_be_gone;
                     if gap || self.failed_since_opening() {
                         return Ok(());
                     }

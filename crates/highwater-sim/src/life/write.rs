@@ -1,9 +1,11 @@
 //! Writers: records, commits, and what changes a stream.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use highwater::{Commit, Committed, Durability, Meta, Op, OpKind, Stream, StreamId, Writer};
+use highwater::{Commit, Committed, Compaction, Durability, Meta, Op, OpKind, Stream, StreamId, Writer};
 
 use super::{Known, Life, Outcome, spec};
 use crate::check::{Checked, demand};
@@ -100,7 +102,8 @@ impl Life {
             key: if empty || slot.is_multiple_of(2) {
                 Vec::new()
             } else {
-                format!("[{number:012}]").into_bytes()
+                // Few keys, so that rows are written again, changed and deleted.
+                format!("[{:012}]", number % 6).into_bytes()
             },
             metadata: if number.is_multiple_of(7) { b"metadata".to_vec() } else { Vec::new() },
             payload: payload(number, size).into(),
@@ -405,9 +408,37 @@ impl Life {
         if let Outcome::Done(pruned) = self.outcome(result)? {
             let first = pruned.first.get();
             // An earlier pruning that failed may have happened.
-            let allowed = self.model.first.1;
+            let allowed = self.model.first.1.max(self.model.compacted_max);
             demand!(first <= allowed, "P11: pruned below {first}, {needed} is needed");
             self.note(Event::Pruned(first));
+        }
+        Ok(())
+    }
+}
+
+impl Life {
+    pub(super) fn compact(&mut self, keep: u8, little: bool, cancel: bool) -> Checked {
+        let keep = u64::from(keep);
+        let last = self.model.needed_from(keep) - 1;
+        self.note(Event::Compacting(last));
+        let for_ever = Duration::from_secs(100 * 365 * 86_400);
+        let compaction = Compaction {
+            retention: highwater::Retention { min_count: keep, ..Default::default() },
+            tombstones_min_age: if self.model.tombstones { for_ever } else { Duration::ZERO },
+            memory_bytes_max: if little { 1 } else { 1 << 20 },
+            ..Compaction::default()
+        };
+        let mut left = if cancel { self.random.below(30) } else { u64::MAX };
+        let result = self.live()?.log.compact(&compaction, &mut |_| {
+            left = left.saturating_sub(1);
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let Outcome::Done(compacted) = self.outcome(result)? else { return Ok(()) };
+        let first = compacted.first.get();
+        demand!(!compacted.done || first <= last, "P11: compacted up to {first}, {last} is the most");
+        demand!(!compacted.cancelled || cancel, "a compaction was cancelled by nobody");
+        if compacted.done {
+            self.note(Event::Compacted(first));
         }
         Ok(())
     }

@@ -1,0 +1,145 @@
+//! `highwater compact`: old checkpoints become one that tells what counts of them.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use highwater::{Compacted, Compaction, CompactionProgress, Config, Log, Retention};
+
+use crate::failure::{Code, Failure};
+use crate::known;
+use crate::output;
+use crate::quantity::{self, bytes, count, plural};
+use crate::terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  highwater compact shop.hw --dry-run                 what would be left, stream by stream
+  highwater compact shop.hw --min-age 7d              the last week stays as it is
+  highwater compact shop.hw --tombstones 30d          deletions are told for a month
+
+Of each key the last whole row stays, and the updates after it. Streams without a key stay as they are. What a consumer has not
+acknowledged, or a pin holds, is not touched.";
+
+/// Make one checkpoint out of all old ones, with what counts of them
+///
+/// Who starts at the beginning then gets what the streams hold, and the changes since. Only whole segments are rewritten, so more
+/// stays as it is than is asked for. It can be interrupted at any time.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The log's directory
+    pub(crate) log: PathBuf,
+    /// Leave at least so many checkpoints as they are
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    min_count: u64,
+    /// Leave every checkpoint younger than this as it is, like 7d, 12h or 30m
+    #[arg(long, value_name = "D", value_parser = quantity::duration, default_value = "0s", hide_default_value = true)]
+    min_age: Duration,
+    /// Keep deletions and truncates that are younger than this
+    #[arg(long, value_name = "D", value_parser = quantity::duration, default_value = "0s", hide_default_value = true)]
+    tombstones: Duration,
+    /// Only say what would be left
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let compaction = Compaction {
+        retention: Retention { min_count: args.min_count, min_age: args.min_age },
+        tombstones_min_age: args.tombstones,
+        ..Compaction::default()
+    };
+    let mut told = Told::default();
+    let mut tell = |progress: &CompactionProgress| {
+        told.tell(progress);
+        ControlFlow::Continue(())
+    };
+    let compacted = if args.dry_run {
+        known::open(&args.log)?.plan_compact(&compaction, &mut tell)?
+    } else {
+        known::open(&args.log)?; // says what is wrong with it in the usual words
+        let (log, recovery) = Log::open(&args.log, Config { create: false, ..Config::default() })?;
+        if !recovery.is_clean() {
+            terminal::say(&recovery);
+        }
+        let compacted = log.compact(&compaction, &mut tell)?;
+        log.close()?;
+        compacted
+    };
+    told.end();
+    args.print(&compacted)?;
+    Ok(Code::Well)
+}
+
+/// The share that is done, on a terminal, whenever it is another.
+#[derive(Default)]
+struct Told {
+    percent: u64,
+}
+
+impl Told {
+    fn tell(&mut self, progress: &CompactionProgress) {
+        let percent = progress.read_bytes * 100 / progress.total_bytes.max(1);
+        if percent != self.percent && terminal::is_watched() {
+            self.percent = percent;
+            let _ = write!(std::io::stderr(), "\r{percent} % of {}", bytes(progress.total_bytes));
+        }
+    }
+
+    fn end(&self) {
+        if self.percent > 0 {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Args {
+    fn print(&self, compacted: &Compacted) -> Result<(), Failure> {
+        if self.json {
+            return Ok(output::json(compacted)?);
+        }
+        let mut out = output::buffered();
+        writeln!(out, "{}", self.sentence(compacted))?;
+        if compacted.done {
+            let mut table = output::table(["STREAM", "RECORDS", "LEFT", "BYTES", "LEFT"], &[1, 2, 3, 4]);
+            for stream in &compacted.streams {
+                let name =
+                    stream.name.as_ref().map_or_else(|| stream.stream.to_string(), |name| name.to_string());
+                table.add_row([
+                    terminal::tame(&name),
+                    count(stream.records_before),
+                    count(stream.records_after),
+                    bytes(stream.bytes_before),
+                    bytes(stream.bytes_after),
+                ]);
+            }
+            writeln!(out, "{}", table.trim_fmt())?;
+        }
+        Ok(out.flush()?)
+    }
+
+    fn sentence(&self, compacted: &Compacted) -> String {
+        let held = match compacted.held_by.as_str() {
+            "" => String::new(),
+            held => format!("; {held}"),
+        };
+        if !compacted.done {
+            return format!("nothing can be compacted{held}");
+        }
+        let (before, after) = compacted.records();
+        format!(
+            "{} {} ({}) into checkpoint {}: {} of {} records left{held}",
+            if self.dry_run { "would compact" } else { "compacted" },
+            plural(compacted.segments, "segment"),
+            bytes(compacted.disk_bytes_before),
+            compacted.first,
+            count(after),
+            count(before),
+        )
+    }
+}
