@@ -52,6 +52,33 @@ fn take(storage: &dyn Storage, environment: &dyn Environment) -> Result<Option<B
     Ok(Some(lock))
 }
 
+/// The turn of somebody who says what the log has to keep (a consumer, a pin), or of a pruning that lets something go: it is
+/// over when what is returned is dropped, or the process ends. Each looks at what the other did before: a hold that is there
+/// when a pruning's turn comes keeps what it needs, and one that comes later is told that it is gone. Waits at most `wait`;
+/// `None` if that was not enough.
+pub(crate) fn turn(storage: &dyn Storage, wait: Duration) -> Result<Option<Box<dyn Lock>>> {
+    let io = |e| Error::io("taking turns with prunings", names::HOLDS_GUARD, e);
+    let mut waited = Duration::ZERO;
+    loop {
+        match storage.try_lock(names::HOLDS_GUARD, LockMode::Exclusive).map_err(io)? {
+            None if waited < wait => {
+                sleep(STEP);
+                waited += STEP;
+            }
+            taken => return Ok(taken),
+        }
+    }
+}
+
+/// The turn of somebody who says what has to be kept. A pruning's turn takes a flush.
+pub(crate) fn turn_to_hold(storage: &dyn Storage) -> Result<Box<dyn Lock>> {
+    const WAIT: Duration = Duration::from_secs(10);
+    turn(storage, WAIT)?.ok_or_else(|| {
+        let text = "a pruning, or another who registers, does not come to its end";
+        Error::new(ErrorKind::ConsumerBusy, format!("{}: {text}", storage.path().display()))
+    })
+}
+
 /// Whether a process writes this log right now.
 pub(crate) fn is_held(storage: &dyn Storage) -> Result<bool> {
     match storage.try_lock(names::LOCK, LockMode::Shared) {

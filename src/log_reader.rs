@@ -171,6 +171,7 @@ impl LogReader {
 
     /// Holds checkpoints until the pin is removed or expires. An existing pin of that name is replaced.
     pub fn pin(&self, name: &str, pin: &Pin) -> Result<()> {
+        let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
         pin::write(&*self.origin.files().storage, name, pin)?;
         if pin.from < self.origin.horizon()?.retained.first_sequence {
             pin::remove(&*self.origin.files().storage, name)?;

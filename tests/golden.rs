@@ -187,7 +187,12 @@ fn write_compressed() -> Memory {
 
 /// The files of a log, without the lock and the reserve, which say nothing.
 fn names(files: &Memory) -> Vec<String> {
-    files.names().unwrap().into_iter().filter(|name| !name.starts_with("lock") && name != "reserve").collect()
+    files
+        .names()
+        .unwrap()
+        .into_iter()
+        .filter(|name| !name.starts_with("lock") && !name.ends_with(".guard") && name != "reserve")
+        .collect()
 }
 
 fn load(which: &str) -> Memory {

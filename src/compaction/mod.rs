@@ -192,7 +192,7 @@ fn compact_alone(journal: &Journal, compaction: &Compaction, tell: Tell<'_>) -> 
             };
         }
     };
-    if !pruning::switch_to(journal, &holds, &outline.before, retained)? {
+    if !pruning::switch_to(journal, &holds, retained)? {
         return Ok(report);
     }
     tracing::info!(segments = planned.segments, first = %planned.first, "compacted");

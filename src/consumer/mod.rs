@@ -12,6 +12,7 @@ use crate::environment::{Owner, micros};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{AHEAD_MAX, CONSUMER_SLOTS, ConsumerState, MaxLag};
 use crate::format::names;
+use crate::lock;
 use crate::origin::{Origin, gap};
 use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
 use crate::protection::Protection;
@@ -154,6 +155,8 @@ impl Consumer {
         let storage = origin.files().storage.clone();
         let io = |e| Error::io(format!("opening consumer {name}"), &file_name, e);
         let is_new = read_state(&*storage, name)?.is_none();
+        // Until it has looked whether what it needs is still there.
+        let _turn = is_new.then(|| lock::turn_to_hold(&*storage)).transpose()?;
         if is_new {
             register(&origin, name, start, max_lag)?;
         }
@@ -235,6 +238,7 @@ impl Consumer {
         self.delivered.clear();
         self.gathered.clear();
         self.ahead.retain(|_, ahead| *ahead > stored.sequence);
+        let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
         self.write()?;
         self.sync()?;

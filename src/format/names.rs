@@ -18,6 +18,8 @@ pub(crate) const NEW_BASE: &str = "new-base.tmp";
 pub(crate) const RESERVE: &str = "reserve";
 /// There while a repair is under way; tells how to take it back.
 pub(crate) const REPAIR: &str = "repair";
+/// Held for the moment in which somebody says what the log has to keep, or a pruning lets something go.
+pub(crate) const HOLDS_GUARD: &str = "holds.guard";
 /// Held while a repair is under way, by whom it may be taken back.
 pub(crate) const REPAIR_GUARD: &str = "repair.guard";
 /// The longest name of a consumer or a pin, in bytes.
@@ -95,7 +97,7 @@ pub(crate) fn is_valid(name: &str) -> bool {
 pub(crate) fn parse(name: &str) -> FileName {
     let hex = |digits: &str| (digits.len() == 8).then(|| u32::from_str_radix(digits, 16).ok()).flatten();
     match name {
-        LOCK | LOCK_GUARD | REPAIR_GUARD => return FileName::Lock,
+        LOCK | LOCK_GUARD | HOLDS_GUARD | REPAIR_GUARD => return FileName::Lock,
         MARK => return FileName::Mark,
         NEW | NEW_BASE | NEW_LOCK => return FileName::New,
         RESERVE => return FileName::Reserve,

@@ -8,6 +8,7 @@ mod hold;
 mod units;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -19,6 +20,7 @@ use crate::format::snapshot::Retained;
 use crate::format::{BLOCK, names};
 use crate::journal::Journal;
 use crate::locate;
+use crate::lock;
 use crate::origin::{Horizon, Origin};
 use crate::position::{Address, SegmentId, Sequence};
 use crate::protection::Protection;
@@ -110,32 +112,31 @@ fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
             journal.storage().remove(&name).map_err(|e| Error::io("removing a segment", name, e))?;
         }
     }
-    if !switch_to(journal, &holds, &before, retained)? {
+    if !switch_to(journal, &holds, retained)? {
         return Ok(Pruning { segments: 0, bytes: 0, first: before.first_sequence, ..report });
     }
     tracing::info!(segments = report.segments, bytes = report.bytes, first = %report.first, "pruned");
     Ok(report)
 }
 
-/// Makes the switch, and removes what nobody needs behind it. `false`: somebody came meanwhile who needs what was to go, and
-/// it was taken back.
-pub(crate) fn switch_to(
-    journal: &Journal,
-    holds: &Holds,
-    before: &Retained,
-    retained: Retained,
-) -> Result<bool> {
-    // If the switch is taken back, what was copied meanwhile stays where the view now points.
-    let mut back = before.clone();
-    back.bases.extend(retained.bases.iter().filter(|base| !before.bases.contains(base)).copied());
-    switch(journal, holds, retained)?;
-    if let Some(late) = latecomer(journal, holds)? {
-        // It registered while we looked the other way: nothing was removed yet, so the switch goes back.
-        tracing::info!(who = late, "came during a pruning, which is taken back");
-        switch(journal, holds, back)?;
+/// How long a pruning waits for those who say what they need.
+const TURN: Duration = Duration::from_secs(2);
+
+/// Makes the switch, and removes what nobody needs behind it. `false`: somebody came meanwhile who needs what was to go, or is
+/// just coming, and nothing has changed.
+pub(crate) fn switch_to(journal: &Journal, holds: &Holds, retained: Retained) -> Result<bool> {
+    let turn = lock::turn(journal.storage(), TURN)?;
+    let late = match &turn {
+        Some(_) => latecomer(journal, holds, &retained)?,
+        None => Some("somebody who is just registering".to_owned()),
+    };
+    if let Some(late) = late {
+        tracing::info!(who = late, "came during a pruning, which is given up");
         clean_up(journal)?;
         return Ok(false);
     }
+    switch(journal, holds, retained)?;
+    drop(turn);
     clean_up(journal)?;
     restore_reserve(journal);
     journal.notify();
@@ -218,16 +219,15 @@ fn switch(journal: &Journal, holds: &Holds, retained: Retained) -> Result<()> {
     journal.note_pruned(&Pruned { time_us, retained, detached: holds.detached.clone() })
 }
 
-/// Who has come since the holds were read and needs what was pruned: a consumer that registered or moved back, or a pin.
-fn latecomer(journal: &Journal, holds: &Holds) -> Result<Option<String>> {
-    let retained = journal.state().view.retained.clone();
+/// Who has come since the holds were read and needs what is to go: a consumer that registered or moved back, or a pin.
+fn latecomer(journal: &Journal, holds: &Holds, retained: &Retained) -> Result<Option<String>> {
     let now = hold::positions(journal.storage())?;
     Ok(now
         .into_iter()
         .filter(|(name, state)| !retained.follows(state.sequence) && !holds.knew(name, state.sequence))
         .map(|(name, _)| format!("consumer {name}"))
         .next()
-        .or(hold::late_pin(journal, &retained)?))
+        .or(hold::late_pin(journal, retained)?))
 }
 
 /// Removes what the log no longer names, keeping some segments to be written over. For who opens, prunes or compacts: what is
