@@ -10,7 +10,7 @@ use crate::format::define::StreamName;
 use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::journal::Journal;
 use crate::lock;
-use crate::position::{Address, LogId, Sequence, StreamId};
+use crate::position::{Address, LogId, SegmentId, Sequence, StreamId};
 use crate::recovery::{self, Look, Row, read_mark};
 use crate::segment::Files;
 use crate::storage::{Access, Storage};
@@ -119,9 +119,15 @@ impl Origin {
         }
     }
 
-    /// Whether sealed segments are read through maps here.
-    pub(crate) fn maps(&self) -> bool {
-        matches!(self, Origin::Live(journal) if journal.config.read_mode == crate::ReadMode::Map)
+    /// Segments below are read through maps: they are sealed and durable, nobody writes to them, and this process owns
+    /// the log.
+    pub(crate) fn mapped_below(&self) -> SegmentId {
+        match self {
+            Origin::Live(journal) if journal.config.read_mode == crate::ReadMode::Map => {
+                journal.state().durable.segment()
+            }
+            _ => SegmentId(0),
+        }
     }
 
     /// Waits until there is a checkpoint behind `seen`; `false` if the time passed.

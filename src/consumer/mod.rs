@@ -113,8 +113,22 @@ pub struct Consumer {
     /// Given out and not acknowledged yet, oldest first.
     delivered: VecDeque<Delivered>,
     /// Read, and not due yet.
-    gathered: Vec<Checkpoint>,
+    gathered: Gathered,
     _lock: Box<dyn Lock>,
+}
+
+/// Checkpoints, and what they weigh together.
+#[derive(Debug, Default)]
+struct Gathered {
+    checkpoints: Vec<Checkpoint>,
+    bytes: u64,
+}
+
+impl Gathered {
+    fn push(&mut self, checkpoint: Checkpoint) {
+        self.bytes = self.bytes.saturating_add(checkpoint.byte_count());
+        self.checkpoints.push(checkpoint);
+    }
 }
 
 #[derive(Debug)]
@@ -178,7 +192,7 @@ impl Consumer {
             state,
             reader,
             delivered: VecDeque::new(),
-            gathered: Vec::new(),
+            gathered: Gathered::default(),
             _lock: lock,
         };
         let differs = on_device(&*consumer.file).map_err(io)?.as_ref() != Some(&consumer.state);
@@ -213,7 +227,7 @@ impl Consumer {
         }
         self.reader = Reader::new(self.origin.clone(), stored.sequence.next())?;
         self.delivered.clear();
-        self.gathered.clear();
+        self.gathered = Gathered::default();
         self.ahead.retain(|_, ahead| *ahead > stored.sequence);
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
         self.write()?;
@@ -239,7 +253,7 @@ impl Consumer {
             if wait.is_zero() {
                 return Ok(None);
             }
-            if let Some(oldest) = self.gathered.first() {
+            if let Some(oldest) = self.gathered.checkpoints.first() {
                 let due = oldest.time_us().saturating_add(micros(limit.max_age));
                 wait =
                     wait.min(Duration::from_micros(due.saturating_sub(self.origin.now_us()).max(1) as u64));
@@ -285,7 +299,7 @@ impl Consumer {
         }
         self.reader = Reader::new(self.origin.clone(), last.next())?;
         self.delivered.clear();
-        self.gathered.clear();
+        self.gathered = Gathered::default();
         self.ahead.retain(|_, ahead| *ahead > last);
         (self.state.sequence, self.state.id) = (last, CheckpointId::NONE);
         self.state.at = Address::new(horizon.retained.first_live, crate::format::BLOCK);
@@ -332,20 +346,19 @@ impl Consumer {
     }
 
     fn is_full(&self, limit: &Limit) -> bool {
-        let bytes = self.gathered.iter().map(Checkpoint::byte_count).fold(0, u64::saturating_add);
-        bytes >= limit.max_bytes || self.gathered.len() >= limit.max_checkpoints
+        self.gathered.bytes >= limit.max_bytes || self.gathered.checkpoints.len() >= limit.max_checkpoints
     }
 
     fn is_due(&self, limit: &Limit) -> bool {
-        let Some(oldest) = self.gathered.first() else { return false };
+        let Some(oldest) = self.gathered.checkpoints.first() else { return false };
         // A clock that stepped back makes nothing younger than new.
         let age = self.origin.now_us().saturating_sub(oldest.time_us()).max(0);
         self.is_full(limit) || age >= micros(limit.max_age)
     }
 
     fn take_batch(&mut self) -> Option<Batch> {
-        let end = self.gathered.last()?.position();
-        let checkpoints = std::mem::take(&mut self.gathered);
+        let end = self.gathered.checkpoints.last()?.position();
+        let checkpoints = std::mem::take(&mut self.gathered).checkpoints;
         self.delivered.extend(checkpoints.iter().map(|checkpoint| Delivered {
             sequence: checkpoint.sequence(),
             id: checkpoint.position().checkpoint,

@@ -12,8 +12,9 @@ use crate::protection::Protection;
 use crate::storage;
 use crate::sync::MutexGuard;
 
-/// Pending bytes go to the kernel when there are so many, while records still arrive.
-const WRITE_BYTES: u64 = 512 << 10;
+/// Pending bytes go to the kernel when there are so many, while records still arrive, and the kernel is told to have the
+/// device begin with them: the flush then finds most of its work done.
+const WRITE_BYTES: u64 = 128 << 10;
 /// A thread that adds to more than this waits for the one that writes.
 const PENDING_BYTES_MAX: u64 = 4 << 20;
 /// A waiter looks again after this at the latest; it is woken long before.
@@ -116,6 +117,7 @@ impl Journal {
         });
         let mark = flush.then(|| self.next_mark(state, end, last, false));
         let tail = state.head.segment.clone();
+        let early = if flush { None } else { state.writeback_due(WRITE_BYTES) };
         state.writing = true;
 
         let result = MutexGuard::unlocked(state, || {
@@ -126,6 +128,9 @@ impl Journal {
             write_pieces(&pieces)?;
             if flush {
                 tail.sync()?;
+            }
+            if let Some((from, to)) = early {
+                tail.begin_writeback(from, to)?;
             }
             mark.as_ref().map_or(Ok(()), |mark| self.write_mark(mark))
         });

@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub written: Address,
     /// The device has everything below.
     pub durable: Address,
+    /// The device has been told to begin with everything below.
+    begun: Address,
     /// Bytes written and not flushed.
     pub(super) unflushed_bytes: u64,
     /// When the oldest of them was written, on the monotonic clock.
@@ -123,6 +125,7 @@ impl State {
         State {
             written: head.address(),
             durable,
+            begun: durable,
             view,
             head,
             next: None,
@@ -175,6 +178,19 @@ impl State {
         self.counters.appended_bytes += len;
         self.dirty = true;
         at
+    }
+
+    /// Which offsets of the active segment the device may begin with once all that is pending is written, if they are so
+    /// many bytes. They are taken as begun. A block that is not full is left out: it is about to be written again.
+    pub(super) fn writeback_due(&mut self, bytes: u64) -> Option<(u32, u32)> {
+        let start = self.head.segment.address(BLOCK);
+        let from = self.begun.max(self.durable).max(start).offset();
+        let to = self.head.offset / BLOCK * BLOCK;
+        if u64::from(to) < u64::from(from) + bytes {
+            return None;
+        }
+        self.begun = self.head.segment.address(to);
+        Some((from, to))
     }
 
     /// Fills the last block, so that the next batch starts on one.

@@ -154,6 +154,13 @@ impl Segment {
             .map_err(|e| Error::io("writing", &self.name, e))
     }
 
+    /// Has the device begin with what was written between two offsets.
+    pub(crate) fn begin_writeback(&self, from: u32, to: u32) -> Result<()> {
+        self.file
+            .begin_writeback(from.into(), (to - from).into())
+            .map_err(|e| Error::io("writing back", &self.name, e))
+    }
+
     pub(crate) fn sync(&self) -> Result<()> {
         if Protection::FileFlush.is_off() {
             return Ok(());

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
-use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, map, orphan};
+use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, map, orphan, writeback};
 
 /// The files of a directory.
 #[derive(Debug)]
@@ -164,6 +164,10 @@ impl StorageFile for DiskFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn begin_writeback(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        writeback::begin(&self.file, offset, bytes)
     }
 
     fn len(&self) -> io::Result<u64> {

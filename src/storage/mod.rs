@@ -6,6 +6,7 @@ mod filesystem;
 mod map;
 mod memory;
 mod orphan;
+mod writeback;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -75,6 +76,12 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
 
     /// Flushes content and length to the device.
     fn sync(&self) -> io::Result<()>;
+
+    /// Has the device begin with what was written to this range, without waiting for it. It is a hint, makes nothing
+    /// durable, and may do nothing; but an error is one of a write.
+    fn begin_writeback(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
 
     /// The length.
     fn len(&self) -> io::Result<u64>;
