@@ -1,19 +1,20 @@
 //! Where a reader gets the log from: the journal of this process, or the files that another process writes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::environment::{Environment, System};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::StateAt;
 use crate::format::define::StreamName;
+use crate::format::names;
 use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::journal::Journal;
 use crate::lock;
 use crate::position::{Address, LogId, SegmentId, Sequence, StreamId};
 use crate::recovery::{self, Look, Row, read_mark};
 use crate::segment::Files;
-use crate::storage::{Access, Storage};
+use crate::storage::{Access, Storage, Watch};
 use crate::sync::{Mutex, sleep};
 use crate::view::{Replay, View};
 
@@ -188,6 +189,8 @@ pub(crate) fn gap(first: Sequence, retained: &Retained) -> Error {
 pub(crate) struct Foreign {
     pub files: Arc<Files>,
     state: Mutex<Seen>,
+    /// Tells when a living writer has written the mark; made when somebody waits.
+    watch: OnceLock<Option<Box<dyn Watch>>>,
 }
 
 /// What was read so far.
@@ -221,7 +224,7 @@ const POLL_MAX: Duration = Duration::from_millis(10);
 impl Foreign {
     pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Foreign> {
         let (files, seen) = read(storage)?;
-        Ok(Foreign { files: Arc::new(files), state: Mutex::new(seen) })
+        Ok(Foreign { files: Arc::new(files), state: Mutex::new(seen), watch: OnceLock::new() })
     }
 
     pub(crate) fn unconfirmed(&self) -> Option<Unconfirmed> {
@@ -271,8 +274,26 @@ impl Foreign {
             if left.is_zero() {
                 return Ok(false);
             }
-            sleep(pause.min(left));
+            self.pause(pause.min(left))?;
             pause = (pause * 2).min(POLL_MAX);
+        }
+    }
+
+    /// Returns when the mark was written, as far as the system tells, or after `timeout`.
+    fn pause(&self, timeout: Duration) -> Result<()> {
+        let storage = &self.files.storage;
+        let io = |e| Error::io("watching the mark", names::MARK, e);
+        let watch = match self.watch.get() {
+            Some(watch) => watch,
+            None => {
+                // What was written before there was a watch is seen by looking again at once.
+                let made = storage.watch(names::MARK).map_err(io)?;
+                return Ok(drop(self.watch.set(made)));
+            }
+        };
+        match watch {
+            Some(watch) => watch.wait(timeout).map_err(io),
+            None => Ok(sleep(timeout)),
         }
     }
 }

@@ -27,7 +27,7 @@ impl Journal {
         while state.durable < end {
             self.check_failure(state)?;
             if state.writing {
-                self.wait(state, PATIENCE);
+                self.wait_for_turn(state, end);
             } else {
                 self.write_out(state, true)?;
             }
@@ -40,7 +40,7 @@ impl Journal {
         while state.written < end {
             self.check_failure(state)?;
             if state.writing {
-                self.wait(state, PATIENCE);
+                self.wait_for_turn(state, end);
             } else {
                 let flush = self.must_flush(state);
                 self.write_out(state, flush)?;
@@ -119,6 +119,8 @@ impl Journal {
         let tail = state.head.segment.clone();
         let early = if flush { None } else { state.writeback_due(WRITE_BYTES) };
         state.writing = true;
+        state.turn += 1;
+        state.taken = end;
 
         let result = MutexGuard::unlocked(state, || {
             if let Some(first) = &first {
@@ -154,12 +156,28 @@ impl Journal {
                 // The pages may be gone and a later flush would prove nothing: no way on but to open again.
                 tracing::error!(%error, "a write or flush failed; the log takes no more writes");
                 state.failure = Some(error.clone());
-                self.changed.notify_all();
+                for waiting in self.turns.iter().chain([&self.changed]) {
+                    waiting.notify_all();
+                }
                 return Err(error);
             }
         }
-        self.changed.notify_all();
+        self.end_turn(state);
         Ok(())
+    }
+
+    /// Waits for the end of the write that takes everything below `end`: the one under way, or the one behind it.
+    fn wait_for_turn(&self, state: &mut MutexGuard<'_, State>, end: Address) {
+        let turn = if end <= state.taken { state.turn } else { state.turn + 1 };
+        self.turns[turn % 2].wait_for(state, PATIENCE);
+    }
+
+    /// Of those who came meanwhile one is woken first, and leads the next batch at once; the others sleep on, for it takes
+    /// their frames along.
+    fn end_turn(&self, state: &State) {
+        self.turns[(state.turn + 1) % 2].notify_one();
+        self.turns[state.turn % 2].notify_all();
+        self.changed.notify_all();
     }
 
     fn flushed(&self, state: &mut State, end: Address, last: LastCheckpoint) {
@@ -184,7 +202,7 @@ impl Journal {
         Mark {
             log: self.log(),
             generation: state.mark_generation,
-            boot: self.config.environment.boot(),
+            boot: self.boot,
             pid: std::process::id(),
             epoch: state.epoch,
             durable,

@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub next_has_durable_name: bool,
     /// Retired files that wait to be written over.
     pub spares: Vec<Spare>,
+    /// Files that nobody names and that are about to be removed.
+    pub doomed: VecDeque<String>,
     pub epoch: u32,
     pub(super) pending: Vec<Piece>,
     pub(super) pending_bytes: u64,
@@ -72,6 +74,10 @@ pub(crate) struct State {
     pub(super) unflushed_since: Option<std::time::Duration>,
     /// A thread is writing; the others wait or add to what is pending.
     pub(super) writing: bool,
+    /// Counts the writes that were begun.
+    pub(super) turn: usize,
+    /// Where the last of them ends.
+    pub(super) taken: Address,
     pub failure: Option<Error>,
     pub(super) undurable: VecDeque<Undurable>,
     /// The last durable checkpoint: the high-water mark.
@@ -131,12 +137,15 @@ impl State {
             next: None,
             next_has_durable_name: true,
             spares: Vec::new(),
+            doomed: VecDeque::new(),
             epoch,
             pending: Vec::new(),
             pending_bytes: 0,
             unflushed_bytes: 0,
             unflushed_since: None,
             writing: false,
+            turn: 0,
+            taken: Address::NONE,
             failure: None,
             undurable: VecDeque::new(),
             high_water,

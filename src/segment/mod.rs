@@ -209,8 +209,7 @@ impl Segment {
                 format!("expected {len} bytes, the file ends before"),
             ));
         }
-        let mut buf = vec![0; len];
-        storage::read_exact_at(&*self.file, &mut buf, offset.into()).map_err(|e| match e.kind() {
+        let bytes = storage::read_exact(&*self.file, offset.into(), len).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => Error::corrupt(
                 &self.name,
                 offset.into(),
@@ -218,7 +217,7 @@ impl Segment {
             ),
             _ => Error::io(format!("reading at byte {offset}"), &self.name, e),
         })?;
-        Ok(Bytes::from(buf))
+        Ok(Bytes::from(bytes))
     }
 
     /// Exactly these bytes of a sealed segment, out of a map where the storage makes maps.

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::Watch;
 use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, map, orphan, writeback};
 
 /// The files of a directory.
@@ -92,6 +94,11 @@ impl Storage for Disk {
             Err(TryLockError::Error(e)) => Err(e),
         }
     }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn watch(&self, name: &str) -> io::Result<Option<Box<dyn Watch>>> {
+        super::watch::watch(&self.at(name))
+    }
 }
 
 /// The kernel's flock: of the open file, so closing another descriptor of it elsewhere in the process does no harm.
@@ -131,6 +138,11 @@ impl StorageFile for DiskFile {
         return std::os::unix::fs::FileExt::read_at(&self.file, buf, offset);
         #[cfg(windows)]
         return std::os::windows::fs::FileExt::seek_read(&self.file, buf, offset);
+    }
+
+    #[cfg(unix)]
+    fn read_more(&self, buf: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::pread(&self.file, rustix::buffer::spare_capacity(buf), offset)?)
     }
 
     #[cfg(unix)]

@@ -6,11 +6,14 @@ mod filesystem;
 mod map;
 mod memory;
 mod orphan;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod watch;
 mod writeback;
 
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::protection::Protection;
 
@@ -61,12 +64,33 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Tries to lock a file, made if need be; `None` if somebody else holds it. It is given up when it is dropped
     /// and when the process ends.
     fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>>;
+
+    /// Something that tells of writes to a file, by whomever; `None` where there is no such thing, and one has to look.
+    fn watch(&self, _name: &str) -> io::Result<Option<Box<dyn Watch>>> {
+        Ok(None)
+    }
+}
+
+/// Tells of writes to one file.
+pub trait Watch: Send + Sync + fmt::Debug {
+    /// Returns after a write since the last call, or after `timeout`, or earlier.
+    fn wait(&self, timeout: Duration) -> io::Result<()>;
 }
 
 /// One open file. Calls may come from several threads at once.
 pub trait StorageFile: Send + Sync + fmt::Debug {
     /// Reads at most `buf.len()` bytes; 0 is the end of the file.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Reads into the room that `buf` has behind its end; 0 is the end of the file. A storage that can does not clear the
+    /// room first.
+    fn read_more(&self, buf: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
+        let start = buf.len();
+        buf.resize(buf.capacity(), 0);
+        let read = self.read_at(&mut buf[start..], offset);
+        buf.truncate(start + read.as_ref().unwrap_or(&0));
+        read
+    }
 
     /// Writes the pieces one after another; may write less than all.
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
@@ -142,6 +166,22 @@ pub(crate) fn read_exact_at(file: &dyn StorageFile, mut buf: &mut [u8], mut offs
         }
     }
     Ok(())
+}
+
+/// Exactly `len` bytes, or `UnexpectedEof`.
+pub(crate) fn read_exact(file: &dyn StorageFile, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let at = offset + bytes.len() as u64;
+        match file.read_more(&mut bytes, at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(len);
+    Ok(bytes)
 }
 
 /// Writes all pieces, finishing short writes.
