@@ -220,10 +220,11 @@ impl StreamReader {
         let whole = self.piece.len() as u32 + self.left;
         let bytes = whole.min(PIECE.max(len as u32));
         let segment = origin.files().get(self.at.segment())?;
+        self.piece = Bytes::new();
         self.piece = if segment.id() < mapped_below {
             segment.read_mapped(self.at.offset(), bytes as usize)?
         } else {
-            segment.read(self.at.offset(), bytes as usize)?
+            origin.files().read(&segment, self.at.offset(), bytes as usize)?
         };
         self.left = whole - bytes;
         Ok(())

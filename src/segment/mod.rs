@@ -2,6 +2,7 @@
 //! storage; no directory, no lock, no other segment.
 
 mod files;
+mod memory;
 mod walk;
 
 use std::io;
@@ -199,6 +200,11 @@ impl Segment {
 
     /// Exactly these bytes, copied.
     pub(crate) fn read(&self, offset: u32, len: usize) -> Result<Bytes> {
+        self.read_into(Vec::new(), offset, len).map(Bytes::from)
+    }
+
+    /// The same into memory that may hold something: it is not cleared before it is written over.
+    fn read_into(&self, mut memory: Vec<u8>, offset: u32, len: usize) -> Result<Vec<u8>> {
         /// More than this is not allocated before it is known that the file has it.
         const TRUSTED: usize = 1 << 20;
         self.check_range(offset, len)?;
@@ -209,7 +215,11 @@ impl Segment {
                 format!("expected {len} bytes, the file ends before"),
             ));
         }
-        let bytes = storage::read_exact(&*self.file, offset.into(), len).map_err(|e| match e.kind() {
+        if memory.is_empty() {
+            memory = vec![0; len];
+        }
+        memory.resize(len, 0);
+        storage::read_exact_at(&*self.file, &mut memory, offset.into()).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => Error::corrupt(
                 &self.name,
                 offset.into(),
@@ -217,7 +227,7 @@ impl Segment {
             ),
             _ => Error::io(format!("reading at byte {offset}"), &self.name, e),
         })?;
-        Ok(Bytes::from(bytes))
+        Ok(memory)
     }
 
     /// Exactly these bytes of a sealed segment, out of a map where the storage makes maps.

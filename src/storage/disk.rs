@@ -141,11 +141,6 @@ impl StorageFile for DiskFile {
     }
 
     #[cfg(unix)]
-    fn read_more(&self, buf: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
-        Ok(rustix::io::pread(&self.file, rustix::buffer::spare_capacity(buf), offset)?)
-    }
-
-    #[cfg(unix)]
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         const IOV_MAX: usize = 1024;
         let pieces = &pieces[..pieces.len().min(IOV_MAX)];

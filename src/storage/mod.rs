@@ -82,16 +82,6 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     /// Reads at most `buf.len()` bytes; 0 is the end of the file.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Reads into the room that `buf` has behind its end; 0 is the end of the file. A storage that can does not clear the
-    /// room first.
-    fn read_more(&self, buf: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
-        let start = buf.len();
-        buf.resize(buf.capacity(), 0);
-        let read = self.read_at(&mut buf[start..], offset);
-        buf.truncate(start + read.as_ref().unwrap_or(&0));
-        read
-    }
-
     /// Writes the pieces one after another; may write less than all.
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
 
@@ -166,22 +156,6 @@ pub(crate) fn read_exact_at(file: &dyn StorageFile, mut buf: &mut [u8], mut offs
         }
     }
     Ok(())
-}
-
-/// Exactly `len` bytes, or `UnexpectedEof`.
-pub(crate) fn read_exact(file: &dyn StorageFile, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(len);
-    while bytes.len() < len {
-        let at = offset + bytes.len() as u64;
-        match file.read_more(&mut bytes, at) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    bytes.truncate(len);
-    Ok(bytes)
 }
 
 /// Writes all pieces, finishing short writes.
