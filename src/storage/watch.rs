@@ -45,3 +45,28 @@ impl Watch for Inotify {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test may wait")]
+    fn a_write_ends_the_wait_and_is_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mark");
+        std::fs::write(&path, "a").unwrap();
+        let watch = watch(&path).unwrap().unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut f| io::Write::write(&mut f, b"b"))
+            .unwrap();
+        let begun = std::time::Instant::now();
+        watch.wait(Duration::from_secs(60)).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let begun = std::time::Instant::now();
+        watch.wait(Duration::from_millis(20)).unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(20));
+    }
+}

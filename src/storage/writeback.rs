@@ -5,7 +5,6 @@ use std::io;
 
 /// Starts writing back a part of a file, and does not wait for it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-#[allow(unsafe_code)]
 pub(super) fn begin(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     use rustix::io::Errno;
     use std::os::fd::AsRawFd;
