@@ -24,12 +24,16 @@ impl Journal {
     /// Returns once everything below `end` is durable. The first to come writes and flushes for all that are pending;
     /// those who come meanwhile wait, and one of them leads the next batch.
     pub(super) fn flush_to(&self, state: &mut MutexGuard<'_, State>, end: Address) -> Result<()> {
+        let mut alone = false;
         while state.durable < end {
             self.check_failure(state)?;
-            if state.writing {
+            if state.writing || state.company.gathering {
                 self.wait_for_turn(state, end);
-            } else {
+            } else if alone {
                 self.write_out(state, true)?;
+            } else {
+                alone = true;
+                self.gather(state);
             }
         }
         Ok(())
@@ -119,6 +123,10 @@ impl Journal {
         let tail = state.head.segment.clone();
         let early = if flush { None } else { state.writeback_due(WRITE_BYTES) };
         state.writing = true;
+        if flush {
+            state.company.flush_begins();
+        }
+        let begun = self.config.environment.elapsed();
         state.turn += 1;
         state.taken = end;
 
@@ -143,7 +151,10 @@ impl Journal {
             state.give_back(piece.bytes);
         }
         match result {
-            Ok(()) if flush => self.flushed(state, end, last),
+            Ok(()) if flush => {
+                state.company.flush_ends(self.config.environment.elapsed().saturating_sub(begun));
+                self.flushed(state, end, last);
+            }
             Ok(()) => {
                 state.written = end;
                 state.unflushed_bytes += bytes;

@@ -3,6 +3,7 @@
 
 mod bookkeeping;
 mod commit;
+mod company;
 mod doomed;
 mod flush;
 mod room;
@@ -39,6 +40,8 @@ pub(crate) struct Journal {
     /// The end of a write, for those whose frames it takes: by the count's last bit, so that who waits for the next one sleeps
     /// on.
     turns: [Condvar; 2],
+    /// Those are back for whom a leader waits.
+    gathered: Condvar,
     /// Of this boot: it does not change while the process lives.
     boot: Option<u128>,
     /// Who makes a segment or a base file, or retires one: there is one name for a file while it is made, and a spare must
@@ -70,6 +73,7 @@ impl Journal {
             state: Mutex::new(state),
             changed: Condvar::new(),
             turns: [Condvar::new(), Condvar::new()],
+            gathered: Condvar::new(),
             making: Mutex::new(()),
             removing: Mutex::new(()),
             pruning: ReentrantMutex::new(AtomicBool::new(false)),

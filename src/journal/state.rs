@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
+use super::company::Company;
 use super::{Piece, Unit};
 use crate::error::{Error, Result};
 use crate::format::BLOCK;
@@ -74,6 +75,7 @@ pub(crate) struct State {
     pub(super) unflushed_since: Option<std::time::Duration>,
     /// A thread is writing; the others wait or add to what is pending.
     pub(super) writing: bool,
+    pub(super) company: Company,
     /// Counts the writes that were begun.
     pub(super) turn: usize,
     /// Where the last of them ends.
@@ -144,6 +146,7 @@ impl State {
             unflushed_bytes: 0,
             unflushed_since: None,
             writing: false,
+            company: Company::default(),
             turn: 0,
             taken: Address::NONE,
             failure: None,
