@@ -288,12 +288,16 @@ impl Foreign {
             None => {
                 // What was written before there was a watch is seen by looking again at once.
                 let made = storage.watch(names::MARK).map_err(io)?;
-                return Ok(drop(self.watch.set(made)));
+                drop(self.watch.set(made));
+                return Ok(());
             }
         };
         match watch {
             Some(watch) => watch.wait(timeout).map_err(io),
-            None => Ok(sleep(timeout)),
+            None => {
+                sleep(timeout);
+                Ok(())
+            }
         }
     }
 }
