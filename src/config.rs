@@ -101,8 +101,9 @@ impl Config {
     const SEGMENT_BYTES_MAX: u32 = 2 << 30;
     /// Lengths inside frames are 32 bits; half a GiB leaves room for headers and doubling.
     pub(crate) const ITEM_BYTES_MAX: u32 = 512 << 20;
-    /// A data frame is closed when it holds this much. Larger frames save nothing; smaller ones cost headers.
-    pub(crate) const DATA_FRAME_BYTES: usize = 256 << 10;
+    /// A data frame is closed, and goes out, when it holds this much: the device works while records still arrive. Smaller
+    /// ones cost headers.
+    pub(crate) const DATA_FRAME_BYTES: usize = 128 << 10;
 
     pub(crate) fn validate(&self) -> Result<()> {
         let within = |name: &str, value: u64, min: u64, max: u64| {

@@ -290,6 +290,8 @@ pub(crate) fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Resu
     let mark = open_mark(&*found.files.storage)?;
     let acted = recovery::act(&found, epoch)?;
     let last = found.view.last;
+    // Spares of the last opening, and what it was about to remove.
+    let leftovers = found.survey.segments.first().is_some_and(|id| *id < found.view.retained.first_live);
     let position = (last.sequence > Sequence::NONE).then_some(Position {
         log,
         sequence: last.sequence,
@@ -321,6 +323,9 @@ pub(crate) fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Resu
     state.next_has_durable_name = false;
     let journal = Journal::new(files, config, mark, lock, state);
     if recovery.is_clean() && found.mark.is_some_and(|mark| mark.durable == acted.goes_on) {
+        if leftovers {
+            pruning::clean_up(&journal)?;
+        }
         return Ok((journal, recovery));
     }
     // The files are not as they were: without a close frame, what stands behind a pad would look like a torn write.

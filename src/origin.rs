@@ -1,6 +1,6 @@
 //! Where a reader gets the log from: the journal of this process, or the files that another process writes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::environment::{Environment, System};
@@ -11,10 +11,10 @@ use crate::format::names::{self, FileName};
 use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::journal::Journal;
 use crate::lock;
-use crate::position::{Address, LogId, Sequence, StreamId};
+use crate::position::{Address, LogId, SegmentId, Sequence, StreamId};
 use crate::recovery::{self, Look, Row, read_mark};
 use crate::segment::Files;
-use crate::storage::{Access, Storage};
+use crate::storage::{Access, Storage, Watch};
 use crate::sync::{Mutex, sleep};
 use crate::view::{Replay, View};
 
@@ -120,9 +120,15 @@ impl Origin {
         }
     }
 
-    /// Whether sealed segments are read through maps here.
-    pub(crate) fn maps(&self) -> bool {
-        matches!(self, Origin::Live(journal) if journal.config.read_mode == crate::ReadMode::Map)
+    /// Segments below are read through maps: they are sealed and durable, nobody writes to them, and this process owns
+    /// the log.
+    pub(crate) fn mapped_below(&self) -> SegmentId {
+        match self {
+            Origin::Live(journal) if journal.config.read_mode == crate::ReadMode::Map => {
+                journal.state().durable.segment()
+            }
+            _ => SegmentId(0),
+        }
     }
 
     /// Waits until there is a checkpoint behind `seen`; `false` if the time passed.
@@ -201,6 +207,8 @@ pub(crate) fn gap(first: Sequence, retained: &Retained) -> Error {
 pub(crate) struct Foreign {
     pub files: Arc<Files>,
     state: Mutex<Seen>,
+    /// Tells when a living writer has written the mark; made when somebody waits.
+    watch: OnceLock<Option<Box<dyn Watch>>>,
 }
 
 /// What was read so far.
@@ -234,7 +242,7 @@ const POLL_MAX: Duration = Duration::from_millis(10);
 impl Foreign {
     pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Foreign> {
         let (files, seen) = read(storage)?;
-        Ok(Foreign { files: Arc::new(files), state: Mutex::new(seen) })
+        Ok(Foreign { files: Arc::new(files), state: Mutex::new(seen), watch: OnceLock::new() })
     }
 
     pub(crate) fn unconfirmed(&self) -> Option<Unconfirmed> {
@@ -284,8 +292,30 @@ impl Foreign {
             if left.is_zero() {
                 return Ok(false);
             }
-            sleep(pause.min(left));
+            self.pause(pause.min(left))?;
             pause = (pause * 2).min(POLL_MAX);
+        }
+    }
+
+    /// Returns when the mark was written, as far as the system tells, or after `timeout`.
+    fn pause(&self, timeout: Duration) -> Result<()> {
+        let storage = &self.files.storage;
+        let io = |e| Error::io("watching the mark", names::MARK, e);
+        let watch = match self.watch.get() {
+            Some(watch) => watch,
+            None => {
+                // What was written before there was a watch is seen by looking again at once.
+                let made = storage.watch(names::MARK).map_err(io)?;
+                drop(self.watch.set(made));
+                return Ok(());
+            }
+        };
+        match watch {
+            Some(watch) => watch.wait(timeout).map_err(io),
+            None => {
+                sleep(timeout);
+                Ok(())
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The numbers of a log, each with a type of its own, so that none is mistaken for another.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +63,29 @@ impl StreamId {
 
     /// The number.
     pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// A map from streams, for paths that each record takes.
+pub(crate) type StreamMap<T> = HashMap<StreamId, T, BuildHasherDefault<StreamHasher>>;
+
+/// Spreads the numbers of streams, which are dense and ours, so nobody can choose them to collide.
+#[derive(Debug, Default)]
+pub(crate) struct StreamHasher(u64);
+
+impl Hasher for StreamHasher {
+    fn write_u32(&mut self, number: u32) {
+        self.0 = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
         self.0
     }
 }

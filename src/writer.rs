@@ -1,6 +1,5 @@
 //! A writer: it owns some streams, takes their records, and commits them with their states.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::commit::{Commit, Cover};
@@ -11,7 +10,7 @@ use crate::format::data::{BASE_TIME, OpKind, RECORD_HEADER_MAX, RecordParts};
 use crate::format::frame::FrameBuf;
 use crate::journal::{CommitRequest, Committed, Journal, Unit, UnitStream};
 use crate::packer::{Filled, Packer, Packing};
-use crate::position::StreamId;
+use crate::position::{StreamId, StreamMap};
 use crate::streams::Stream;
 
 /// What a record does, borrowed: it is copied once, into the log's buffer.
@@ -69,7 +68,8 @@ impl<'a> Op<'a> {
 /// What can come with a record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Meta<'a> {
-    /// When the source emitted it, in microseconds since 1970-01-01 UTC. `None`: the time of the call.
+    /// When the source emitted it, in microseconds since 1970-01-01 UTC. `None`: the time of the call, to
+    /// some milliseconds.
     pub emitted_us: Option<i64>,
     /// Bytes that mean nothing to the log.
     pub metadata: &'a [u8],
@@ -81,7 +81,7 @@ pub struct Writer {
     journal: Arc<Journal>,
     id: u64,
     unit: Arc<Unit>,
-    streams: HashMap<StreamId, Open>,
+    streams: StreamMap<Open>,
     /// Bytes in memory, over all streams.
     buffered: usize,
     packer: Packer,
@@ -129,8 +129,14 @@ impl Writer {
             state.units.push(Arc::downgrade(&unit));
             id
         };
-        let mut writer =
-            Writer { journal, id, unit, streams: HashMap::new(), buffered: 0, packer: Packer::default() };
+        let mut writer = Writer {
+            journal,
+            id,
+            unit,
+            streams: StreamMap::default(),
+            buffered: 0,
+            packer: Packer::default(),
+        };
         for stream in streams {
             writer.add(stream)?;
         }
@@ -176,7 +182,7 @@ impl Writer {
     pub fn append_with(&mut self, stream: &Stream, op: Op<'_>, meta: Meta<'_>) -> Result<()> {
         let (kind, key, payload) = op.parts();
         let config = &self.journal.config;
-        let emitted_us = meta.emitted_us.unwrap_or_else(|| config.environment.now_us());
+        let emitted_us = meta.emitted_us.unwrap_or_else(|| config.environment.recent_us());
         let record = RecordParts { op: kind, emitted_us, key, metadata: meta.metadata, payload };
         let len = record.content_len();
         if len > config.record_bytes_max as usize {
@@ -345,7 +351,7 @@ impl Drop for Writer {
     }
 }
 
-fn find<'a>(streams: &'a mut HashMap<StreamId, Open>, stream: &Stream) -> Result<&'a mut Open> {
+fn find<'a>(streams: &'a mut StreamMap<Open>, stream: &Stream) -> Result<&'a mut Open> {
     streams.get_mut(&stream.id()).ok_or_else(|| {
         Error::invalid(format!("stream {} does not belong to this writer; add it first", stream.name()))
     })

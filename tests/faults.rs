@@ -25,6 +25,7 @@ struct Faults {
     /// Counts down; the call that reaches zero fails, and so do all after it. Zero or less: nothing fails.
     syncs: AtomicI64,
     writes: AtomicI64,
+    writebacks: AtomicI64,
     /// Flushes of other files than segments and base files.
     small_syncs: AtomicI64,
     /// Flushes of the directory.
@@ -142,6 +143,13 @@ impl FileLayer for BreakingFile {
         self.file.sync()
     }
 
+    fn begin_writeback(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        if due(&self.faults.writebacks) {
+            return Err(io::Error::other("the device lost a block"));
+        }
+        self.file.begin_writeback(offset, bytes)
+    }
+
     fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
         if self.faults.forgot.load(Relaxed) {
             buf.fill(0);
@@ -201,6 +209,24 @@ fn after_a_failed_write_or_flush_nothing_more_is_written_until_the_log_is_opened
 /// The device shows what it was given (reading past the cache writes the cache back first), and may still forget it: only
 /// a flush makes it durable, wherever in a block the last frame ends. If that flush fails, the device has nothing of it, and the next opening owes
 /// it still, whatever the one before has left in the cache.
+/// It may have been the only call to hear of it.
+#[test]
+fn an_error_of_an_early_writeback_is_one_of_a_write() {
+    let storage = Breaking::new();
+    let (log, _) = Log::open_on(Arc::new(storage.clone()), Config::default()).unwrap();
+    let a = log.stream(StreamSpec::new("a")).unwrap();
+    let mut writer = log.writer(&[&a]).unwrap();
+    storage.faults.writebacks.store(2, Relaxed);
+    let results: Vec<_> =
+        (0..400).map(|_| writer.append(&a, Op::Insert { key: b"", row: &[7; 2000] })).collect();
+    let first = results.iter().position(Result::is_err).expect("it was told to begin early");
+    assert_eq!(*results[first].as_ref().unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(*writer.commit(Commit::new().all()).unwrap_err().kind(), ErrorKind::Failed);
+    drop((writer, log));
+    storage.faults.writebacks.store(0, Relaxed);
+    assert_eq!(checkpoints(&storage.open().unwrap()), 0);
+}
+
 #[test]
 fn an_opening_flushes_what_it_accepts_though_the_device_shows_all_of_it() {
     for length in (0..4096).step_by(8) {

@@ -236,3 +236,54 @@ fn a_unit_of_very_many_extents_lists_them_in_the_log_and_still_moves() {
     assert!(numbers.eq(0..count));
     assert!(log.verify(&mut |_| {}).unwrap().is_sound());
 }
+
+/// The log's segments, by name.
+fn segments(dir: &std::path::Path) -> Vec<String> {
+    let names =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> =
+        names.filter(|name| name.ends_with(".hws") && !name.starts_with("base")).collect();
+    names.sort();
+    names
+}
+
+/// Prunes nearly everything of a new log with such a background thread; returns its first segment from then on.
+fn pruned(fixture: &Fixture, background: Duration) -> (Log, String) {
+    let config = Config { background: Some(background), spare_segments: 0, ..fixture.small_in_real_time() };
+    let (log, _) = fixture.open_with(config).unwrap();
+    fixture.write(&log, "a", 0..400);
+    let before = segments(fixture.dir());
+    let went = log.prune(&Retention::default()).unwrap().segments as usize;
+    assert!(went > 3);
+    (log, before[went].clone())
+}
+
+#[test]
+fn what_a_pruning_leaves_is_removed_in_the_background() {
+    let fixture = Fixture::new();
+    let (log, first) = pruned(&fixture, Duration::from_millis(1));
+    let begun = std::time::Instant::now();
+    while segments(fixture.dir())[0] != first {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", segments(fixture.dir()));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(log.verify(&mut |_| {}).unwrap().problems, [""; 0]);
+}
+
+#[test]
+fn neither_a_close_nor_an_opening_leaves_what_a_pruning_was_about_to_remove() {
+    let fixture = Fixture::new();
+    let (log, first) = pruned(&fixture, Duration::from_secs(3600));
+    assert!(segments(fixture.dir())[0] < first, "nobody was there to remove it");
+    // As a killed process leaves it.
+    let copy = Fixture::new();
+    for entry in std::fs::read_dir(fixture.dir()).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, copy.dir().join(path.file_name().unwrap())).unwrap();
+    }
+    let opened = copy.open_with(Config { spare_segments: 0, ..copy.small_in_real_time() }).unwrap().0;
+    assert_eq!(segments(copy.dir())[0], first);
+    assert_eq!(opened.verify(&mut |_| {}).unwrap().problems, [""; 0]);
+    log.close().unwrap();
+    assert_eq!(segments(fixture.dir())[0], first);
+}

@@ -77,7 +77,8 @@ fn modules_import_downward_only() {
 }
 
 #[test]
-fn unsafe_code_stays_in_the_room_for_maps() {
+fn unsafe_code_stays_in_its_two_rooms() {
+    let rooms = ["src/storage/map.rs", "src/storage/writeback.rs"];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     sources(&root.join("src"), &mut files);
@@ -85,7 +86,7 @@ fn unsafe_code_stays_in_the_room_for_maps() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let has = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("unsafe {"));
-        assert!(!has || file.ends_with("src/storage/map.rs"), "unsafe code in {}", file.display());
+        assert!(!has || rooms.iter().any(|room| file.ends_with(room)), "unsafe code in {}", file.display());
     }
 }
 

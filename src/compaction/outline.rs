@@ -8,7 +8,7 @@ use crate::format::snapshot::Retained;
 use crate::locate;
 use crate::origin::Horizon;
 use crate::position::{Address, SegmentId, Sequence};
-use crate::pruning;
+use crate::pruning::{self, Lows};
 use crate::segment::{Files, Walker};
 use crate::view::read_start;
 
@@ -33,7 +33,7 @@ impl Outline {
         floor: Option<Address>,
     ) -> Result<Option<Outline>> {
         let before = horizon.retained.clone();
-        let first_live = pruning::cut(files, horizon, keep, floor)?;
+        let first_live = pruning::cut(files, horizon, keep, Lows { units: floor, ..Lows::default() })?;
         if first_live <= before.first_live {
             return Ok(None);
         }

@@ -115,7 +115,7 @@ pub struct Consumer {
     /// Given out and not acknowledged yet, oldest first.
     delivered: VecDeque<Delivered>,
     /// Read, and not due yet.
-    gathered: Vec<Checkpoint>,
+    gathered: Gathered,
     owner: Owner,
     /// A flush failed: the pages may be gone, and a second flush that succeeds proves nothing. Opening again compares
     /// with the device.
@@ -133,6 +133,20 @@ fn read_on(origin: &Origin, state: &ConsumerState) -> Result<Reader> {
         return Err(gap(state.sequence.next(), &retained));
     }
     Ok(reader)
+}
+
+/// Checkpoints, and what they weigh together.
+#[derive(Debug, Default)]
+struct Gathered {
+    checkpoints: Vec<Checkpoint>,
+    bytes: u64,
+}
+
+impl Gathered {
+    fn push(&mut self, checkpoint: Checkpoint) {
+        self.bytes = self.bytes.saturating_add(checkpoint.byte_count());
+        self.checkpoints.push(checkpoint);
+    }
 }
 
 #[derive(Debug)]
@@ -198,7 +212,7 @@ impl Consumer {
             state,
             reader,
             delivered: VecDeque::new(),
-            gathered: Vec::new(),
+            gathered: Gathered::default(),
             owner: Owner::default(),
             failure: None,
             _lock: lock,
@@ -236,7 +250,7 @@ impl Consumer {
         }
         self.reader = Reader::new(self.origin.clone(), stored.sequence.next())?;
         self.delivered.clear();
-        self.gathered.clear();
+        self.gathered = Gathered::default();
         self.ahead.retain(|_, ahead| *ahead > stored.sequence);
         let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
@@ -263,7 +277,7 @@ impl Consumer {
             if wait.is_zero() {
                 return Ok(None);
             }
-            if let Some(oldest) = self.gathered.first() {
+            if let Some(oldest) = self.gathered.checkpoints.first() {
                 let due = oldest.time_us().saturating_add(micros(limit.max_age));
                 wait =
                     wait.min(Duration::from_micros(due.saturating_sub(self.origin.now_us()).max(1) as u64));
@@ -309,7 +323,7 @@ impl Consumer {
         }
         self.reader = Reader::new(self.origin.clone(), last.next())?;
         self.delivered.clear();
-        self.gathered.clear();
+        self.gathered = Gathered::default();
         self.ahead.retain(|_, ahead| *ahead > last);
         (self.state.sequence, self.state.id) = (last, CheckpointId::NONE);
         self.state.at = Address::new(horizon.retained.first_live, crate::format::BLOCK);
@@ -368,20 +382,19 @@ impl Consumer {
     }
 
     fn is_full(&self, limit: &Limit) -> bool {
-        let bytes = self.gathered.iter().map(Checkpoint::byte_count).fold(0, u64::saturating_add);
-        bytes >= limit.max_bytes || self.gathered.len() >= limit.max_checkpoints
+        self.gathered.bytes >= limit.max_bytes || self.gathered.checkpoints.len() >= limit.max_checkpoints
     }
 
     fn is_due(&self, limit: &Limit) -> bool {
-        let Some(oldest) = self.gathered.first() else { return false };
+        let Some(oldest) = self.gathered.checkpoints.first() else { return false };
         // A clock that stepped back makes nothing younger than new.
         let age = self.origin.now_us().saturating_sub(oldest.time_us()).max(0);
         self.is_full(limit) || age >= micros(limit.max_age)
     }
 
     fn take_batch(&mut self) -> Option<Batch> {
-        let end = self.gathered.last()?.position();
-        let checkpoints = std::mem::take(&mut self.gathered);
+        let end = self.gathered.checkpoints.last()?.position();
+        let checkpoints = std::mem::take(&mut self.gathered).checkpoints;
         self.delivered.extend(checkpoints.iter().map(|checkpoint| Delivered {
             sequence: checkpoint.sequence(),
             id: checkpoint.position().checkpoint,

@@ -111,8 +111,10 @@ impl Journal {
         }
         drop(state);
         self.notify();
+        // Nothing is left behind that no later opening would look for.
+        let removed = self.remove_all_doomed();
         self.lock.lock().take();
-        result
+        result.and(removed)
     }
 
     fn write_close(&self) -> Result<()> {
@@ -158,6 +160,7 @@ impl Journal {
                 tracing::warn!(%error, "could not prepare the next segment");
             }
         }
+        self.remove_doomed()?;
         Ok(())
     }
 }

@@ -120,7 +120,10 @@ impl Journal {
         self.waypoint_if_due(&mut state);
         let early = Protection::AcknowledgeAfterFlush.is_off();
         match request.durability {
-            Durability::Sync if !early => self.flush_to(&mut state, end)?,
+            Durability::Sync if !early => {
+                self.join(&mut state);
+                self.flush_to(&mut state, end)?;
+            }
             _ => self.write_to(&mut state, end)?,
         }
         Ok(Committed {

@@ -12,8 +12,9 @@ use crate::protection::Protection;
 use crate::storage;
 use crate::sync::MutexGuard;
 
-/// Pending bytes go to the kernel when there are so many, while records still arrive.
-const WRITE_BYTES: u64 = 512 << 10;
+/// Pending bytes go to the kernel when there are so many, while records still arrive, and the kernel is told to have the
+/// device begin with them: the flush then finds most of its work done.
+const WRITE_BYTES: u64 = 128 << 10;
 /// A thread that adds to more than this waits for the one that writes.
 const PENDING_BYTES_MAX: u64 = 4 << 20;
 /// A waiter looks again after this at the latest; it is woken long before.
@@ -23,12 +24,16 @@ impl Journal {
     /// Returns once everything below `end` is durable. The first to come writes and flushes for all that are pending;
     /// those who come meanwhile wait, and one of them leads the next batch.
     pub(super) fn flush_to(&self, state: &mut MutexGuard<'_, State>, end: Address) -> Result<()> {
+        let mut alone = false;
         while state.durable < end {
             self.check_failure(state)?;
-            if state.writing {
-                self.wait(state, PATIENCE);
-            } else {
+            if state.writing || state.company.gathering {
+                self.wait_for_turn(state, end);
+            } else if alone {
                 self.write_out(state, true)?;
+            } else {
+                alone = true;
+                self.gather(state);
             }
         }
         Ok(())
@@ -39,7 +44,7 @@ impl Journal {
         while state.written < end {
             self.check_failure(state)?;
             if state.writing {
-                self.wait(state, PATIENCE);
+                self.wait_for_turn(state, end);
             } else {
                 let flush = self.must_flush(state);
                 self.write_out(state, flush)?;
@@ -118,7 +123,14 @@ impl Journal {
         });
         let mark = flush.then(|| self.next_mark(state, end, last, false));
         let tail = state.head.segment.clone();
+        let early = if flush { None } else { state.writeback_due(WRITE_BYTES) };
         state.writing = true;
+        if flush {
+            state.company.flush_begins();
+        }
+        let begun = self.config.environment.elapsed();
+        state.turn += 1;
+        state.taken = end;
 
         let result = MutexGuard::unlocked(state, || {
             if let Some(first) = &first {
@@ -129,6 +141,9 @@ impl Journal {
             if flush {
                 tail.sync()?;
             }
+            if let Some((from, to)) = early {
+                tail.begin_writeback(from, to)?;
+            }
             mark.as_ref().map_or(Ok(()), |mark| self.write_mark(mark))
         });
 
@@ -138,7 +153,10 @@ impl Journal {
             state.give_back(piece.bytes);
         }
         match result {
-            Ok(()) if flush => self.flushed(state, end, last),
+            Ok(()) if flush => {
+                state.company.flush_ends(self.config.environment.elapsed().saturating_sub(begun));
+                self.flushed(state, end, last);
+            }
             Ok(()) => {
                 state.written = end;
                 state.unflushed_bytes += bytes;
@@ -151,12 +169,28 @@ impl Journal {
                 // The pages may be gone and a later flush would prove nothing: no way on but to open again.
                 tracing::error!(%error, "a write or flush failed; the log takes no more writes");
                 state.failure = Some(error.clone());
-                self.changed.notify_all();
+                for waiting in self.turns.iter().chain([&self.changed]) {
+                    waiting.notify_all();
+                }
                 return Err(error);
             }
         }
-        self.changed.notify_all();
+        self.end_turn(state);
         Ok(())
+    }
+
+    /// Waits for the end of the write that takes everything below `end`: the one under way, or the one behind it.
+    fn wait_for_turn(&self, state: &mut MutexGuard<'_, State>, end: Address) {
+        let turn = if end <= state.taken { state.turn } else { state.turn + 1 };
+        self.turns[turn % 2].wait_for(state, PATIENCE);
+    }
+
+    /// Of those who came meanwhile one is woken first, and leads the next batch at once; the others sleep on, for it takes
+    /// their frames along.
+    fn end_turn(&self, state: &State) {
+        self.turns[(state.turn + 1) % 2].notify_one();
+        self.turns[state.turn % 2].notify_all();
+        self.changed.notify_all();
     }
 
     fn flushed(&self, state: &mut State, end: Address, last: LastCheckpoint) {
@@ -181,7 +215,7 @@ impl Journal {
         Mark {
             log: self.log(),
             generation: state.mark_generation,
-            boot: self.config.environment.boot(),
+            boot: self.boot,
             pid: std::process::id(),
             epoch: state.epoch,
             durable,

@@ -3,6 +3,8 @@
 
 mod bookkeeping;
 mod commit;
+mod company;
+mod doomed;
 mod flush;
 mod room;
 mod state;
@@ -36,9 +38,18 @@ pub(crate) struct Journal {
     state: Mutex<State>,
     /// Something that a thread may wait for has happened: I/O ended, a checkpoint became durable, space came free.
     changed: Condvar,
+    /// The end of a write, for those whose frames it takes: by the count's last bit, so that who waits for the next one sleeps
+    /// on.
+    turns: [Condvar; 2],
+    /// Those are back for whom a leader waits.
+    gathered: Condvar,
+    /// Of this boot: it does not change while the process lives.
+    boot: Option<u128>,
     /// Who makes a segment or a base file, or retires one: there is one name for a file while it is made, and a spare must
     /// have one taker. Never taken while `state` is held.
     pub making: Mutex<()>,
+    /// Who removes a file that nobody names any more.
+    removing: Mutex<()>,
     /// Who prunes; `true` while it does. Pruning needs room, too, and must not prune for it.
     pub pruning: ReentrantMutex<AtomicBool>,
     owner: Owner,
@@ -59,11 +70,15 @@ impl Journal {
     ) -> Self {
         Journal {
             files,
+            boot: config.environment.boot(),
             config,
             mark,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            turns: [Condvar::new(), Condvar::new()],
+            gathered: Condvar::new(),
             making: Mutex::new(()),
+            removing: Mutex::new(()),
             pruning: ReentrantMutex::new(AtomicBool::new(false)),
             owner: Owner::default(),
             compact_from: AtomicU64::new(0),

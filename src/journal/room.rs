@@ -167,8 +167,11 @@ impl Journal {
         storage::sync_names(self.storage()).map_err(|e| Error::io("flushing the log's directory", path, e))
     }
 
-    /// Gives up the spare segments; whether there were any.
+    /// Gives up the spare segments, and what waits to be removed; whether there was anything.
     fn remove_spares(&self) -> Result<bool> {
+        if self.remove_doomed()? {
+            return Ok(true);
+        }
         let _making = self.making.lock();
         let spares = std::mem::take(&mut self.state().spares);
         for spare in &spares {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
+use super::company::Company;
 use super::{Piece, Unit};
 use crate::error::{Error, Result};
 use crate::format::BLOCK;
@@ -57,6 +58,8 @@ pub(crate) struct State {
     pub next_has_durable_name: bool,
     /// Retired files that wait to be written over.
     pub spares: Vec<Spare>,
+    /// Files that nobody names and that are about to be removed.
+    pub doomed: VecDeque<String>,
     pub epoch: u32,
     pub(super) pending: Vec<Piece>,
     pub(super) pending_bytes: u64,
@@ -64,12 +67,19 @@ pub(crate) struct State {
     pub written: Address,
     /// The device has everything below.
     pub durable: Address,
+    /// The device has been told to begin with everything below.
+    begun: Address,
     /// Bytes written and not flushed.
     pub(super) unflushed_bytes: u64,
     /// When the oldest of them was written, on the monotonic clock.
     pub(super) unflushed_since: Option<std::time::Duration>,
     /// A thread is writing; the others wait or add to what is pending.
     pub(super) writing: bool,
+    pub(super) company: Company,
+    /// Counts the writes that were begun.
+    pub(super) turn: usize,
+    /// Where the last of them ends.
+    pub(super) taken: Address,
     pub failure: Option<Error>,
     pub(super) undurable: VecDeque<Undurable>,
     /// The last durable checkpoint: the high-water mark.
@@ -123,17 +133,22 @@ impl State {
         State {
             written: head.address(),
             durable,
+            begun: durable,
             view,
             head,
             next: None,
             next_has_durable_name: true,
             spares: Vec::new(),
+            doomed: VecDeque::new(),
             epoch,
             pending: Vec::new(),
             pending_bytes: 0,
             unflushed_bytes: 0,
             unflushed_since: None,
             writing: false,
+            company: Company::default(),
+            turn: 0,
+            taken: Address::NONE,
             failure: None,
             undurable: VecDeque::new(),
             high_water,
@@ -175,6 +190,19 @@ impl State {
         self.counters.appended_bytes += len;
         self.dirty = true;
         at
+    }
+
+    /// Which offsets of the active segment the device may begin with once all that is pending is written, if they are so
+    /// many bytes. They are taken as begun. A block that is not full is left out: it is about to be written again.
+    pub(super) fn writeback_due(&mut self, bytes: u64) -> Option<(u32, u32)> {
+        let start = self.head.segment.address(BLOCK);
+        let from = self.begun.max(self.durable).max(start).offset();
+        let to = self.head.offset / BLOCK * BLOCK;
+        if u64::from(to) < u64::from(from) + bytes {
+            return None;
+        }
+        self.begun = self.head.segment.address(to);
+        Some((from, to))
     }
 
     /// Fills the last block, so that the next batch starts on one.

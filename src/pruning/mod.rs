@@ -7,6 +7,7 @@ mod base;
 mod hold;
 mod units;
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub(crate) fn prune_for_room(journal: &Journal) -> Result<bool> {
 pub(crate) fn plan(origin: &Origin, retention: &Retention) -> Result<Pruning> {
     let horizon = origin.horizon()?;
     let holds = Holds::of(origin, &horizon, retention, Purpose::Prune)?;
-    let first_live = cut(origin.files(), &horizon, holds.keep_from(), None)?;
+    let first_live = cut(origin.files(), &horizon, holds.keep_from(), Lows::default())?;
     describe(origin.files(), &horizon, &holds, first_live)
 }
 
@@ -90,7 +91,8 @@ fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     let origin_horizon = horizon(journal);
     let holds = Holds::of_journal(journal, &origin_horizon, retention, Purpose::Prune)?;
     let files = &journal.files;
-    let wanted = cut(files, &origin_horizon, holds.keep_from(), None)?;
+    let lows = Lows { active: active_low(journal), ..Lows::default() };
+    let wanted = cut(files, &origin_horizon, holds.keep_from(), lows)?;
     if wanted <= origin_horizon.retained.first_live && !drops_base(&origin_horizon, &holds) {
         clean_up(journal)?; // what an earlier opening left
         return describe(files, &origin_horizon, &holds, wanted);
@@ -99,7 +101,8 @@ fn prune_alone(journal: &Journal, retention: &Retention) -> Result<Pruning> {
     let floor = units::move_out(journal, wanted)?;
     journal.flush_all()?;
     let now = horizon(journal);
-    let first_live = cut(files, &now, holds.keep_from(), Some(floor))?;
+    let first_live =
+        cut(files, &now, holds.keep_from(), Lows { active: active_low(journal), units: Some(floor) })?;
     let report = describe(files, &origin_horizon, &holds, first_live)?;
     if first_live <= now.retained.first_live && !drops_base(&now, &holds) {
         return Ok(report);
@@ -158,13 +161,23 @@ pub(crate) fn horizon(journal: &Journal) -> Horizon {
     }
 }
 
+/// What is known to need segments beside the commits of the sealed ones.
+#[derive(Debug, Default)]
+pub(crate) struct Lows {
+    /// The lowest address that a commit of a segment names, if that is the active one and its commits need not be read.
+    pub active: Option<(SegmentId, Address)>,
+    /// The lowest of what is not committed.
+    pub units: Option<Address>,
+}
+
+fn active_low(journal: &Journal) -> Option<(SegmentId, Address)> {
+    let state = journal.state();
+    let low = state.view.segment_low;
+    Some((state.head.segment.id(), if low.is_none() { Address(u64::MAX) } else { low }))
+}
+
 /// The first segment to be kept, if checkpoints from `keep` on are: every segment that one of them names is kept, too.
-pub(crate) fn cut(
-    files: &Files,
-    horizon: &Horizon,
-    keep: Sequence,
-    floor: Option<Address>,
-) -> Result<SegmentId> {
+pub(crate) fn cut(files: &Files, horizon: &Horizon, keep: Sequence, lows: Lows) -> Result<SegmentId> {
     let first = horizon.retained.first_live;
     if horizon.last.sequence == Sequence::NONE
         || keep <= horizon.retained.first_sequence
@@ -174,14 +187,17 @@ pub(crate) fn cut(
     }
     let last = horizon.last.at.segment();
     let from = locate::segment_of(files, first, last, keep.max(Sequence::FIRST))?;
-    let mut low = floor.unwrap_or(Address(u64::MAX)).min(Address::new(from, BLOCK));
+    let mut low = lows.units.unwrap_or(Address(u64::MAX)).min(Address::new(from, BLOCK));
     for id in from.0..last.0 {
         let seal = locate::read_seal(files, SegmentId(id))?;
         if !seal.low.is_none() {
             low = low.min(seal.low);
         }
     }
-    low = low.min(lowest_in(files, last, horizon.end)?);
+    low = low.min(match lows.active {
+        Some((active, low)) if active == last => low,
+        _ => lowest_in(files, last, horizon.end)?,
+    });
     Ok(low.segment().max(first))
 }
 
@@ -236,16 +252,18 @@ pub(crate) fn clean_up(journal: &Journal) -> Result<()> {
     remove_half_made(journal)?;
     // A file that another thread is writing over is neither a spare nor a segment.
     let _making = journal.making.lock();
-    let survey = Survey::of(journal.storage())?;
-    let (retained, spare_names) = {
+    // Looked at before the directory: a file that is removed meanwhile is known to be.
+    let (retained, known) = {
         let state = journal.state();
-        let spares: Vec<String> = state.spares.iter().map(|spare| spare.name.clone()).collect();
-        (state.view.retained.clone(), spares)
+        let spares = state.spares.iter().map(|spare| &spare.name);
+        let known: HashSet<String> = spares.chain(&state.doomed).cloned().collect();
+        (state.view.retained.clone(), known)
     };
+    let survey = Survey::of(journal.storage())?;
     let mut removed = false;
     for id in survey.segments.iter().take_while(|id| **id < retained.first_live) {
         let name = names::segment(*id);
-        if spare_names.contains(&name) {
+        if known.contains(&name) {
             continue;
         }
         removed |= retire(journal, *id, &name)?;
@@ -301,8 +319,7 @@ fn retire(journal: &Journal, id: SegmentId, name: &str) -> Result<bool> {
             return Ok(false);
         }
     }
-    journal.storage().remove(name).map_err(|e| Error::io("removing a segment", name, e))?;
-    Ok(true)
+    journal.dispose(name)
 }
 
 /// The snapshot at the beginning of a segment.

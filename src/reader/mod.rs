@@ -342,7 +342,7 @@ impl Checkpoint {
 
     pub(crate) fn records_if(&self, wanted: impl Fn(StreamId) -> bool) -> Records {
         let parts = self.commit.streams.iter().filter(|part| wanted(part.stream)).cloned();
-        Records::new(self.origin.clone(), self.sequence(), self.at.segment(), parts.collect())
+        Records::new(self.origin.clone(), self.sequence(), parts.collect())
     }
 
     pub(crate) fn at(&self) -> Address {

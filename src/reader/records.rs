@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::codec::Decompressor;
 use crate::format::commit::{CommitStream, Extent, decode_extents_part};
@@ -12,8 +13,8 @@ use crate::format::frame::{HEADER, Kind};
 use crate::origin::Origin;
 use crate::position::{Address, SegmentId, Sequence, StreamId};
 
-/// So much of an extent is read at once.
-const PIECE: u32 = 1 << 20;
+/// So much of an extent is read at once: two frames of the usual size, which stay in the processor's cache.
+const PIECE: u32 = 2 * (Config::DATA_FRAME_BYTES as u32 + 4096);
 
 /// A record as it was appended. Its bytes share the memory they were read into and keep it alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub struct Record {
 pub struct Records {
     origin: Origin,
     sequence: Sequence,
-    /// The segment of the commit: those below are sealed.
-    active: SegmentId,
+    /// Segments below may be mapped.
+    mapped_below: SegmentId,
     streams: VecDeque<CommitStream>,
     current: Option<StreamReader>,
     frame: Option<(StreamId, FrameRecords)>,
@@ -61,17 +62,12 @@ impl Iterator for Records {
 }
 
 impl Records {
-    /// The records of these parts of the checkpoint whose commit lies in segment `active`.
-    pub(super) fn new(
-        origin: Origin,
-        sequence: Sequence,
-        active: SegmentId,
-        streams: VecDeque<CommitStream>,
-    ) -> Self {
+    /// The records of these parts of the checkpoint.
+    pub(super) fn new(origin: Origin, sequence: Sequence, streams: VecDeque<CommitStream>) -> Self {
         Records {
+            mapped_below: origin.mapped_below(),
             origin,
             sequence,
-            active,
             streams,
             current: None,
             frame: None,
@@ -99,7 +95,7 @@ impl Records {
                 self.frame = None;
             }
             if let Some(reader) = &mut self.current {
-                if let Some(content) = reader.next_frame(&self.origin, self.active, &mut self.codecs)? {
+                if let Some(content) = reader.next_frame(&self.origin, self.mapped_below, &mut self.codecs)? {
                     self.frame = Some((reader.part.stream, FrameRecords::new(content)));
                 } else {
                     reader.finish(&self.origin, self.sequence)?;
@@ -174,7 +170,7 @@ impl StreamReader {
     fn next_frame(
         &mut self,
         origin: &Origin,
-        active: SegmentId,
+        mapped_below: SegmentId,
         codecs: &mut Decompressor,
     ) -> Result<Option<Content>> {
         while self.piece.is_empty() && self.left == 0 {
@@ -182,7 +178,7 @@ impl StreamReader {
                 return Ok(None);
             }
         }
-        self.fill(origin, active, HEADER)?;
+        self.fill(origin, mapped_below, HEADER)?;
         let segment = origin.files().get(self.at.segment())?;
         let offset = self.at.offset();
         let mut head = [0; HEADER];
@@ -196,7 +192,7 @@ impl StreamReader {
             return Err(segment.damaged(offset, what));
         }
         let len = header.frame_len() as usize;
-        self.fill(origin, active, len)?;
+        self.fill(origin, mapped_below, len)?;
         let rest = self.piece.slice(HEADER..len);
         let body = segment.check(&header, offset, rest).map_err(|fault| segment.refuses(offset, fault))?;
         let content = Content::of(&header, body, codecs).map_err(|fault| segment.refuses(offset, fault))?;
@@ -212,7 +208,7 @@ impl StreamReader {
     }
 
     /// Has at least `len` bytes in the piece.
-    fn fill(&mut self, origin: &Origin, active: SegmentId, len: usize) -> Result<()> {
+    fn fill(&mut self, origin: &Origin, mapped_below: SegmentId, len: usize) -> Result<()> {
         if self.piece.len() >= len {
             return Ok(());
         }
@@ -224,11 +220,11 @@ impl StreamReader {
         let whole = self.piece.len() as u32 + self.left;
         let bytes = whole.min(PIECE.max(len as u32));
         let segment = origin.files().get(self.at.segment())?;
-        let sealed = segment.id() < active;
-        self.piece = if sealed && origin.maps() {
+        self.piece = Bytes::new();
+        self.piece = if segment.id() < mapped_below {
             segment.read_mapped(self.at.offset(), bytes as usize)?
         } else {
-            segment.read(self.at.offset(), bytes as usize)?
+            origin.files().read(&segment, self.at.offset(), bytes as usize)?
         };
         self.left = whole - bytes;
         Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Segment;
+use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::format::commit::StateAt;
 use crate::format::frame::{HEADER, Header, Kind};
@@ -26,11 +27,12 @@ pub(crate) struct Files {
     /// What the repair of this number has set aside is read in place of what it made.
     aside: Option<u32>,
     open: Mutex<BTreeMap<SegmentId, Arc<Segment>>>,
+    memory: Memory,
 }
 
 impl Files {
     pub(crate) fn new(storage: Arc<dyn Storage>, log: LogId, access: Access) -> Self {
-        Files { storage, log, access, aside: None, open: Mutex::new(BTreeMap::new()) }
+        Files { storage, log, access, aside: None, open: Mutex::default(), memory: Memory::default() }
     }
 
     /// The files as they were before a repair set some aside.
@@ -83,6 +85,11 @@ impl Files {
     /// Closes a segment, as far as this cache is concerned; returns it if it was open.
     pub(crate) fn forget(&self, id: SegmentId) -> Option<Arc<Segment>> {
         self.open.lock().remove(&id)
+    }
+
+    /// A piece of a segment that is not kept for long, in memory that is used again.
+    pub(crate) fn read(&self, segment: &Segment, offset: u32, len: usize) -> Result<Bytes> {
+        segment.read_into(self.memory.take(), offset, len).map(|memory| self.memory.lend(memory))
     }
 
     /// The frame at an address, with everything about it checked.

@@ -3,6 +3,7 @@
 
 mod files;
 mod growing;
+mod memory;
 mod walk;
 
 use std::io;
@@ -156,6 +157,13 @@ impl Segment {
             .map_err(|e| Error::io("writing", &self.name, e))
     }
 
+    /// Has the device begin with what was written between two offsets.
+    pub(crate) fn begin_writeback(&self, from: u32, to: u32) -> Result<()> {
+        self.file
+            .begin_writeback(from.into(), (to - from).into())
+            .map_err(|e| Error::io("writing back", &self.name, e))
+    }
+
     pub(crate) fn sync(&self) -> Result<()> {
         if Protection::FileFlush.is_off() {
             return Ok(());
@@ -194,6 +202,11 @@ impl Segment {
 
     /// Exactly these bytes, copied.
     pub(crate) fn read(&self, offset: u32, len: usize) -> Result<Bytes> {
+        self.read_into(Vec::new(), offset, len).map(Bytes::from)
+    }
+
+    /// The same into memory that may hold something: it is not cleared before it is written over.
+    fn read_into(&self, mut memory: Vec<u8>, offset: u32, len: usize) -> Result<Vec<u8>> {
         /// More than this is not allocated before it is known that the file has it.
         const TRUSTED: usize = 1 << 20;
         self.check_range(offset, len)?;
@@ -204,8 +217,11 @@ impl Segment {
                 format!("expected {len} bytes, the file ends before"),
             ));
         }
-        let mut buf = vec![0; len];
-        storage::read_exact_at(&*self.file, &mut buf, offset.into()).map_err(|e| match e.kind() {
+        if memory.is_empty() {
+            memory = vec![0; len];
+        }
+        memory.resize(len, 0);
+        storage::read_exact_at(&*self.file, &mut memory, offset.into()).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => Error::corrupt(
                 &self.name,
                 offset.into(),
@@ -213,7 +229,7 @@ impl Segment {
             ),
             _ => Error::io(format!("reading at byte {offset}"), &self.name, e),
         })?;
-        Ok(Bytes::from(buf))
+        Ok(memory)
     }
 
     /// Exactly these bytes of a sealed segment, out of a map where the storage makes maps.

@@ -10,8 +10,10 @@ use crate::format::BLOCK;
 use crate::format::frame::{self, FRAME_MIN, Fault, HEADER, Header};
 use crate::position::Address;
 
-/// So much is read at once.
+/// So much is read at once where one small frame follows another.
 const WINDOW: usize = 64 << 10;
+/// And so much where it comes to a frame by a jump over a large one, and is likely to jump again.
+const GLANCE: usize = 4 << 10;
 /// Bodies that nobody keeps are checked in pieces of this.
 const PIECE: usize = 1 << 20;
 
@@ -115,7 +117,9 @@ impl Walker {
         if len > WINDOW || offset >= self.segment.bytes() {
             return self.read(offset, len);
         }
-        self.window = self.read(offset, WINDOW.min((self.segment.bytes() - offset) as usize).max(len))?;
+        let jumps = u64::from(offset) > u64::from(self.window_at) + self.window.len() as u64;
+        let window = if jumps { GLANCE } else { WINDOW };
+        self.window = self.read(offset, window.min((self.segment.bytes() - offset) as usize).max(len))?;
         self.window_at = offset;
         Ok(self.window.slice(..len))
     }

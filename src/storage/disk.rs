@@ -5,7 +5,9 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, map, orphan};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::Watch;
+use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, map, orphan, writeback};
 use crate::format::names;
 
 /// The lock's file says who holds it in so many bytes, filled up with spaces.
@@ -101,6 +103,11 @@ impl Storage for Disk {
             Err(TryLockError::Error(e)) => Err(e),
         }
     }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn watch(&self, name: &str) -> io::Result<Option<Box<dyn Watch>>> {
+        super::watch::watch(&self.at(name))
+    }
 }
 
 /// The kernel's flock: of the open file, so closing another descriptor of it elsewhere in the process does no harm.
@@ -187,6 +194,10 @@ impl StorageFile for DiskFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn begin_writeback(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        writeback::begin(&self.file, offset, bytes)
     }
 
     fn len(&self) -> io::Result<u64> {

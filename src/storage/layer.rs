@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::Path;
 
-use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile};
+use super::{Access, FileMap, Lock, LockMode, Storage, StorageFile, Watch};
 
 /// A directory over another. Whoever implements this has a [`Storage`].
 ///
@@ -60,6 +60,10 @@ pub trait Layer: Send + Sync + fmt::Debug {
     fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
         self.below().try_lock(name, mode)
     }
+
+    fn watch(&self, name: &str) -> io::Result<Option<Box<dyn Watch>>> {
+        self.below().watch(name)
+    }
 }
 
 impl<T: Layer> Storage for T {
@@ -90,6 +94,10 @@ impl<T: Layer> Storage for T {
     fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
         Layer::try_lock(self, name, mode)
     }
+
+    fn watch(&self, name: &str) -> io::Result<Option<Box<dyn Watch>>> {
+        Layer::watch(self, name)
+    }
 }
 
 /// A file over another. Whoever implements this has a [`StorageFile`].
@@ -111,6 +119,10 @@ pub trait FileLayer: Send + Sync + fmt::Debug {
 
     fn sync(&self) -> io::Result<()> {
         self.below().sync()
+    }
+
+    fn begin_writeback(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.below().begin_writeback(offset, bytes)
     }
 
     fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
@@ -137,6 +149,10 @@ impl<T: FileLayer> StorageFile for T {
 
     fn sync(&self) -> io::Result<()> {
         FileLayer::sync(self)
+    }
+
+    fn begin_writeback(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        FileLayer::begin_writeback(self, offset, bytes)
     }
 
     fn len(&self) -> io::Result<u64> {

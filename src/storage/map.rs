@@ -1,4 +1,4 @@
-//! Memory maps: the one place with `unsafe` code.
+//! Memory maps.
 
 use std::fs::File;
 use std::io;

@@ -7,10 +7,14 @@ mod layer;
 mod map;
 mod memory;
 mod orphan;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod watch;
+mod writeback;
 
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::protection::Protection;
 
@@ -62,6 +66,17 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Tries to lock a file, made if need be; `None` if somebody else holds it. It is given up when it is dropped
     /// and when the process ends.
     fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>>;
+
+    /// Something that tells of writes to a file, by whomever; `None` where there is no such thing, and one has to look.
+    fn watch(&self, _name: &str) -> io::Result<Option<Box<dyn Watch>>> {
+        Ok(None)
+    }
+}
+
+/// Tells of writes to one file.
+pub trait Watch: Send + Sync + fmt::Debug {
+    /// Returns after a write since the last call, or after `timeout`, or earlier.
+    fn wait(&self, timeout: Duration) -> io::Result<()>;
 }
 
 /// One open file. Calls may come from several threads at once.
@@ -77,6 +92,12 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
 
     /// Flushes content and length to the device.
     fn sync(&self) -> io::Result<()>;
+
+    /// Has the device begin with what was written to this range, without waiting for it. It is a hint, makes nothing
+    /// durable, and may do nothing; but an error is one of a write.
+    fn begin_writeback(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
 
     /// The length.
     fn len(&self) -> io::Result<u64>;

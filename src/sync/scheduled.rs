@@ -87,6 +87,10 @@ impl Condvar {
         self.0.notify_all();
     }
 
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
     pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> WaitTimeoutResult {
         let held = guard.held.take().expect(HELD);
         guard.held = Some(self.0.wait(held).expect(POISONED));

@@ -76,6 +76,10 @@ impl StorageFile for SlowFile {
         Ok(())
     }
 
+    fn begin_writeback(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.file.begin_writeback(offset, bytes)
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }
