@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use highwater::environment::Stepped;
-use highwater::{Commit, Config, Log, LogReader, Op, Result, Retention, Sequence, Stream, StreamSpec};
+use highwater::{
+    Commit, Compaction, Config, Log, LogReader, Op, Result, Retention, Sequence, Stream, StreamSpec,
+};
 
 use super::Ending;
 use crate::check::{Checked, Violation};
@@ -53,6 +55,11 @@ impl Sample {
         let streams = [orders?, users?];
         for _ in 0..random.below(30) {
             commit(&log, &streams, random)?;
+            if random.one_in(12) {
+                let retention = Retention { min_count: 1 + random.below(4), ..Retention::default() };
+                let compaction = Compaction { retention, ..Compaction::default() };
+                log.compact(&compaction, &mut |_| ControlFlow::Continue(()))?;
+            }
             if random.one_in(12) {
                 log.prune(&Retention { min_count: 1 + random.below(4), ..Retention::default() })?;
             }
