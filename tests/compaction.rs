@@ -514,4 +514,21 @@ fn maintenance_compacts_when_enough_is_dead() {
     assert!(log.first() > Sequence::FIRST && content(&log, &users).len() == 300);
     let mut lake = log.consumer("lake", Start::Earliest).unwrap();
     drain(&mut lake);
+    // What somebody holds is looked at again with each segment, and not only when the log is twice as large.
+    let (first, held) =
+        (log.first(), Pin { from: log.first(), owner: "backup".into(), expires_us: i64::MAX });
+    log.pin("backup", &held).unwrap();
+    let mut more = |log: &Log, rounds: u32| {
+        for _ in 0..rounds {
+            churn(log, &users, 10);
+            drain(&mut lake);
+            lake.sync().unwrap();
+            log.maintain().unwrap();
+        }
+    };
+    more(&log, 60);
+    assert_eq!(log.first(), first);
+    log.unpin("backup").unwrap();
+    more(&log, 8);
+    assert!(log.first() > first);
 }
