@@ -45,8 +45,8 @@ pub enum ErrorKind {
     StreamBusy,
     /// Another reader, here or in another process, uses the consumer.
     ConsumerBusy,
-    /// The checkpoints asked for were pruned, or lost to damage. They are gone from the log; start later, or refresh the
-    /// stream.
+    /// The checkpoints asked for were pruned, compacted, or lost to damage. They are gone from the log; start later, or at the
+    /// compacted one, or refresh the stream.
     Gap {
         /// The first missing checkpoint.
         first: Sequence,

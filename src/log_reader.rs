@@ -142,7 +142,7 @@ impl LogReader {
     }
 
     /// A reader of all checkpoints from `from` on. Fails with [`ErrorKind::Gap`](crate::ErrorKind::Gap) if that was
-    /// pruned, and with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) beyond the next one.
+    /// pruned or compacted into a later one, and with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) beyond the next one.
     pub fn reader(&self, from: Sequence) -> Result<Reader> {
         Reader::new(self.origin.clone(), from)
     }

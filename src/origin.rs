@@ -196,6 +196,11 @@ pub(crate) fn gap(first: Sequence, retained: &Retained) -> Error {
     let oldest = retained.first_sequence;
     let last = oldest.previous().max(first);
     let what = match retained.compacted {
+        Some(_) if first == oldest => {
+            format!(
+                "{oldest} was compacted: it is for who begins there, and does not tell what was deleted before it"
+            )
+        }
         Some(_) => format!("they were compacted into checkpoint {oldest}, which tells what was left of them"),
         None => format!("they were pruned; the oldest that is kept is {oldest}"),
     };

@@ -49,6 +49,14 @@ impl States {
                 horizon.last.sequence
             )));
         }
+        let retained = &horizon.retained;
+        if retained.compacted.is_some()
+            && retained.base_index.is_none()
+            && sequence == retained.first_sequence
+        {
+            // A repair has begun the log anew behind a base checkpoint: it saved the records, and no states as old as that.
+            return Err(gap(sequence, retained));
+        }
         let files = origin.files();
         let segment =
             locate::segment_of(files, horizon.retained.first_live, horizon.last.at.segment(), sequence)?;

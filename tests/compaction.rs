@@ -7,6 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Fixture, drain, insert, text_of};
@@ -14,6 +15,7 @@ use highwater::{
     Checkpoint, Commit, Compacted, Compaction, Compression, Config, Durability, ErrorKind, Limit, Log,
     LogReader, Op, OpKind, Pin, Retention, Sequence, Start, Stream, StreamSpec,
 };
+use highwater_sim::{SimDisk, State};
 
 const AT_ONCE: Compaction = Compaction {
     retention: Retention { min_count: 1, min_age: Duration::ZERO },
@@ -357,6 +359,65 @@ fn damage_in_what_is_read_stops_it_and_changes_nothing() {
 }
 
 #[test]
+fn a_full_disk_stops_it_and_nothing_is_left_behind() {
+    use highwater::storage::Storage;
+    let fixture = Fixture::new();
+    let disk = SimDisk::new(State::default(), 1);
+    let log = Log::open_on(Arc::new(disk.clone()), fixture.small()).unwrap().0;
+    let users = users(&log);
+    // All rows are alive: what is written anew is as large as what there is.
+    for i in 0..300 {
+        commit(&log, &users, &[(OpKind::Insert, &format!("k{i}"))], &[1; 2000]);
+    }
+    log.flush().unwrap();
+    let before = content(&log, &users);
+    for room in [0, 100 << 10, 400 << 10] {
+        disk.limit_room(room);
+        let names = || disk.names().unwrap().into_iter().filter(|name| name.contains("base")).count();
+        let error = log.compact(&AT_ONCE, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert_eq!((error.kind(), names(), log.first()), (&ErrorKind::Full, 0, Sequence::FIRST), "{error}");
+        disk.heal();
+        commit(&log, &users, &[(OpKind::Insert, "more")], b"the log goes on");
+    }
+    assert!(compact(&log, &AT_ONCE).done);
+    assert_eq!(content(&log, &users).len(), before.len() + 1);
+}
+
+#[test]
+fn a_base_checkpoint_is_acknowledged_stream_by_stream() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    let (users, items) = (users(&log), log.stream(StreamSpec::new("items").key(["id"])).unwrap());
+    commit(&log, &items, &[(OpKind::Insert, "a")], b"item");
+    churn(&log, &users, 300);
+    let base = compact(&log, &AT_ONCE).first;
+    let one = Limit { max_checkpoints: 1, ..Limit::default() };
+    let streams = |consumer: &mut highwater::Consumer| {
+        let batch = consumer.next_batch(&one).unwrap().unwrap();
+        let mut streams: Vec<_> = batch.records().map(|record| record.unwrap().stream).collect();
+        streams.dedup();
+        (streams, batch.end())
+    };
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    let (mut all, end) = streams(&mut lake);
+    all.sort();
+    let mut both = vec![users.id(), items.id()];
+    both.sort();
+    assert_eq!((all, end.sequence), (both, base));
+    lake.acknowledge_stream(&users, end).unwrap();
+    assert_eq!(lake.acknowledged(), base.previous());
+    drop(lake);
+    churn(&log, &users, 100);
+    assert!(!compact(&log, &AT_ONCE).done, "lake has not all of the base checkpoint");
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    let (rest, end) = streams(&mut lake);
+    assert_eq!((rest, end.sequence), (vec![items.id()], base));
+    lake.acknowledge_stream(&items, end).unwrap();
+    assert_eq!(lake.acknowledged(), base);
+    assert_eq!(streams(&mut lake).1.sequence, base.next());
+}
+
+#[test]
 fn cancelling_changes_nothing_and_leaves_nothing() {
     let fixture = Fixture::new();
     let log = fixture.open_small();
@@ -514,4 +575,21 @@ fn maintenance_compacts_when_enough_is_dead() {
     assert!(log.first() > Sequence::FIRST && content(&log, &users).len() == 300);
     let mut lake = log.consumer("lake", Start::Earliest).unwrap();
     drain(&mut lake);
+    // What somebody holds is looked at again with each segment, and not only when the log is twice as large.
+    let (first, held) =
+        (log.first(), Pin { from: log.first(), owner: "backup".into(), expires_us: i64::MAX });
+    log.pin("backup", &held).unwrap();
+    let mut more = |log: &Log, rounds: u32| {
+        for _ in 0..rounds {
+            churn(log, &users, 10);
+            drain(&mut lake);
+            lake.sync().unwrap();
+            log.maintain().unwrap();
+        }
+    };
+    more(&log, 60);
+    assert_eq!(log.first(), first);
+    log.unpin("backup").unwrap();
+    more(&log, 8);
+    assert!(log.first() > first);
 }

@@ -13,7 +13,7 @@ use crate::format::codec::Codec;
 use crate::format::commit::{self, CommitHead, CommitStream, encode_extents_part, encode_tail};
 use crate::format::compacted::{Age, Compacted};
 use crate::format::data::{BASE_TIME, RecordParts};
-use crate::format::frame::{FrameBuf, Header, Kind};
+use crate::format::frame::{FrameBuf, Header, Kind, SealedFrame};
 use crate::format::snapshot::BaseCheckpoint;
 use crate::journal::UnitStream;
 use crate::packer::{Filled, Packer, Packing};
@@ -226,7 +226,7 @@ impl<'a> Copier<'a> {
     }
 
     /// Writes a frame of records, and notes where.
-    fn place(&mut self, stream: StreamId, frame: crate::format::frame::SealedFrame) -> Result<()> {
+    fn place(&mut self, stream: StreamId, frame: SealedFrame) -> Result<()> {
         let bytes = frame.len();
         let at = self.files.push(frame)?;
         self.lower(at);

@@ -29,12 +29,14 @@ pub(crate) fn compact_if_due(journal: &Journal, tell: Tell<'_>) -> Result<()> {
         return Ok(());
     }
     let compacted = super::compact(journal, compaction, tell)?;
-    let next = if compacted.done {
-        0
-    } else {
-        let (before, after) = compacted.bytes();
-        let dead = if before == 0 { 0.0 } else { 1.0 - after as f64 / before as f64 };
-        sealed + more_until(sealed + base, dead, share).max(journal.config.segment_bytes.into())
+    let next = match compacted.bytes() {
+        _ if compacted.done => 0,
+        // Somebody holds all of it, which was not read.
+        (0, _) => sealed + u64::from(journal.config.segment_bytes),
+        (before, after) => {
+            let dead = 1.0 - after as f64 / before as f64;
+            sealed + more_until(sealed + base, dead, share).max(journal.config.segment_bytes.into())
+        }
     };
     journal.compact_from.store(next, Ordering::Relaxed);
     Ok(())

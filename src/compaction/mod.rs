@@ -146,7 +146,8 @@ pub(crate) fn plan(origin: &Origin, compaction: &Compaction, tell: Tell<'_>) -> 
         report.cancelled = true;
         return Ok(report);
     }
-    let (from, counts) = result?;
+    // A pruning beside it takes away what is read.
+    let (from, counts) = result.map_err(|error| origin.explain(error, horizon.retained.first_sequence))?;
     report.tell(&work.streams, counts);
     if is_worth_it(&report, compaction) {
         work.promise(&mut report, from);

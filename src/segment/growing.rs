@@ -46,19 +46,19 @@ impl Growing {
         let at = self.segment.address(self.offset);
         self.offset += frame.len();
         self.pending.extend_from_slice(&frame.place(self.segment.header.salt, at, 0, Address::NONE));
-        while self.pending.len() >= PIECE {
-            self.write(PIECE)?;
-        }
+        self.write(self.pending.len() / PIECE * PIECE)?;
         Ok(at)
     }
 
-    /// Writes the first of what is pending, flushed: where the disk is full it shows here.
+    /// Writes the first of what is pending, piece by piece, each flushed: where the disk is full it shows here.
     fn write(&mut self, bytes: usize) -> Result<()> {
-        let end = self.written + bytes as u32;
-        self.allocate(end)?;
-        self.segment.write(&[&self.pending[..bytes]], self.written)?;
-        self.segment.sync()?;
-        self.written = end;
+        for piece in self.pending[..bytes].chunks(PIECE) {
+            let end = self.written + piece.len() as u32;
+            self.allocate(end)?;
+            self.segment.write(&[piece], self.written)?;
+            self.segment.sync()?;
+            self.written = end;
+        }
         self.pending.drain(..bytes);
         Ok(())
     }
