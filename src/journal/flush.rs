@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::format::mark::Mark;
 use crate::format::names;
 use crate::format::snapshot::LastCheckpoint;
-use crate::position::Address;
+use crate::position::{Address, SegmentId};
 use crate::protection::Protection;
 use crate::storage;
 use crate::sync::MutexGuard;
@@ -19,6 +19,21 @@ const WRITE_BYTES: u64 = 128 << 10;
 const PENDING_BYTES_MAX: u64 = 4 << 20;
 /// A waiter looks again after this at the latest; it is woken long before.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is durable together: the log up to here, its last checkpoint, and what it begins with. A switch that is not flushed
+/// has not happened.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    end: Address,
+    last: LastCheckpoint,
+    first_live: SegmentId,
+}
+
+impl Reached {
+    fn by(state: &State) -> Reached {
+        Reached { end: state.durable, last: state.high_water, first_live: state.first_live }
+    }
+}
 
 impl Journal {
     /// Returns once everything below `end` is durable. The first to come writes and flushes for all that are pending;
@@ -115,13 +130,11 @@ impl Journal {
         let pieces = std::mem::take(&mut state.pending);
         let bytes = std::mem::take(&mut state.pending_bytes);
         let end = state.head.address();
-        let last = state.view.last;
+        let reached = Reached { end, last: state.view.last, first_live: state.view.retained.first_live };
         // The epoch is known for good before its first frame: else a power cut could make the next opening use it again.
-        let first = (!state.epoch_is_known).then(|| {
-            let (durable, last) = (state.durable, state.high_water);
-            self.next_mark(state, durable, last, false)
-        });
-        let mark = flush.then(|| self.next_mark(state, end, last, false));
+        let before = Reached::by(state);
+        let first = (!state.epoch_is_known).then(|| self.next_mark(state, before, false));
+        let mark = flush.then(|| self.next_mark(state, reached, false));
         let tail = state.head.segment.clone();
         let early = if flush { None } else { state.writeback_due(WRITE_BYTES) };
         state.writing = true;
@@ -155,7 +168,7 @@ impl Journal {
         match result {
             Ok(()) if flush => {
                 state.company.flush_ends(self.config.environment.elapsed().saturating_sub(begun));
-                self.flushed(state, end, last);
+                self.flushed(state, reached);
             }
             Ok(()) => {
                 state.written = end;
@@ -163,7 +176,7 @@ impl Journal {
                 state.unflushed_since.get_or_insert_with(|| self.config.environment.elapsed());
             }
             Err(_) if Protection::FailStop.is_off() && tail.sync().is_ok() => {
-                self.flushed(state, end, last);
+                self.flushed(state, reached);
             }
             Err(error) => {
                 // The pages may be gone and a later flush would prove nothing: no way on but to open again.
@@ -193,7 +206,9 @@ impl Journal {
         self.changed.notify_all();
     }
 
-    fn flushed(&self, state: &mut State, end: Address, last: LastCheckpoint) {
+    fn flushed(&self, state: &mut State, reached: Reached) {
+        let Reached { end, last, first_live } = reached;
+        state.first_live = first_live;
         state.written = end;
         state.durable = end;
         state.unflushed_bytes = 0;
@@ -210,7 +225,8 @@ impl Journal {
     }
 
     /// The mark as it will be true once everything below `durable` is flushed.
-    fn next_mark(&self, state: &mut State, durable: Address, last: LastCheckpoint, clean: bool) -> Mark {
+    fn next_mark(&self, state: &mut State, reached: Reached, clean: bool) -> Mark {
+        let Reached { end: durable, last, first_live } = reached;
         state.mark_generation += 1;
         Mark {
             log: self.log(),
@@ -229,7 +245,7 @@ impl Journal {
                 .copied()
                 .find(|at| *at < durable)
                 .unwrap_or(state.waypoint),
-            first_live: state.view.retained.first_live,
+            first_live,
             clean,
         }
     }
@@ -245,8 +261,8 @@ impl Journal {
         while state.writing {
             self.wait(&mut state, PATIENCE);
         }
-        let (durable, last) = (state.durable, state.high_water);
-        let mark = self.next_mark(&mut state, durable, last, clean);
+        let reached = Reached::by(&state);
+        let mark = self.next_mark(&mut state, reached, clean);
         self.write_mark(&mark)?;
         drop(state);
         if flush {

@@ -11,7 +11,7 @@ use crate::format::commit::StateAt;
 use crate::format::define::{Definition, StreamName};
 use crate::format::frame::{FrameBuf, Kind, SealedFrame, pad_body};
 use crate::format::snapshot::LastCheckpoint;
-use crate::position::{Address, Sequence, StreamId};
+use crate::position::{Address, SegmentId, Sequence, StreamId};
 use crate::segment::{Files, Segment};
 use crate::view::View;
 
@@ -84,6 +84,8 @@ pub(crate) struct State {
     pub(super) undurable: VecDeque<Undurable>,
     /// The last durable checkpoint: the high-water mark.
     pub high_water: LastCheckpoint,
+    /// The first live segment as of the last flush.
+    pub first_live: SegmentId,
     /// Snapshots written and not yet known durable, oldest first.
     pub(super) waypoints: VecDeque<Address>,
     /// The newest durable snapshot.
@@ -129,7 +131,7 @@ impl State {
         waypoint: Address,
         mark_generation: u64,
     ) -> Self {
-        let high_water = view.last;
+        let (high_water, first_live) = (view.last, view.retained.first_live);
         State {
             written: head.address(),
             durable,
@@ -152,6 +154,7 @@ impl State {
             failure: None,
             undurable: VecDeque::new(),
             high_water,
+            first_live,
             waypoints: VecDeque::new(),
             waypoint,
             since_waypoint_bytes: 0,
