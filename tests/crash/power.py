@@ -7,6 +7,7 @@ The driver is killed at a random moment; then power is cut, or it is only killed
 a flush of the next life fails. After each, whatever was acknowledged has to be there.
 """
 import collections
+import mmap
 import os
 import random
 import subprocess
@@ -16,7 +17,9 @@ import tempfile
 from kill import Budget, moment
 from rig import DURABLE_MODES, Rig, Violation, demand
 
+BLOCK = 4096
 LIVES = 40  # of one log
+FAILS_AFTER = [0, 0, 1, 2, 3, 5, 8, 13]  # so many flushes go well: the first are the opening's own
 
 
 class Disk:
@@ -48,11 +51,49 @@ class Disk:
         subprocess.run(["umount", "-l", self.place], stderr=subprocess.DEVNULL, check=False)
 
 
+def check_disk(powercut):
+    """A flush that failed shows to O_DIRECT and to nothing else; and then the power cut takes what it should have flushed."""
+    with tempfile.TemporaryDirectory() as place, Disk(powercut, place) as disk:
+        name = os.path.join(place, "file")
+        file = os.open(name, os.O_CREAT | os.O_RDWR)
+        os.pwrite(file, b"a" * BLOCK, 0)
+        os.fsync(file)
+        flush_names(place)
+        disk.say("fail 0")
+        os.pwrite(file, b"b" * BLOCK, 0)
+        try:
+            os.fsync(file)
+            demand(False, "the flush did not fail")
+        except OSError:
+            pass
+        os.fsync(file)
+        demand(os.pread(file, 1, 0) == b"b", "the cache does not show what was written")
+        demand(read_direct(name) == b"a", "the device shows what was not flushed")
+        os.close(file)
+        disk.say("cut 1")
+        with open(name, "rb") as left:
+            demand(left.read() == b"a" * BLOCK, "the power cut left what was not flushed")
+
+
+def flush_names(directory):
+    handle = os.open(directory, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+
+
+def read_direct(name):
+    block = mmap.mmap(-1, BLOCK)  # O_DIRECT wants aligned memory
+    file = os.open(name, os.O_RDONLY | os.O_DIRECT)
+    os.preadv(file, [block], 0)
+    os.close(file)
+    return block[:1]
+
+
 def life(rig, disk, boot, counts):
     """One life of the driver and what ends it; returns the boot of the next."""
     fails = random.random() < 0.2
     if fails:
-        disk.say("fail")
+        disk.say(f"fail {random.choice(FAILS_AFTER)}")
     rig.write_and_kill(moment(), "--boot", str(boot), fail_allowed=fails)
     disk.say("heal")
     if random.random() < 0.3:
@@ -90,6 +131,7 @@ def main():
     if not os.access("/dev/fuse", os.W_OK):
         print("SKIPPED: /dev/fuse can't be opened here; no power was cut")
         return
+    check_disk(powercut)
     modes = [arguments] if arguments else DURABLE_MODES
     total = sum((run(driver, powercut, Budget(budget, len(modes)), mode) for mode in modes), collections.Counter())
     print(f"{total['cuts']} power cuts in {total['lives']} lives, nothing lost")

@@ -137,7 +137,8 @@ pub(crate) struct Disk {
     changes: Vec<Change>,
     pub(crate) files: HashMap<Inode, File>,
     next: Inode,
-    pub(crate) fail_next_flush: bool,
+    /// So many flushes of files go well, and the next one fails.
+    pub(crate) fails_after: Option<u32>,
 }
 
 impl Disk {
@@ -148,7 +149,7 @@ impl Disk {
             changes: Vec::new(),
             files: HashMap::new(),
             next: 2, // 1 is the directory
-            fail_next_flush: false,
+            fails_after: None,
         }
     }
 
@@ -187,7 +188,8 @@ impl Disk {
 
     /// `false`: it failed.
     pub(crate) fn flush(&mut self, inode: Inode) -> bool {
-        let fails = std::mem::take(&mut self.fail_next_flush);
+        let fails = self.fails_after == Some(0);
+        self.fails_after = self.fails_after.and_then(|left| left.checked_sub(1));
         if let Some(file) = self.files.get_mut(&inode) {
             if fails { file.fail_to_flush() } else { file.flush() }
         }
@@ -205,7 +207,7 @@ impl Disk {
                 file.cut(&mut random);
             }
         }
-        self.fail_next_flush = false;
+        self.fails_after = None;
     }
 
     /// Half the time as a journal would, the first changes; else each by itself.

@@ -8,8 +8,8 @@
 //!
 //! - `cut SEED`: power fails. Of everything that was not flushed any subset stays: 512-byte sectors, lengths of files, names.
 //!   Then it is mounted anew, so that nothing is left in the kernel's caches.
-//! - `fail`: the next flush of a file fails. What it should have flushed reads back as written, is not on the device, and
-//!   no later flush writes it; only a read with O_DIRECT tells.
+//! - `fail N`: N flushes of files go well, and the next one fails. What it should have flushed reads back as written, is not
+//!   on the device, and no later flush writes it; only a read with O_DIRECT tells.
 //! - `heal`: no flush fails, if none did yet.
 //!
 //! The disk is memory: one flat directory. Maps for reading, allocation, renames, directory flushes and O_DIRECT work.
@@ -36,8 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 disk.lock().unwrap().cut(seed.parse()?);
                 mounted = Some(Mount::at(&mountpoint, &disk)?);
             }
-            None if line == "fail" => disk.lock().unwrap().fail_next_flush = true,
-            None if line == "heal" => disk.lock().unwrap().fail_next_flush = false,
+            Some(("fail", after)) => disk.lock().unwrap().fails_after = Some(after.parse()?),
+            None if line == "heal" => disk.lock().unwrap().fails_after = None,
             _ => return Err(format!("unknown command {line}").into()),
         }
         println!("mounted");
