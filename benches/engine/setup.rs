@@ -22,8 +22,13 @@ pub(crate) struct Bench {
 impl Bench {
     /// An empty log; records will be of so many bytes.
     pub(crate) fn new(record_bytes: usize) -> Bench {
+        Bench::with(record_bytes, Config::default())
+    }
+
+    /// The same, opened as `config` says.
+    pub(crate) fn with(record_bytes: usize, config: Config) -> Bench {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+        let (log, _) = Log::open(dir.path(), config).unwrap();
         let stream = log.stream(StreamSpec::new("s")).unwrap();
         let writer = log.writer(&[&stream]).unwrap();
         Bench { writer, stream, log, dir, row: incompressible(record_bytes), unpruned: 0 }
@@ -31,7 +36,12 @@ impl Bench {
 
     /// A log that holds so many checkpoints of a thousand records of 1 KiB.
     pub(crate) fn filled(checkpoints: usize) -> Bench {
-        let mut bench = Bench::new(RECORD_BYTES);
+        Bench::new(RECORD_BYTES).fill(checkpoints)
+    }
+
+    /// Commits so many more.
+    pub(crate) fn fill(self, checkpoints: usize) -> Bench {
+        let mut bench = self;
         for _ in 0..checkpoints {
             bench.append(RECORDS);
             bench.commit(Durability::Buffered, "1");
