@@ -106,6 +106,10 @@ bless:
 bench:
     cargo bench
 
+# Instructions of the hot paths against the baseline (needs valgrind): `just instructions --bless`
+instructions *what:
+    benches/instructions/count {{what}}
+
 # Beside other engines and the machine's limits: `just versus --quick`
 versus *what:
     cargo build --release -p highwater-cli

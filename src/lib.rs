@@ -88,7 +88,7 @@ pub use log_reader::LogReader;
 pub use pin::Pin;
 pub use position::{CheckpointId, LogId, Position, Sequence, StreamId};
 pub use pruning::Pruning;
-pub use reader::{Checkpoint, Reader, Record, Records, StreamCounts};
+pub use reader::{Checkpoint, Reader, Record, RecordRef, Records, StreamCounts};
 pub use recovery::Recovery;
 pub use states::{StateText, States};
 pub use status::{SegmentStatus, Status};

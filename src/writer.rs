@@ -192,18 +192,15 @@ impl Writer {
                 len as u64,
             ));
         }
-        let open = find(&mut self.streams, stream)?;
+        let mut open = find(&mut self.streams, stream)?;
         check_unit(open, config, stream, len)?;
-        let full = open.buffered() + RECORD_HEADER_MAX + len > config.data_frame_bytes();
-        if full && open.frame_items > 0 {
-            self.spill(stream.id())?;
-        }
+        let room = RECORD_HEADER_MAX + len;
+        let frame_is_full = open.frame_items > 0 && open.buffered() + room > config.data_frame_bytes();
         // Room is made before the record is taken: an error leaves everything as it was.
-        if self.buffered > 0 && self.buffered + RECORD_HEADER_MAX + len > self.journal.config.buffer_bytes_max
-        {
-            self.spill_largest()?;
+        if frame_is_full || self.buffered > 0 && self.buffered + room > config.buffer_bytes_max {
+            self.make_room(stream.id(), frame_is_full, room)?;
+            open = find(&mut self.streams, stream)?;
         }
-        let open = find(&mut self.streams, stream)?;
         let previous_us = open.previous_us;
         let before = open.buffered();
         let frame = open.frame.get_or_insert_with(|| {
@@ -218,6 +215,17 @@ impl Writer {
         open.frame_items += 1;
         open.records += 1;
         open.bytes += len as u64;
+        Ok(())
+    }
+
+    /// Writes out a stream's full frame, and what else there is too much of in memory.
+    fn make_room(&mut self, stream: StreamId, frame_is_full: bool, room: usize) -> Result<()> {
+        if frame_is_full {
+            self.spill(stream)?;
+        }
+        if self.buffered > 0 && self.buffered + room > self.journal.config.buffer_bytes_max {
+            self.spill_largest()?;
+        }
         Ok(())
     }
 
@@ -358,19 +366,19 @@ fn find<'a>(streams: &'a mut StreamMap<Open>, stream: &Stream) -> Result<&'a mut
 }
 
 fn check_unit(open: &Open, config: &Config, stream: &Stream, more: usize) -> Result<()> {
-    let limit = config.unit_bytes_max.into_iter().chain(config.size_max).min();
+    let limit = match (config.unit_bytes_max, config.size_max) {
+        (None, None) => return Ok(()),
+        (unit, size) => unit.unwrap_or(u64::MAX).min(size.unwrap_or(u64::MAX)),
+    };
     let actual = open.log_bytes + more as u64;
-    match limit {
-        Some(limit) if actual > limit => Err(Error::too_large(
-            format!(
-                "the uncommitted records of stream {} (commit more often, or raise unit_bytes_max and size_max)",
-                stream.name()
-            ),
-            limit,
-            actual,
-        )),
-        _ => Ok(()),
+    if actual <= limit {
+        return Ok(());
     }
+    let what = format!(
+        "the uncommitted records of stream {} (commit more often, or raise unit_bytes_max and size_max)",
+        stream.name()
+    );
+    Err(Error::too_large(what, limit, actual))
 }
 
 fn cover_is_global(request: &CommitRequest) -> bool {

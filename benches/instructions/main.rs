@@ -52,7 +52,7 @@ fn measured<T>(work: impl FnOnce() -> T) -> T {
 /// Does one path's work; returns how many operations it was.
 type Path = fn() -> usize;
 
-const PATHS: [(&str, Path); 7] = [
+const PATHS: [(&str, Path); 8] = [
     ("append-100B", || append(100, 40_000)),
     ("append-1KiB", || append(1024, 10_000)),
     ("commit-state", || commit(0, 500)),
@@ -60,6 +60,7 @@ const PATHS: [(&str, Path); 7] = [
     ("open-clean", open),
     ("replay-copy-1KiB", || replay(ReadMode::Copy)),
     ("replay-map-1KiB", || replay(ReadMode::Map)),
+    ("replay-ref-1KiB", replay_borrowed),
 ];
 
 fn main() {
@@ -118,5 +119,22 @@ fn replay(read_mode: ReadMode) -> usize {
                 checkpoint.records().map(|record| record.unwrap()).filter(|r| !r.payload.is_empty()).count();
         }
         records
+    })
+}
+
+/// The same without a share of memory for each.
+fn replay_borrowed() -> usize {
+    let dir = Bench::with(RECORD_BYTES, config()).fill(16).close();
+    let (log, _) = Log::open(dir.path(), Config { read_mode: ReadMode::Map, ..config() }).unwrap();
+    measured(|| {
+        let mut reader = log.reader(Sequence::FIRST).unwrap();
+        let mut count = 0;
+        while let Some(checkpoint) = reader.next().unwrap() {
+            let mut records = checkpoint.records();
+            while let Some(record) = records.next_ref() {
+                count += usize::from(!record.unwrap().payload.is_empty());
+            }
+        }
+        count
     })
 }

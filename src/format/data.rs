@@ -7,12 +7,15 @@ use bytes::Bytes;
 
 use crate::format::codec::{Codec, Decompressor, is_credible};
 use crate::format::frame::{Fault, Header, check_content};
-use crate::format::wire::{Decoded, Malformed, Take, put_varint_at, unzigzag, zigzag};
+use crate::format::wire::{Decoded, Malformed, Take, put_varint, unzigzag, zigzag};
 
 /// The base time at the beginning of a body, in bytes; the content's checksum begins behind it.
 pub(crate) const BASE_TIME: usize = 8;
 /// The most that op, time and the three lengths take.
 pub(crate) const RECORD_HEADER_MAX: usize = 1 + 10 + 3 * 5;
+
+/// A varint below this takes one byte, one below its square two.
+const SHORT: u8 = 0x80;
 
 /// What a record does to its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,10 +36,9 @@ pub enum OpKind {
 impl OpKind {
     fn from_byte(byte: u8) -> Decoded<OpKind> {
         use OpKind::*;
-        [Insert, Upsert, Update, Delete, Truncate]
-            .into_iter()
-            .find(|op| *op as u8 == byte)
-            .ok_or(Malformed("an operation is unknown"))
+        const ALL: [OpKind; 5] = [Insert, Upsert, Update, Delete, Truncate];
+        let index = usize::from(byte).wrapping_sub(Insert as usize);
+        ALL.get(index).copied().ok_or(Malformed("an operation is unknown"))
     }
 
     /// Its name in lower case.
@@ -51,7 +53,7 @@ impl OpKind {
     }
 }
 
-/// A record as it goes in: borrowed.
+/// A record, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordParts<'a> {
     pub op: OpKind,
@@ -67,18 +69,27 @@ impl RecordParts<'_> {
         self.key.len() + self.metadata.len() + self.payload.len()
     }
 
+    /// Operation, time and lengths. Those of most records are short, and written at once: small records cost calls, not bytes.
+    fn encode_head(&self, out: &mut Vec<u8>, time: u64, lens: [u64; 3]) {
+        let [key, metadata, payload] = lens;
+        let (op, short) = (self.op as u8, u64::from(SHORT));
+        if time | key | metadata >= short || payload >= short * short {
+            out.push(op);
+            [time, key, metadata, payload].into_iter().for_each(|value| put_varint(out, value));
+        } else if payload < short {
+            out.extend_from_slice(&[op, time as u8, key as u8, metadata as u8, payload as u8]);
+        } else {
+            let (low, high) = (payload as u8 | SHORT, (payload >> 7) as u8);
+            out.extend_from_slice(&[op, time as u8, key as u8, metadata as u8, low, high]);
+        }
+    }
+
     /// Copies the record behind what is there: the one copy on its way to the disk.
     pub(crate) fn encode(&self, out: &mut Vec<u8>, previous_us: i64) {
         out.reserve(RECORD_HEADER_MAX + self.content_len());
-        // Made beside it and copied at once: small records cost calls, not bytes.
-        let mut head = [0; RECORD_HEADER_MAX];
-        head[0] = self.op as u8;
-        let mut len = 1;
+        let time = zigzag(self.emitted_us.wrapping_sub(previous_us));
         let lens = [self.key, self.metadata, self.payload].map(|part| part.len() as u64);
-        for value in [zigzag(self.emitted_us.wrapping_sub(previous_us))].into_iter().chain(lens) {
-            len += put_varint_at(&mut head[len..], value);
-        }
-        out.extend_from_slice(&head[..len]);
+        self.encode_head(out, time, lens);
         for part in [self.key, self.metadata, self.payload] {
             if !part.is_empty() {
                 out.extend_from_slice(part);
@@ -142,26 +153,82 @@ impl FrameRecords {
         FrameRecords { content: content.records, at: 0, previous_us: content.base_us }
     }
 
+    /// Whether every record was taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at == self.content.len()
+    }
+
+    /// The next record, borrowed.
+    pub(crate) fn next_parts(&mut self) -> Decoded<Option<RecordParts<'_>>> {
+        take_record(&self.content, &mut self.at, &mut self.previous_us)
+    }
+
     pub(crate) fn next_record(&mut self) -> Decoded<Option<DecodedRecord>> {
-        let mut take = Take::new(&self.content[self.at..]);
-        if take.is_empty() {
-            return Ok(None);
-        }
-        let op = OpKind::from_byte(take.u8()?)?;
-        let emitted_us = self.previous_us.wrapping_add(unzigzag(take.varint()?));
-        let lens = [take.varint_u32()?, take.varint_u32()?, take.varint_u32()?].map(|len| len as usize);
-        let [key, metadata, payload] = lens;
-        let (key, metadata, payload) = (take.take(key)?, take.take(metadata)?, take.take(payload)?);
-        let record = DecodedRecord {
-            op,
-            emitted_us,
-            key: self.content.slice_ref(key),
-            metadata: self.content.slice_ref(metadata),
-            payload: self.content.slice_ref(payload),
+        let taken = take_record(&self.content, &mut self.at, &mut self.previous_us)?;
+        Ok(taken.map(|parts| DecodedRecord {
+            op: parts.op,
+            emitted_us: parts.emitted_us,
+            key: self.content.slice_ref(parts.key),
+            metadata: self.content.slice_ref(parts.metadata),
+            payload: self.content.slice_ref(parts.payload),
+        }))
+    }
+}
+
+/// The record at `at`, which moves on behind it.
+fn take_record<'a>(
+    content: &'a [u8],
+    at: &mut usize,
+    previous_us: &mut i64,
+) -> Decoded<Option<RecordParts<'a>>> {
+    let rest = &content[*at..];
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let head = match Head::short(rest) {
+        Some(head) => head,
+        None => Head::decode(rest)?,
+    };
+    let op = OpKind::from_byte(head.op)?;
+    let [key, metadata, payload] = head.lens.map(|len| len as usize);
+    let mut take = Take::new(&rest[head.bytes..]);
+    let (key, metadata, payload) = (take.take(key)?, take.take(metadata)?, take.take(payload)?);
+    let emitted_us = previous_us.wrapping_add(unzigzag(head.time));
+    *at = content.len() - take.remaining();
+    *previous_us = emitted_us;
+    Ok(Some(RecordParts { op, emitted_us, key, metadata, payload }))
+}
+
+/// What stands before a record's bytes.
+struct Head {
+    op: u8,
+    time: u64,
+    /// Of key, metadata and payload.
+    lens: [u32; 3],
+    /// So many bytes it takes itself.
+    bytes: usize,
+}
+
+impl Head {
+    fn decode(record: &[u8]) -> Decoded<Head> {
+        let mut take = Take::new(record);
+        let (op, time) = (take.u8()?, take.varint()?);
+        let lens = [take.varint_u32()?, take.varint_u32()?, take.varint_u32()?];
+        Ok(Head { op, time, lens, bytes: record.len() - take.remaining() })
+    }
+
+    /// The same, looked at as a whole, if it is short: most are, and small records cost heads, not bytes.
+    fn short(record: &[u8]) -> Option<Head> {
+        let &[op, time @ ..SHORT, key @ ..SHORT, metadata @ ..SHORT, low, high] = record.first_chunk()?
+        else {
+            return None;
         };
-        self.at = self.content.len() - take.remaining();
-        self.previous_us = emitted_us;
-        Ok(Some(record))
+        let (payload, bytes) = match (low, high) {
+            (..SHORT, _) => (low.into(), 5),
+            (_, ..SHORT) => (u32::from(low & !SHORT) | u32::from(high) << 7, 6),
+            _ => return None,
+        };
+        Some(Head { op, time: time.into(), lens: [key.into(), metadata.into(), payload], bytes })
     }
 }
 
@@ -199,6 +266,37 @@ mod tests {
             );
         }
         assert_eq!(decoder.next_record(), Ok(None));
+    }
+
+    /// Lengths and times around the edges of one and two bytes, in every combination: a short head reads as any other.
+    #[test]
+    fn short_heads_read_as_long_ones() {
+        const EDGES: [usize; 6] = [0, 1, 127, 128, 16_383, 16_384];
+        let bytes = vec![7; 16_384];
+        for (time, key, metadata, payload) in EDGES.into_iter().flat_map(|time| {
+            EDGES.into_iter().flat_map(move |key| {
+                EDGES
+                    .into_iter()
+                    .flat_map(move |metadata| EDGES.map(|payload| (time, key, metadata, payload)))
+            })
+        }) {
+            let emitted_us = unzigzag(time as u64);
+            let (key, metadata, payload) = (&bytes[..key], &bytes[..metadata], &bytes[..payload]);
+            let record = RecordParts { op: OpKind::Update, emitted_us, key, metadata, payload };
+            let mut content = Vec::new();
+            record.encode(&mut content, 0);
+            let long = Head::decode(&content).unwrap();
+            assert_eq!(content.len() - long.bytes, record.content_len());
+            if let Some(short) = Head::short(&content) {
+                assert_eq!(
+                    (short.op, short.time, short.lens, short.bytes),
+                    (long.op, long.time, long.lens, long.bytes)
+                );
+            } else {
+                let is_long = time.max(key.len()).max(metadata.len()) >= 128 || payload.len() >= 16_384;
+                assert!(is_long || content.len() < 6);
+            }
+        }
     }
 
     #[test]

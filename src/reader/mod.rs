@@ -19,7 +19,7 @@ use crate::protection::Protection;
 use crate::segment::Walker;
 use crate::streams::Fingerprint;
 
-pub use records::{Record, Records};
+pub use records::{Record, RecordRef, Records};
 
 /// Reads checkpoints in order, durable ones only. After its first error it gives nothing but that error.
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::codec::Decompressor;
 use crate::format::commit::{CommitStream, Extent, decode_extents_part};
-use crate::format::data::{Content, FrameRecords, OpKind};
+use crate::format::data::{Content, DecodedRecord, FrameRecords, OpKind, RecordParts};
 use crate::format::frame::{HEADER, Kind};
+use crate::format::wire::Malformed;
 use crate::origin::Origin;
 use crate::position::{Address, SegmentId, Sequence, StreamId};
 
@@ -33,6 +34,23 @@ pub struct Record {
     pub payload: Bytes,
 }
 
+/// A [`Record`] that borrows what it is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordRef<'a> {
+    /// Its stream.
+    pub stream: StreamId,
+    /// What it does.
+    pub op: OpKind,
+    /// When the source emitted it, in microseconds since 1970-01-01 UTC.
+    pub emitted_us: i64,
+    /// Its key; empty without one.
+    pub key: &'a [u8],
+    /// Its metadata.
+    pub metadata: &'a [u8],
+    /// Its payload.
+    pub payload: &'a [u8],
+}
+
 /// The records of a checkpoint. It reads in pieces, so memory stays bounded; every byte's CRC is checked on the way. It
 /// stops for good at its first error.
 #[derive(Debug)]
@@ -52,12 +70,7 @@ impl Iterator for Records {
     type Item = Result<Record>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let next = self.advance().map_err(|error| self.origin.explain(error, self.sequence));
-        self.failed = next.is_err();
-        next.transpose()
+        self.advance().transpose()
     }
 }
 
@@ -76,30 +89,79 @@ impl Records {
         }
     }
 
+    /// The next record, borrowed from the memory that it was read into: for who looks at each once this costs less than the
+    /// iterator, whose records own a share of that memory. The two can be mixed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let (log, _) = highwater::Log::open(dir.path(), highwater::Config::default())?;
+    /// let mut reader = log.reader(log.first())?;
+    /// while let Some(checkpoint) = reader.next()? {
+    ///     let mut records = checkpoint.records();
+    ///     while let Some(record) = records.next_ref() {
+    ///         println!("{} bytes", record?.payload.len());
+    ///     }
+    /// }
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn next_ref(&mut self) -> Option<Result<RecordRef<'_>>> {
+        if let Err(error) = self.fill() {
+            return Some(Err(error));
+        }
+        let Records { frame: Some((stream, records)), failed, sequence, .. } = self else { return None };
+        let next = records.next_parts().map_err(|e| malformed(*sequence, e)).transpose()?;
+        *failed = next.is_err();
+        Some(next.map(|RecordParts { op, emitted_us, key, metadata, payload }| RecordRef {
+            stream: *stream,
+            op,
+            emitted_us,
+            key,
+            metadata,
+            payload,
+        }))
+    }
+
     fn advance(&mut self) -> Result<Option<Record>> {
+        self.fill()?;
+        let Some((stream, records)) = &mut self.frame else { return Ok(None) };
+        let next = records.next_record().map_err(|e| malformed(self.sequence, e));
+        self.failed = next.is_err();
+        Ok(next?.map(|DecodedRecord { op, emitted_us, key, metadata, payload }| Record {
+            stream: *stream,
+            op,
+            emitted_us,
+            key,
+            metadata,
+            payload,
+        }))
+    }
+
+    /// Has a frame at hand with a record that was not given yet, or none if there is no such record, now and later.
+    fn fill(&mut self) -> Result<()> {
+        let is_there = self.frame.as_ref().is_some_and(|(_, records)| !records.is_empty());
+        if is_there && !self.failed {
+            return Ok(());
+        }
+        self.frame = None;
+        if self.failed {
+            return Ok(());
+        }
+        let found = self.next_frame().map_err(|error| self.origin.explain(error, self.sequence));
+        self.failed = found.is_err();
+        self.frame = found?;
+        Ok(())
+    }
+
+    fn next_frame(&mut self) -> Result<Option<(StreamId, FrameRecords)>> {
         loop {
-            if let Some((stream, records)) = &mut self.frame {
-                let malformed = |e| {
-                    Error::new(ErrorKind::Corrupt, format!("checkpoint {}: a data frame: {e}", self.sequence))
-                };
-                if let Some(record) = records.next_record().map_err(malformed)? {
-                    return Ok(Some(Record {
-                        stream: *stream,
-                        op: record.op,
-                        emitted_us: record.emitted_us,
-                        key: record.key,
-                        metadata: record.metadata,
-                        payload: record.payload,
-                    }));
-                }
-                self.frame = None;
-            }
             if let Some(reader) = &mut self.current {
-                if let Some(content) = reader.next_frame(&self.origin, self.mapped_below, &mut self.codecs)? {
-                    self.frame = Some((reader.part.stream, FrameRecords::new(content)));
-                } else {
-                    reader.finish(&self.origin, self.sequence)?;
-                    self.current = None;
+                match reader.next_frame(&self.origin, self.mapped_below, &mut self.codecs)? {
+                    Some(content) if content.records.is_empty() => {}
+                    Some(content) => return Ok(Some((reader.part.stream, FrameRecords::new(content)))),
+                    None => {
+                        reader.finish(&self.origin, self.sequence)?;
+                        self.current = None;
+                    }
                 }
                 continue;
             }
@@ -109,6 +171,10 @@ impl Records {
             }
         }
     }
+}
+
+fn malformed(sequence: Sequence, e: Malformed) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("checkpoint {sequence}: a data frame: {e}"))
 }
 
 /// Reads one stream's frames of one checkpoint, and adds up what the commit says of them.

@@ -55,8 +55,9 @@ fn replay(setup: &Setup, read_mode: ReadMode, visit: &mut dyn FnMut(&[u8])) -> R
     let log = open(setup, read_mode)?;
     let mut reader = log.reader(Sequence::FIRST)?;
     while let Some(checkpoint) = reader.next()? {
-        for record in checkpoint.records() {
-            visit(&record?.payload);
+        let mut records = checkpoint.records();
+        while let Some(record) = records.next_ref() {
+            visit(record?.payload);
         }
     }
     Ok(())
