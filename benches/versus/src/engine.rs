@@ -59,3 +59,18 @@ pub(crate) trait Session {
     /// Commits what was appended and these states, atomically where the engine can.
     fn commit(&mut self, states: &[State<'_>], flush: Flush) -> Result<()>;
 }
+
+/// An engine that holds rows by key and can be told to give up what was overwritten.
+pub(crate) trait Keyed {
+    /// Takes a whole row, the newest of its key.
+    fn put(&mut self, key: u64, row: &[u8]) -> Result<()>;
+
+    /// Commits what was taken.
+    fn commit(&mut self) -> Result<()>;
+
+    /// Rewrites everything, so that of each key the last row is left; on stable storage when it returns.
+    fn rewrite(&mut self) -> Result<()>;
+
+    /// Shows every row that is left.
+    fn rows(&mut self, visit: &mut dyn FnMut(u64, &[u8])) -> Result<()>;
+}

@@ -1,18 +1,20 @@
 //! Highwater, as its defaults are, with the background thread that prepares segments.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use highwater::storage::Disk;
 use highwater::{
-    Commit, Config, Durability, Log, Op, ReadMode, Retention, Sequence, Stream, StreamSpec, Writer,
+    Commit, Compaction, Config, Durability, Log, Op, ReadMode, Retention, Sequence, Stream, StreamSpec,
+    Writer,
 };
 
 use super::slow_flush::SlowFlush;
 use super::{Contender, Kind};
-use crate::engine::{Engine, Flush, Session, Setup, State};
+use crate::engine::{Engine, Flush, Keyed, Session, Setup, State};
 
 /// Sealed segments are read by `pread`.
 pub(crate) const COPY: Contender = Contender {
@@ -26,6 +28,7 @@ pub(crate) const COPY: Contender = Contender {
     states: true,
     slow_flush: true,
     replay: Some(|setup, visit| replay(setup, ReadMode::Copy, visit)),
+    keyed: Some(|setup| Ok(Box::new(Rows::open(setup)?))),
 };
 
 /// Sealed segments are read by a memory map; it writes as the other does.
@@ -34,6 +37,7 @@ pub(crate) const MAP: Contender = Contender {
     open: |setup| Ok(Box::new(Highwater { log: open(setup, ReadMode::Map)? })),
     writes: false,
     replay: Some(|setup, visit| replay(setup, ReadMode::Map, visit)),
+    keyed: None,
     ..COPY
 };
 
@@ -126,5 +130,52 @@ impl Writing<'_> {
                 Ok(new.insert(stream))
             }
         }
+    }
+}
+
+/// A stream with a key.
+struct Rows {
+    log: Log,
+    writer: Writer,
+    stream: Stream,
+}
+
+impl Rows {
+    fn open(setup: &Setup) -> Result<Rows> {
+        let log = open(setup, ReadMode::Copy)?;
+        let stream = log.stream(StreamSpec::new("rows").key(["id"]))?;
+        let writer = log.writer(&[&stream])?;
+        Ok(Rows { log, writer, stream })
+    }
+}
+
+impl Keyed for Rows {
+    fn put(&mut self, key: u64, row: &[u8]) -> Result<()> {
+        Ok(self.writer.append(&self.stream, Op::Upsert { key: &key.to_be_bytes(), row })?)
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.writer.commit(Commit::new().stream_text(&self.stream, "1"))?;
+        Ok(())
+    }
+
+    fn rewrite(&mut self) -> Result<()> {
+        // The newest checkpoint always stays as it is, so an empty one comes behind the rows.
+        self.commit()?;
+        let compacted = self.log.compact(&Compaction::default(), &mut |_| ControlFlow::Continue(()))?;
+        ensure!(compacted.done, "the compaction was given up");
+        Ok(())
+    }
+
+    fn rows(&mut self, visit: &mut dyn FnMut(u64, &[u8])) -> Result<()> {
+        let mut reader = self.log.reader(self.log.first())?;
+        while let Some(checkpoint) = reader.next()? {
+            let mut records = checkpoint.records();
+            while let Some(record) = records.next_ref() {
+                let record = record?;
+                visit(u64::from_be_bytes(record.key.try_into()?), record.payload);
+            }
+        }
+        Ok(())
     }
 }

@@ -17,7 +17,7 @@ mod wal_db;
 
 use anyhow::{Context, Result};
 
-use crate::engine::{Engine, Setup};
+use crate::engine::{Engine, Keyed, Setup};
 
 /// What stands in the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -30,6 +30,9 @@ pub(crate) enum Kind {
 
 /// Reads every record of a closed engine, oldest first, opening included.
 pub(crate) type Replay = fn(&Setup, &mut dyn FnMut(&[u8])) -> Result<()>;
+
+/// Opens an engine for rows with keys, which nothing rewrites before it is asked for.
+pub(crate) type OpenKeyed = fn(&Setup) -> Result<Box<dyn Keyed>>;
 
 /// An engine, or a raw limit, and what it can do.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +53,8 @@ pub(crate) struct Contender {
     /// A flush can be made to take longer.
     pub(crate) slow_flush: bool,
     pub(crate) replay: Option<Replay>,
+    /// For rewriting by key.
+    pub(crate) keyed: Option<OpenKeyed>,
 }
 
 impl Contender {
@@ -70,6 +75,7 @@ impl Contender {
             states: true,
             slow_flush: false,
             replay: Some(replay),
+            keyed: None,
         }
     }
 
@@ -86,6 +92,7 @@ impl Contender {
             states: false,
             slow_flush: true,
             replay: None,
+            keyed: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod commits;
 mod w1;
+mod w10;
 mod w11;
 mod w12;
 mod w13;
@@ -57,7 +58,7 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend(w5::ALL);
     all.extend(w6::ALL);
     all.extend(w7::ALL);
-    all.extend([w8::PRUNE, w9::STATES]);
+    all.extend([w8::PRUNE, w9::STATES, w10::COMPACT]);
     all.extend(w11::ALL);
     all.push(w12::INGEST);
     all.extend(w13::ALL);

@@ -4,6 +4,7 @@
 mod buffer;
 mod plain;
 mod reading;
+mod rewriting;
 mod space;
 mod streamed;
 
@@ -11,9 +12,9 @@ use super::Contender;
 use crate::engine::{Engine, Setup};
 use space::{Space, Way};
 
-/// L1, L1b, L2, L3, L5, L5b, and the two that read.
-pub(crate) const ALL: [Contender; 8] =
-    [APPEND, FALLOCATED, RECYCLED, DIRECT, STREAMED, STREAMED_FALLOCATED, READ, MAP];
+/// L1, L1b, L2, L3, L5, L5b, the two that read, and the one that copies what lives.
+pub(crate) const ALL: [Contender; 9] =
+    [APPEND, FALLOCATED, RECYCLED, DIRECT, STREAMED, STREAMED_FALLOCATED, READ, MAP, REWRITE];
 
 const APPEND: Contender =
     Contender { retains: true, ..Contender::limit("raw-append", |setup| plain(setup, Space::GROWING)) };
@@ -50,6 +51,12 @@ const MAP: Contender = Contender {
     retains: true,
     replay: Some(reading::by_map),
     ..Contender::limit("raw-map-crc", |setup| plain(setup, Space::GROWING))
+};
+
+const REWRITE: Contender = Contender {
+    writes: false,
+    keyed: Some(|setup| Ok(Box::new(rewriting::Rows::open(setup)?))),
+    ..Contender::limit("raw-rewrite", |setup| plain(setup, Space::GROWING))
 };
 
 /// The file of all of them.
