@@ -185,11 +185,13 @@ impl Consumer {
         // What a predecessor wrote and did not flush has to be durable before it is built on; so has its name.
         file.sync().map_err(io)?;
         storage::sync_names(&*storage).map_err(io)?;
-        let Some(state) = read_state(&*storage, name)? else {
-            // Dropped between our look and our lock, which made an empty file.
+        let dropped = || Error::not_found(format!("consumer {name} was dropped at this moment"));
+        if file.is_empty().map_err(io)? {
+            // Between our look and our lock, which made an empty file.
             let _ = storage.remove(&file_name);
-            return Err(Error::not_found(format!("consumer {name} was dropped at this moment")));
-        };
+            return Err(dropped());
+        }
+        let state = read_state(&*storage, name)?.ok_or_else(dropped)?;
         if state.log != origin.log() {
             let what = format!("consumer {name} belongs to log {}, not to {}", state.log, origin.log());
             return Err(Error::new(ErrorKind::Diverged, what));

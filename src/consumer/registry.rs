@@ -1,5 +1,7 @@
 //! Which consumers there are: registering one, reading its position, dropping it.
 
+use std::time::Duration;
+
 use crate::consumer::Start;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{CONSUMER_FILE, ConsumerState, MaxLag};
@@ -10,6 +12,7 @@ use crate::position::{Address, CheckpointId, Sequence};
 use crate::protection::Protection;
 use crate::reader::Reader;
 use crate::storage::{self, Access, LockMode, Storage};
+use crate::sync::sleep;
 
 pub(super) fn find_checkpoint(origin: &Origin, sequence: Sequence) -> Result<(Address, CheckpointId)> {
     let horizon = origin.horizon()?;
@@ -137,26 +140,34 @@ fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
 /// A consumer's position; `None` if it was never registered. A file that can't be read is an error: it never means that nobody needs the records.
 pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<ConsumerState>> {
     let file_name = names::consumer(name);
-    let bytes = match storage
-        .open(&file_name, Access::Read)
-        .and_then(|file| storage::read_small(&*file, CONSUMER_FILE))
-    {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io("reading a consumer's position", file_name, e)),
-    };
-    match ConsumerState::newest(&bytes) {
-        Some(state) => Ok(Some(state)),
-        // A registered consumer's file is never empty: it was whole before it had its name.
-        None if bytes.is_empty() => Ok(None),
-        None => Err(Error::corrupt(
-            file_name,
-            0,
-            format!(
-                "neither slot holds a position of consumer {name}; pruning stops until it is dropped or restored"
-            ),
-        )),
+    match read_settled(storage, &file_name) {
+        Ok(bytes) => match ConsumerState::newest(&bytes) {
+            Some(state) => Ok(Some(state)),
+            None => Err(Error::corrupt(
+                file_name,
+                0,
+                format!(
+                    "no slot holds a position of consumer {name}; pruning stops until it is dropped or restored"
+                ),
+            )),
+        },
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("reading a consumer's position", file_name, e)),
     }
+}
+
+/// A consumer's file. It was whole before it had its name, so an empty one is damage; unless somebody opens a consumer that
+/// another drops at that moment: then its lock makes an empty file, which goes at once.
+fn read_settled(storage: &dyn Storage, file_name: &str) -> std::io::Result<Vec<u8>> {
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        let bytes = storage::read_small(&*storage.open(file_name, Access::Read)?, CONSUMER_FILE)?;
+        if !bytes.is_empty() {
+            return Ok(bytes);
+        }
+        sleep(Duration::from_millis(5));
+    }
+    Ok(Vec::new())
 }
 
 /// Forgets a consumer: nothing is kept for it any more.

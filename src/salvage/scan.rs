@@ -14,7 +14,9 @@ use crate::view::read_start;
 
 /// Behind damage so many times a segment's bytes are looked at, in the search for what is whole.
 const EFFORT_MAX: u64 = 8;
-/// So much is searched at once.
+/// So much is searched at first: the next frame is often near, and a file may be made of holes;
+const GLANCE: u32 = 4 << 10;
+/// then more and more, and at most this, at once.
 const PIECE: u32 = 1 << 20;
 
 /// Bytes of the log that can't be read as frames.
@@ -225,18 +227,13 @@ fn find_frame_header(
     epoch: u32,
     accept: &mut dyn FnMut(u32, &Header) -> Result<bool>,
 ) -> Result<Option<(u32, Header)>> {
-    let mut buf = vec![0; PIECE.min(end.saturating_sub(from)) as usize + HEADER];
-    let mut at = from;
+    let (mut at, mut piece) = (from, GLANCE);
+    let mut buf = Vec::new();
     while at < end {
-        let mut filled = 0;
-        while filled < buf.len() {
-            match segment.read_some(&mut buf[filled..], at + filled as u32)? {
-                0 => break,
-                n => filled += n,
-            }
-        }
+        buf.resize(piece.min(end - at) as usize + HEADER, 0);
+        let filled = read(segment, &mut buf, at)?;
         let starts = (0..filled.saturating_sub(HEADER - 1)).step_by(ALIGN as usize);
-        for start in starts.take_while(|start| *start < PIECE as usize) {
+        for start in starts.take_while(|start| *start < piece as usize) {
             let offset = at + start as u32;
             let Some(bytes) = buf[start..].first_chunk::<HEADER>().filter(|bytes| Kind::may_be(bytes[0]))
             else {
@@ -253,7 +250,20 @@ fn find_frame_header(
         if filled < buf.len() {
             return Ok(None);
         }
-        at += PIECE;
+        at += piece;
+        piece = (piece * 2).min(PIECE);
     }
     Ok(None)
+}
+
+/// As much as there is.
+fn read(segment: &Segment, buf: &mut [u8], at: u32) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buf.len() {
+        match segment.read_some(&mut buf[filled..], at + filled as u32)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Ok(filled)
 }
