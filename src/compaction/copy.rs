@@ -1,6 +1,7 @@
 //! Writing the base checkpoint: what stays, stream by stream in the order in which it was appended.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::fate::Fates;
 use super::files::DataFiles;
@@ -12,7 +13,7 @@ use crate::error::Result;
 use crate::format::codec::Codec;
 use crate::format::commit::{self, CommitHead, CommitStream, encode_extents_part, encode_tail};
 use crate::format::compacted::{Age, Compacted};
-use crate::format::data::{BASE_TIME, RecordParts};
+use crate::format::data::BASE_TIME;
 use crate::format::frame::{FrameBuf, Header, Kind, SealedFrame};
 use crate::format::snapshot::BaseCheckpoint;
 use crate::journal::UnitStream;
@@ -99,6 +100,10 @@ impl Sink for Copier<'_> {
         !self.streams.is_dropped(stream)
     }
 
+    fn skips(&self, stream: StreamId, ordinals: Range<u64>) -> bool {
+        self.streams.is_keyed(stream) && self.fates.none_stays(stream, &ordinals)
+    }
+
     fn part(&mut self, part: &CommitStream) {
         let digests = self.config.digest == Digest::Blake3 || part.digest.is_some();
         let out = self
@@ -169,14 +174,7 @@ impl<'a> Copier<'a> {
     /// A record goes into the frame that its stream is filling.
     fn record(&mut self, stream: StreamId, placed: &Placed<'_>) -> Result<()> {
         let record = placed.record;
-        let parts = RecordParts {
-            op: record.op,
-            emitted_us: record.emitted_us,
-            key: &record.key,
-            metadata: &record.metadata,
-            payload: &record.payload,
-        };
-        let len = parts.content_len();
+        let len = record.content_len();
         let frame_max = self.config.data_frame_bytes();
         if self.outs.get(&stream).is_some_and(|out| out.items > 0 && out.buffered() + len > frame_max) {
             self.spill(stream)?;
@@ -193,7 +191,7 @@ impl<'a> Copier<'a> {
             frame.body_mut().extend_from_slice(&previous_us.to_le_bytes());
             frame
         });
-        parts.encode(frame.body_mut(), previous_us);
+        record.encode(frame.body_mut(), previous_us);
         self.buffered += frame.body_len() - before;
         out.previous_us = record.emitted_us;
         out.items += 1;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::ops::Range;
 
 use super::meter::Meter;
 use super::source::{Frame, Placed, Sink, Source};
@@ -71,6 +72,38 @@ impl Hasher for AsItIs {
     }
 }
 
+/// How many records of each 64 of a stream may stay, as far as is known: the last of their key, and those that nothing
+/// replaces. What holds none of them need not be read again.
+#[derive(Debug, Default)]
+struct Groups(BTreeMap<StreamId, Vec<u8>>);
+
+impl Groups {
+    const RECORDS: u64 = 64;
+
+    fn add(&mut self, stream: StreamId, ordinal: u64) {
+        let groups = self.0.entry(stream).or_default();
+        let group = (ordinal / Self::RECORDS) as usize;
+        if groups.len() <= group {
+            groups.resize(group + 1, 0);
+        }
+        groups[group] += 1;
+    }
+
+    /// A later record took its place.
+    fn take(&mut self, stream: StreamId, ordinal: u64) {
+        let groups = self.0.entry(stream).or_default();
+        groups[(ordinal / Self::RECORDS) as usize] -= 1;
+    }
+
+    fn are_empty(&self, stream: StreamId, ordinals: &Range<u64>) -> bool {
+        let (first, end) = (ordinals.start / Self::RECORDS, ordinals.end.div_ceil(Self::RECORDS));
+        let groups = self.0.get(&stream).map_or(&[][..], Vec::as_slice);
+        groups
+            .get(first as usize..(end as usize).min(groups.len()))
+            .is_none_or(|some| some.iter().all(|n| *n == 0))
+    }
+}
+
 /// Where each key of a range of hashes was last set as a whole, or deleted.
 struct Known<'a> {
     streams: &'a Streams,
@@ -81,6 +114,8 @@ struct Known<'a> {
     closed: HashMap<KeyHash, u64, BuildHasherDefault<AsItIs>>,
     /// The last truncate of each stream.
     truncated: BTreeMap<StreamId, u64>,
+    /// Kept as long as the range is everything.
+    groups: Groups,
     /// Tombstones that are younger than this stay.
     young_us: i64,
 }
@@ -89,7 +124,8 @@ impl<'a> Known<'a> {
     fn new(streams: &'a Streams, low: u64, rules: Rules) -> Self {
         let (closed, truncated) = (HashMap::default(), BTreeMap::new());
         let Rules { keys_max, young_us } = rules;
-        Known { streams, low, high: u64::MAX, keys_max, closed, truncated, young_us }
+        let groups = Groups::default();
+        Known { streams, low, high: u64::MAX, keys_max, closed, truncated, groups, young_us }
     }
 
     fn is_all(&self) -> bool {
@@ -102,16 +138,22 @@ impl<'a> Known<'a> {
 
     /// Learns of a record.
     fn learn(&mut self, stream: StreamId, placed: &Placed<'_>) {
+        let ordinal = placed.ordinal;
+        let mut replaced = None;
         match placed.record.op {
-            OpKind::Truncate => drop(self.truncated.insert(stream, placed.ordinal)),
+            OpKind::Truncate => drop(self.truncated.insert(stream, ordinal)),
             OpKind::Insert | OpKind::Upsert | OpKind::Delete if !placed.record.key.is_empty() => {
-                let hash = KeyHash::of(stream, &placed.record.key);
+                let hash = KeyHash::of(stream, placed.record.key);
                 if self.is_in_range(hash) {
-                    self.closed.insert(hash, placed.ordinal);
+                    replaced = self.closed.insert(hash, ordinal);
                     self.keep_small();
                 }
             }
             _ => {}
+        }
+        if self.is_all() {
+            self.groups.add(stream, ordinal);
+            replaced.into_iter().for_each(|replaced| self.groups.take(stream, replaced));
         }
     }
 
@@ -135,7 +177,7 @@ impl<'a> Known<'a> {
             _ if record.key.is_empty() => return Some(true),
             _ => {}
         }
-        let hash = KeyHash::of(stream, &record.key);
+        let hash = KeyHash::of(stream, record.key);
         if !self.is_in_range(hash) {
             return None;
         }
@@ -174,6 +216,15 @@ impl Bits {
             words.resize(word + 1, 0);
         }
         words[word] |= 1 << (ordinal % 64);
+    }
+
+    /// Whether any of these is set.
+    fn has_any(&self, stream: StreamId, ordinals: &Range<u64>) -> bool {
+        let (first, end) = (ordinals.start / 64, ordinals.end.div_ceil(64));
+        let words = self.0.get(&stream).map_or(&[][..], Vec::as_slice);
+        words
+            .get(first as usize..(end as usize).min(words.len()))
+            .is_some_and(|some| some.iter().any(|word| *word != 0))
     }
 
     fn has(&self, stream: StreamId, ordinal: u64) -> bool {
@@ -244,6 +295,14 @@ impl<'a> Fates<'a> {
         Ok(Fates(Verdict::Bits(bits)))
     }
 
+    /// Whether none of these records of a keyed stream stays; `false` where that is not known without reading them.
+    pub(super) fn none_stays(&self, stream: StreamId, ordinals: &Range<u64>) -> bool {
+        match &self.0 {
+            Verdict::Keys(known) => known.groups.are_empty(stream, ordinals),
+            Verdict::Bits(bits) => !bits.has_any(stream, ordinals),
+        }
+    }
+
     pub(super) fn stays(&self, stream: StreamId, placed: &Placed<'_>) -> bool {
         match &self.0 {
             Verdict::Keys(known) => known.stays(stream, placed) == Some(true),
@@ -255,21 +314,21 @@ impl<'a> Fates<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::data::DecodedRecord;
+    use crate::format::data::RecordParts;
 
     const STREAM: StreamId = StreamId::new(1);
     const NOW: i64 = 1000;
 
     /// Operations with one letter as their key; `truncate` with none.
     fn placed(ops: &[(OpKind, &str)], rules: Rules) -> String {
-        let records: Vec<DecodedRecord> = ops
+        let records: Vec<RecordParts<'_>> = ops
             .iter()
-            .map(|(op, key)| DecodedRecord {
+            .map(|(op, key)| RecordParts {
                 op: *op,
                 emitted_us: 0,
-                key: bytes::Bytes::copy_from_slice(key.as_bytes()),
-                metadata: bytes::Bytes::new(),
-                payload: bytes::Bytes::new(),
+                key: key.as_bytes(),
+                metadata: b"",
+                payload: b"",
             })
             .collect();
         let streams = Streams::default();
@@ -279,7 +338,7 @@ mod tests {
             let mut known = Known::new(&streams, from, rules);
             let each = || {
                 records.iter().enumerate().map(|(i, record)| Placed {
-                    record,
+                    record: *record,
                     ordinal: i as u64,
                     time_us: NOW + i as i64,
                     is_of_base: false,
@@ -288,6 +347,8 @@ mod tests {
             each().for_each(|placed| known.learn(STREAM, &placed));
             for placed in each().filter(|placed| known.stays(STREAM, placed) == Some(true)) {
                 stays[placed.ordinal as usize] = '+';
+                let group = placed.ordinal..placed.ordinal + 1;
+                assert!(!known.is_all() || !known.groups.are_empty(STREAM, &group), "it would not be read");
             }
             low = known.high.checked_add(1);
         }
@@ -330,6 +391,23 @@ mod tests {
         for keys_max in [1, 2, 10, 89] {
             assert_eq!(placed(&ops, Rules { keys_max, ..NONE_YOUNG }), whole, "{keys_max}");
         }
+    }
+
+    #[test]
+    fn what_is_replaced_as_a_whole_is_not_read_again() {
+        let rows: Vec<String> = (0..300).map(|i| format!("k{}", i % 100)).collect();
+        let streams = Streams::default();
+        let mut known = Known::new(&streams, 0, NONE_YOUNG);
+        for (i, key) in rows.iter().enumerate() {
+            // An update in the second group, which nothing replaces.
+            let op = if i == 70 { OpKind::Update } else { OpKind::Upsert };
+            let record = RecordParts { op, emitted_us: 0, key: key.as_bytes(), metadata: b"", payload: b"" };
+            known.learn(STREAM, &Placed { record, ordinal: i as u64, time_us: NOW, is_of_base: false });
+        }
+        let fates = Fates(Verdict::Keys(known));
+        let none_stays = |ordinals| fates.none_stays(STREAM, &ordinals);
+        assert_eq!([none_stays(0..64), none_stays(64..128), none_stays(128..192)], [true, false, true]);
+        assert_eq!([none_stays(192..256), none_stays(0..300), none_stays(0..10)], [false, false, true]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Counting what would stay, without writing it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::copy::Counts;
 use super::fate::Fates;
@@ -26,6 +27,10 @@ impl<'a> Measure<'a> {
 impl Sink for Measure<'_> {
     fn wants(&self, _stream: StreamId) -> bool {
         true
+    }
+
+    fn skips(&self, stream: StreamId, ordinals: Range<u64>) -> bool {
+        !self.streams.is_keyed(stream) || self.fates.none_stays(stream, &ordinals)
     }
 
     fn part(&mut self, part: &CommitStream) {
