@@ -102,6 +102,8 @@ fn damage_is_told_from_tears() {
         damage(seed, 100, &mut table).unwrap();
     }
     assert!(table.samples() > 0);
+    // A compaction's switch goes with the end of the log, and what it had taken together is there again.
+    damage(5032, 200, &mut table).unwrap();
 }
 
 /// What was found once, as short as it gets: each broke a promise before it was put right.
