@@ -488,20 +488,38 @@ fn a_block_that_cannot_be_read_costs_what_is_in_it() {
     }
 }
 
-/// A mark may say anything: what is searched is bounded by the files that are there.
-#[test]
-fn a_mark_far_beyond_the_files_is_a_missing_file_and_no_more() {
+/// A log whose mark says, with the right checksum, that this segment is being written.
+fn marked_at(active: u32) -> Memory {
     const ACTIVE: usize = 88;
     const CHECKED: usize = 508;
     let files = sample(false);
     let mut bytes = files.content("mark").unwrap();
     for slot in bytes.chunks_exact_mut(4096).map(|block| &mut block[..512]) {
-        slot[ACTIVE..ACTIVE + 4].copy_from_slice(&0x7FFF_FF00_u32.to_le_bytes());
+        slot[ACTIVE..ACTIVE + 4].copy_from_slice(&active.to_le_bytes());
         let crc = crc32fast::hash(&slot[..CHECKED]);
         slot[CHECKED..].copy_from_slice(&crc.to_le_bytes());
     }
     files.set_content("mark", bytes);
-    let plan = plan(&files, Mode::SkipDamaged).unwrap();
-    assert!(plan.problems.len() < 10, "{:?}", plan.problems.len());
-    assert!(plan.problems.iter().any(|what| what.contains("missing")), "{:?}", plan.problems);
+    files
+}
+
+/// A mark may say anything: it makes nothing count further than the files that are there, and a log that has to begin anew
+/// behind all its segments has numbers left.
+#[test]
+fn a_mark_far_beyond_the_files_is_a_missing_file_and_no_more() {
+    for active in [0x7FFF_FF00, 0x7FFF_FFFF, u32::MAX] {
+        let files = marked_at(active);
+        let told = plan(&files, Mode::SkipDamaged).unwrap();
+        assert!(told.problems.len() < 10, "{:?}", told.problems.len());
+        assert!(told.problems.iter().any(|what| what.contains("missing")), "{:?}", told.problems);
+        let mut bytes = files.content("00000001.hws").unwrap();
+        bytes[4096..8192].fill(0);
+        files.set_content("00000001.hws", bytes);
+        apply(&files, Mode::SkipDamaged).unwrap();
+        let log = open(&files).unwrap();
+        assert!(log.verify(&mut |_| {}).unwrap().is_sound());
+        let segments = segments(&files).into_iter().filter(|name| name.len() == "00000001.hws".len());
+        let last = segments.max().unwrap();
+        assert!(last.as_str() < "00000100.hws", "{last}");
+    }
 }

@@ -59,6 +59,40 @@ fn seeds_that_broke_a_promise_keep_it() {
     }
 }
 
+/// A read that fails, anywhere, is an error: never damage, never other content, and behind it the log goes on. So are flushes
+/// of one file that never succeed again, and a disk that turns read-only.
+#[test]
+fn a_disk_that_fails_is_told_from_damage() {
+    let record = Step::Append { stream: 1, op: 1, size: 4, count: 2 };
+    let commit = Step::Commit { cover: Cover::Stream(1), buffered: false, more: 0 };
+    let consume = Step::Consume { consumer: 0, count: 9, acknowledge: Acknowledge::All };
+    let before = [record, commit, Step::Turn(1), consume, Step::Turn(3), record, commit];
+    let beginnings = [Step::Look, Step::Close { look: true }, Step::Kill { evict: true, look: true }];
+    let acts = [
+        consume,
+        Step::Align { consumer: 0, back: 1 },
+        record,
+        commit,
+        Step::Prune { keep: 2 },
+        Step::Follow,
+        Step::Compact { keep: 1, little: false, cancel: false },
+        Step::Schema(1),
+        commit,
+        Step::Look,
+        Step::PowerCut,
+        consume,
+    ];
+    for (number, beginning) in beginnings.into_iter().enumerate() {
+        let many = (0..250).step_by(9).flat_map(|nth| [(Fault::ReadFails, nth), (Fault::BadBlock, nth)]);
+        let few = (0..12).flat_map(|nth| [(Fault::FlushesFail, nth), (Fault::ReadOnly, nth)]);
+        for (fault, nth) in many.chain(few) {
+            let fault = Step::Fault { fault, nth };
+            let steps = before.into_iter().chain([fault, beginning]).chain(acts).collect();
+            look(&Program { seed: 100 * number as u64 + u64::from(nth), steps }).unwrap();
+        }
+    }
+}
+
 /// Damage to what was durable is an error that names its place; it passes for a torn tail only where one flush a commit can't
 /// tell. `highwater-sim damage` looks longer and prints the figures.
 #[test]
@@ -68,6 +102,8 @@ fn damage_is_told_from_tears() {
         damage(seed, 100, &mut table).unwrap();
     }
     assert!(table.samples() > 0);
+    // A compaction's switch goes with the end of the log, and what it had taken together is there again.
+    damage(5032, 200, &mut table).unwrap();
 }
 
 /// What was found once, as short as it gets: each broke a promise before it was put right.

@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Stale { epoch: u32, at_least: u32 },
     /// Valid, but it would reach beyond its segment.
     TooLong { end: u64, segment_bytes: u32 },
+    /// Valid, but longer than any writer makes one.
+    TooLarge { body_len: u32 },
     /// The commit marker behind the body.
     Marker,
     /// The padding between body and marker is not zero.
@@ -47,6 +49,9 @@ impl fmt::Display for Fault {
             }
             Fault::TooLong { end, segment_bytes } => {
                 write!(f, "frame reaches to byte {end}, the segment ends at {segment_bytes}")
+            }
+            Fault::TooLarge { body_len } => {
+                write!(f, "frame body of {body_len} bytes, expected at most {}", super::frame::BODY_MAX)
             }
             Fault::Marker => write!(f, "commit marker is missing behind the frame"),
             Fault::Padding => write!(f, "padding before the commit marker: expected zeros"),

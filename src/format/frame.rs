@@ -6,6 +6,7 @@
 //! 40  body, zeros to a multiple of 8, marker u64
 //! ```
 
+use crate::config::Config;
 use crate::format::ALIGN;
 use crate::format::codec::Codec;
 use crate::position::Address;
@@ -19,6 +20,9 @@ pub(crate) const HEADER: usize = 40;
 pub(crate) const MARKER: usize = 8;
 /// The smallest frame: no body.
 pub(crate) const FRAME_MIN: u32 = (HEADER + MARKER) as u32;
+/// The longest body, in bytes: one record or state of the greatest length that a configuration allows, with what stands
+/// before it. No writer makes a longer one, so a reader gives no memory to one: a sparse file has zeros for free.
+pub(crate) const BODY_MAX: u32 = Config::ITEM_BYTES_MAX + 64;
 const _: () = assert!(HEADER.is_multiple_of(ALIGN as usize) && MARKER.is_multiple_of(ALIGN as usize));
 
 /// "hwcommit", read as a little-endian number.
@@ -160,6 +164,9 @@ impl Header {
             content_crc: u32_at(28),
             items: u32_at(32),
         };
+        if header.body_len > BODY_MAX {
+            return Err(Fault::TooLarge { body_len: header.body_len });
+        }
         let end = u64::from(at.offset()) + header.frame_len();
         if end > u64::from(segment_bytes) {
             return Err(Fault::TooLong { end, segment_bytes });

@@ -26,6 +26,7 @@ use crate::view::View;
 
 pub use commit::Committed;
 pub(crate) use commit::{Again, CommitRequest, NewStateText};
+pub(crate) use room::check_frame;
 pub(crate) use state::{Head, Spare, State};
 pub(crate) use unit::{Unit, UnitStream};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Journal, Spare, State};
 use crate::config::{Config, WhenFull};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{FrameBuf, Kind, frame_len};
+use crate::format::frame::{BODY_MAX, FrameBuf, Kind, frame_len};
 use crate::format::index::Index;
 use crate::format::note::Seal;
 use crate::format::segment::SegmentHeader;
@@ -45,6 +45,7 @@ impl Journal {
     }
 
     fn ensure(&self, state: &mut MutexGuard<'_, State>, bytes: u32, keep: u32) -> Result<()> {
+        check_frame(bytes)?;
         loop {
             self.check(state)?;
             if !state.has_started() {
@@ -300,6 +301,15 @@ impl Journal {
 
 fn seal_bytes() -> u32 {
     if Protection::SealRoom.is_off() { 0 } else { SEAL_BYTES }
+}
+
+/// What no reader would believe is not written.
+pub(crate) fn check_frame(bytes: u32) -> Result<()> {
+    let limit = frame_len(BODY_MAX);
+    match u64::from(bytes) > limit {
+        true => Err(Error::too_large("a frame", limit, bytes.into())),
+        false => Ok(()),
+    }
 }
 
 fn fits(state: &State, bytes: u32, keep: u32) -> bool {

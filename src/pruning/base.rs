@@ -11,7 +11,7 @@ use crate::format::frame::{FrameBuf, Kind, SealedFrame, frame_len};
 use crate::format::index::{Entry, Index, entry_len};
 use crate::format::snapshot::{Base, BaseCheckpoint, Retained};
 use crate::format::{BLOCK, names};
-use crate::journal::Journal;
+use crate::journal::{Journal, check_frame};
 use crate::position::{Address, SegmentId, Sequence, StreamId};
 use crate::segment::{Files, Segment};
 use crate::storage::Access;
@@ -177,6 +177,7 @@ impl BaseWriter {
         if u64::from(self.offset) + u64::from(frame.len()) > self.segment.bytes().into() {
             return Err(Error::invalid("a base file is larger than it was planned"));
         }
+        check_frame(frame.len())?;
         let at = self.segment.address(self.offset);
         self.offset += frame.len();
         self.pending.extend_from_slice(&frame.place(self.segment.header.salt, at, 0, Address::NONE));

@@ -5,6 +5,7 @@
 #![cfg(highwater_schedules)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
 
+mod cut;
 mod disk;
 
 use std::sync::{Arc, Mutex};

@@ -13,21 +13,28 @@ pub struct Violation {
     text: String,
     /// The engine said so itself: nothing was passed over in silence.
     refused: bool,
+    /// The engine says that the disk could not be read or written.
+    blames_disk: bool,
 }
 
 impl Violation {
     pub(crate) fn new(text: impl Into<String>) -> Violation {
-        Violation { text: text.into(), refused: false }
+        Violation { text: text.into(), refused: false, blames_disk: false }
     }
 
     /// What the engine says itself.
     fn refusal(text: String) -> Violation {
-        Violation { text, refused: true }
+        Violation { text, refused: true, blames_disk: false }
     }
 
     /// Where it was met.
     pub(crate) fn within(self, place: &str) -> Violation {
         Violation { text: format!("{place}: {}", self.text), ..self }
+    }
+
+    /// Whether the engine says that the disk could not be read or written. Damage is something else.
+    pub(crate) fn blames_disk(&self) -> bool {
+        self.blames_disk
     }
 
     /// Whether it is the engine that refused to go on.
@@ -51,8 +58,13 @@ impl From<highwater::Error> for Violation {
             ErrorKind::Corrupt => placed,
             kind => *kind == ErrorKind::Unsupported,
         };
-        Violation { text, refused }
+        Violation { text, refused, blames_disk: blames_disk(&error) }
     }
+}
+
+/// Whether an error says that the disk could not be read or written.
+pub(crate) fn blames_disk(error: &highwater::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::Failed | ErrorKind::ReadOnly)
 }
 
 /// What a check says.
@@ -236,7 +248,10 @@ fn check_consumers(log: &LogReader, model: &Model, end: u64) -> Checked {
 fn check_thoroughly(log: &LogReader, model: &Model, first: u64, end: u64) -> Checked {
     let verification = log.verify(&mut |_| {})?;
     if !verification.is_sound() {
-        return Err(Violation::refusal(format!("P5: verify says {:?}", verification.problems)));
+        let violation = Violation::refusal(format!("P5: verify says {:?}", verification.problems));
+        // A verification reads on behind what the disk can't read.
+        let blames_disk = verification.problems.iter().any(|what| what.contains("the disk said no"));
+        return Err(Violation { blames_disk, ..violation });
     }
     let expected = (end + 1).saturating_sub(first);
     demand!(verification.checkpoints == expected, "verify read {} checkpoints", verification.checkpoints);

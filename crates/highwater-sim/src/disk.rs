@@ -90,9 +90,24 @@ impl SimDisk {
         self.shared.lock().faults.disarm();
     }
 
-    /// How many calls failed.
+    /// Nothing fails again and again any more; what is armed stays so.
+    pub fn mend(&self) {
+        self.shared.lock().faults.mend();
+    }
+
+    /// Whether something fails again and again.
+    pub fn is_failing(&self) -> bool {
+        self.shared.lock().faults.is_lasting()
+    }
+
+    /// How many calls failed that change something.
     pub fn faults(&self) -> u64 {
         self.shared.lock().faults.fired
+    }
+
+    /// How many reads failed.
+    pub fn failed_reads(&self) -> u64 {
+        self.shared.lock().faults.unread
     }
 
     /// The cache forgets clean pages, as it may at any time.
@@ -124,6 +139,7 @@ impl Shared {
     fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let len = self.state.cached(file).len();
         self.faults.take_room((offset + bytes.len() as u64).saturating_sub(len))?;
+        self.faults.written(file, offset, bytes.len());
         self.perform(Operation::Write(file, offset, bytes.into()));
         Ok(())
     }
@@ -228,9 +244,19 @@ struct SimFile {
     file: FileId,
 }
 
+impl SimFile {
+    fn reach_to_read(&self, len: usize, offset: u64) -> io::Result<MutexGuard<'_, Shared>> {
+        let mut shared = self.disk.reach()?;
+        match shared.faults.meet_read(self.file, offset, len) {
+            true => Err(Fault::ReadFails.error()),
+            false => Ok(shared),
+        }
+    }
+}
+
 impl StorageFile for SimFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(self.disk.reach()?.state.cached(self.file).read(buf, offset))
+        Ok(self.reach_to_read(buf.len(), offset)?.state.cached(self.file).read(buf, offset))
     }
 
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
@@ -239,7 +265,7 @@ impl StorageFile for SimFile {
         let fault = shared.faults.meet(Call::Write);
         match fault {
             None => shared.write(self.file, offset, &bytes)?,
-            Some(Fault::Error) => return Err(Fault::Error.error()),
+            Some(fault @ (Fault::Error | Fault::ReadOnly)) => return Err(fault.error()),
             Some(fault) => {
                 let part = part_of(bytes.len(), &mut shared.random).max(1);
                 shared.write(self.file, offset, &bytes[..part])?;
@@ -259,13 +285,13 @@ impl StorageFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut shared = self.disk.reach()?;
-        match shared.faults.meet(Call::Sync) {
+        match shared.faults.meet_flush(self.file) {
             None => {
                 shared.perform(Operation::Sync(self.file));
                 Ok(())
             }
             Some(fault) => {
-                if fault == Fault::SyncFails {
+                if matches!(fault, Fault::SyncFails | Fault::FlushesFail) {
                     let seed = shared.random.word();
                     shared.perform(Operation::SyncFails(self.file, seed));
                 }
@@ -283,7 +309,7 @@ impl StorageFile for SimFile {
     }
 
     fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
-        Ok(Some(self.disk.reach()?.state.device(self.file).read(buf, offset)))
+        Ok(Some(self.reach_to_read(buf.len(), offset)?.state.device(self.file).read(buf, offset)))
     }
 
     fn map(&self, _bytes: u64) -> io::Result<Option<FileMap>> {

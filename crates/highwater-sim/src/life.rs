@@ -14,7 +14,7 @@ use highwater::{
     Compression, Config, Consumer, Digest, ErrorKind, Log, ReadMode, Reader, Stream, StreamSpec,
 };
 
-use crate::check::{Checked, Depth, Violation, check_log, consumer_name, demand};
+use crate::check::{Checked, Depth, Violation, blames_disk, check_log, consumer_name, demand};
 use crate::disk::SimDisk;
 use crate::model::{Definition, Event, Model};
 use crate::program::{CONSUMERS, Step};
@@ -141,6 +141,18 @@ impl Life {
             self.note(Event::Pruning(held));
         }
         self.begin(phase(step));
+        self.reading(|life| life.take(step))?;
+        if self.doubtful && self.random.one_in(2) {
+            // Nothing that was not durable becomes so by trying again.
+            self.reading(Life::flush)?;
+        }
+        if self.doubtful || self.broken && self.random.one_in(2) {
+            self.give_up();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, step: Step) -> Checked {
         match step {
             Step::Append { stream, op, size, count } => self.append(stream, op, size, count)?,
             Step::Commit { cover, buffered, more } => self.commit(cover, buffered, more)?,
@@ -171,13 +183,6 @@ impl Life {
             Step::Heal => self.heal(),
             Step::PowerCut => {}
         }
-        if self.doubtful && self.random.one_in(2) {
-            // Nothing that was not durable becomes so by trying again.
-            self.flush()?;
-        }
-        if self.doubtful || self.broken && self.random.one_in(2) {
-            self.give_up();
-        }
         Ok(())
     }
 
@@ -189,9 +194,26 @@ impl Life {
 
     /// Opens the log if it is not open, and checks that it is what it has to be.
     pub(crate) fn open(&mut self) -> Checked {
-        if self.live.is_some() {
-            return Ok(());
+        while self.live.is_none() {
+            self.reading(Life::try_to_open)?;
         }
+        Ok(())
+    }
+
+    /// A disk that can't be read is an error and nothing else: whoever meets it ends, and somebody else begins anew.
+    fn reading(&mut self, act: impl FnOnce(&mut Life) -> Checked) -> Checked {
+        let failed = self.disk.failed_reads();
+        match act(self) {
+            Err(violation) if violation.blames_disk() && self.disk.failed_reads() > failed => {
+                self.end();
+                self.mend_sometimes();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn try_to_open(&mut self) -> Checked {
         self.begin("opening");
         let before = self.disk.calls();
         let (log, recovery) = self.try_open()?;
@@ -230,17 +252,18 @@ impl Life {
 
     fn try_open(&mut self) -> Checked<(Log, highwater::Recovery)> {
         loop {
-            self.faults_before = self.disk.faults();
+            self.faults_before = self.all_faults();
             match Log::open_on(Arc::new(self.disk.clone()), self.config()) {
                 Ok(opened) => return Ok(opened),
                 // Once only: the next try is another recovery, on what this one left.
-                Err(error) if self.disk.faults() > self.faults_before => {
+                Err(error) if self.failed_since_opening() => {
                     demand!(
-                        matches!(error.kind(), ErrorKind::Io | ErrorKind::Full | ErrorKind::Failed),
+                        *error.kind() == ErrorKind::Full || blames_disk(&error),
                         "P5: opening with a failing call: {:?}: {error}",
                         error.kind()
                     );
                     self.disk = self.disk.kill();
+                    self.mend_sometimes();
                 }
                 Err(error) if *error.kind() == ErrorKind::Full && self.limited && self.model.floor == 0 => {
                     self.heal();
@@ -327,8 +350,12 @@ impl Life {
         self.numbers
     }
 
+    fn all_faults(&self) -> u64 {
+        self.disk.faults() + self.disk.failed_reads()
+    }
+
     fn failed_since_opening(&self) -> bool {
-        self.disk.faults() > self.faults_before
+        self.all_faults() > self.faults_before
     }
 
     /// What an error means here; one that nobody caused is a violation.
@@ -339,7 +366,7 @@ impl Life {
         };
         match error.kind() {
             ErrorKind::Full if self.limited || self.failed_since_opening() => Ok(Outcome::Full),
-            ErrorKind::Io | ErrorKind::Failed if self.failed_since_opening() => {
+            _ if blames_disk(&error) && self.failed_since_opening() => {
                 self.broken = true;
                 Ok(Outcome::Broken)
             }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use highwater::repair::{self, Mode, RepairPlan};
 use highwater::{Config, Log, Sequence};
 
-use crate::check::{Checked, Violation, check_checkpoint, demand};
+use crate::check::{Checked, Violation, blames_disk, check_checkpoint, demand};
 use crate::disk::SimDisk;
+use crate::fault::Fault;
 use crate::model::Model;
 use crate::state::State;
 
@@ -20,7 +21,7 @@ pub(crate) fn mend(
 ) -> Checked {
     let disk = Arc::new(SimDisk::new(damaged, 7));
     let planned = repair::plan_on(disk.clone(), mode);
-    let plan = match repair::apply_on(disk.clone(), mode, config.clone()) {
+    let plan = match apply(&disk, mode, &config, end) {
         Ok(plan) => plan,
         Err(error) => {
             let is_honest = planned.as_ref().map_or_else(
@@ -40,6 +41,19 @@ pub(crate) fn mend(
     let verified = log.verify(&mut |_| {})?;
     demand!(verified.is_sound(), "P5: repaired, and verify says {:?}; {plan:?}", verified.problems);
     check_kept(&log, model, (base, end), &plan).map_err(|violation| violation.within(&format!("{plan:?}")))
+}
+
+/// Repairs while one read fails. That takes nothing that can be read: it is tried again, or the repair is an error that leaves
+/// everything as it was, and the next one does what was planned.
+fn apply(disk: &Arc<SimDisk>, mode: Mode, config: &Config, any: u64) -> highwater::Result<RepairPlan> {
+    disk.arm(Fault::ReadFails, any * 7 % 60);
+    let first = repair::apply_on(disk.clone(), mode, config.clone());
+    let failed = disk.failed_reads() > 0;
+    disk.heal();
+    match first {
+        Err(error) if failed && blames_disk(&error) => repair::apply_on(disk.clone(), mode, config.clone()),
+        first => first,
+    }
 }
 
 /// Every checkpoint is what it was, or was announced as lost.

@@ -132,6 +132,9 @@ impl Program {
             }
             steps.push(Step::PowerCut);
         }
+        if seed % 16 == 3 {
+            trouble(&mut steps, &mut Random::new(seed ^ 0xBADD));
+        }
         Program { seed, steps }
     }
 
@@ -247,7 +250,7 @@ impl Step {
             211..=215 => Step::Follow,
             216..=221 => Step::Close { look: a % 2 == 1 },
             222..=233 => Step::Kill { evict: a % 2 == 1, look: b % 2 == 1 },
-            234..=240 => Step::Fault { fault: fault(a), nth: b % 12 },
+            234..=240 => Step::Fault { fault: fault(a), nth: nth(a, b) },
             241..=243 => Step::Room(a % 40),
             244..=247 => Step::Heal,
             248..=253 => Step::Flush,
@@ -279,11 +282,34 @@ fn cover(a: u8, b: u8) -> Cover {
 }
 
 fn fault(byte: u8) -> Fault {
+    if byte >= 192 {
+        return [Fault::ReadFails, Fault::BadBlock, Fault::FlushesFail, Fault::ReadOnly]
+            [usize::from(byte % 4)];
+    }
     match byte % 6 {
         0 => Fault::Error,
         1 => Fault::PartialWrite,
         2 => Fault::ShortWrite,
         3 => Fault::NoSpace,
         _ => Fault::SyncFails,
+    }
+}
+
+/// There are many reads, and few of anything else.
+fn nth(byte: u8, nth: u8) -> u8 {
+    match fault(byte) {
+        Fault::ReadFails | Fault::BadBlock => nth / 4,
+        _ => nth % 12,
+    }
+}
+
+/// A disk that can't be read here and there, or fails again and again: such a fault every few steps.
+fn trouble(steps: &mut Vec<Step>, random: &mut Random) {
+    let mut at = random.index(6);
+    while at < steps.len() {
+        let kind = 192 + random.below(64) as u8;
+        let nth = nth(kind, random.below(256) as u8);
+        steps.insert(at, Step::Fault { fault: fault(kind), nth });
+        at += 1 + random.index(10);
     }
 }

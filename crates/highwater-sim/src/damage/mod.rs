@@ -82,7 +82,7 @@ fn one(sample: &Sample, ending: Ending, random: &mut Random, table: &mut DamageT
         Outcome::SeveralLost => excused && at_once,
     };
     demand!(passes, "P5: {rot:?} of {name} ({place:?}): {outcome:?}");
-    table.count(ending, place, rot, outcome);
+    table.count((ending, sample.shown.is_compacted()), place, rot, outcome);
     Ok(())
 }
 
@@ -109,8 +109,7 @@ fn meet(sample: &Sample, state: State) -> Checked<Outcome> {
         let verified = log.verify(&mut |_| {})?;
         return Ok(if verified.is_sound() { Outcome::Harmless } else { Outcome::AtReading });
     }
-    let lost = shown.lost_at_the_end(&sample.shown);
-    match lost {
+    match sample.lost(&shown) {
         None => Err(Violation::new(format!("P4: other content, and no error ({recovery})"))),
         Some(2..) => Ok(Outcome::SeveralLost),
         Some(_) if recovery.is_clean() => Ok(Outcome::TakenForNothing),

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use highwater::environment::Stepped;
-use highwater::{Commit, Config, Log, LogReader, Op, Result, Retention, Sequence, Stream, StreamSpec};
+use highwater::{
+    Commit, Compaction, Config, Log, LogReader, Op, Result, Retention, Sequence, Stream, StreamSpec,
+};
 
 use super::Ending;
 use crate::check::{Checked, Violation};
@@ -34,6 +36,8 @@ pub(crate) struct Sample {
     /// From before the last commit: where lost writes leave old bytes.
     pub(crate) earlier: State,
     pub(crate) shown: Shown,
+    /// What it showed before each compaction.
+    uncompacted: Vec<Shown>,
     world: Arc<Stepped>,
     last: Written,
     before: Written,
@@ -51,8 +55,17 @@ impl Sample {
         let streams = ["orders", "users"].map(|name| log.stream(StreamSpec::new(name).key(["id"])));
         let [orders, users] = streams;
         let streams = [orders?, users?];
+        let mut uncompacted = Vec::new();
         for _ in 0..random.below(30) {
             commit(&log, &streams, random)?;
+            if random.one_in(12) {
+                let before = Shown::of(&log)?;
+                let retention = Retention { min_count: 1 + random.below(4), ..Retention::default() };
+                let compaction = Compaction { retention, ..Compaction::default() };
+                if log.compact(&compaction, &mut |_| ControlFlow::Continue(()))?.done {
+                    uncompacted.push(before);
+                }
+            }
             if random.one_in(12) {
                 log.prune(&Retention { min_count: 1 + random.below(4), ..Retention::default() })?;
             }
@@ -65,12 +78,22 @@ impl Sample {
         let shown = Shown::of_state(&state, &world)?;
         let written = |range: Range<usize>| written(&operations, range, &disk.state(), &state);
         let (last, before) = (written(calls..end), written(0..calls));
-        Ok(Sample { state, earlier, shown, world, last, before })
+        Ok(Sample { state, earlier, shown, uncompacted, world, last, before })
     }
 
     /// How the log is opened.
     pub(crate) fn config(&self) -> Config {
         config(&self.world)
+    }
+
+    /// How much of it is missing at the end, if what a reader was shown is nothing else: checkpoints, and the switch of a
+    /// compaction, which may be the last of what is lost. Then everything is as it was before.
+    pub(crate) fn lost(&self, shown: &Shown) -> Option<usize> {
+        let taken_back = || {
+            self.uncompacted.iter().find_map(|before| shown.lost_at_the_end(before))?;
+            Some(self.shown.last().saturating_sub(shown.last()) as usize + 1)
+        };
+        shown.lost_at_the_end(&self.shown).or_else(taken_back)
     }
 
     /// Whether damage hits what the last commit wrote.
@@ -189,6 +212,9 @@ fn rot(random: &mut Random, at: &Range<u64>) -> Rot {
     }
 }
 
+/// What is said of a base checkpoint.
+const BASE: &str = "base ";
+
 /// All that a reader learns, checkpoint by checkpoint.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shown(BTreeMap<u64, String>);
@@ -198,7 +224,8 @@ impl Shown {
         let mut shown = BTreeMap::new();
         let mut reader = log.reader(log.first())?;
         while let Some(checkpoint) = reader.next()? {
-            let mut text = format!("{}", checkpoint.position());
+            let base = if checkpoint.is_compacted() { BASE } else { "" };
+            let mut text = format!("{base}{}", checkpoint.position());
             for (stream, _) in checkpoint.states() {
                 let _ = write!(text, " {:?}", checkpoint.state_text(stream.as_ref())?);
             }
@@ -226,6 +253,15 @@ impl Shown {
     /// How many checkpoints.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether it begins with a base checkpoint.
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.0.values().next().is_some_and(|first| first.starts_with(BASE))
+    }
+
+    fn last(&self) -> u64 {
+        self.0.keys().next_back().copied().unwrap_or(0)
     }
 
     /// How many checkpoints of the other are missing at the end; none if it differs in another way. What the other had

@@ -40,7 +40,7 @@ impl Life {
         let at = consumer.acknowledged().get();
         if let Some(known) = self.model.consumers.get(&number).filter(|known| known.certain) {
             let last = known.positions.last().copied();
-            let same = known.positions.contains(&at) && (self.disk.faults() > 0 || last == Some(at));
+            let same = known.positions.contains(&at) && (self.all_faults() > 0 || last == Some(at));
             demand!(same, "consumer {number} is at {at}, not at one of {:?}", known.positions);
         }
         self.note(Event::Registered(number, at));
@@ -151,7 +151,11 @@ impl Life {
                     Ok(())
                 })?;
             }
-            Outcome::Full | Outcome::Broken => self.close_consumer(number),
+            Outcome::Full | Outcome::Broken => {
+                // It may have gone back, or not, and then it needs no more than before.
+                self.note(Event::Acknowledging(number, at));
+                self.close_consumer(number);
+            }
         }
         Ok(())
     }
@@ -288,9 +292,10 @@ impl Life {
         self.foreseen = Some(end);
         let known = self.model.consumers.iter().find(|(_, consumer)| consumer.certain);
         let Some(number) = known.map(|(number, _)| *number) else { return Ok(()) };
-        let Ok(mut consumer) = other.consumer(&consumer_name(number), Start::Oldest) else {
-            demand!(self.disk.faults() > 0, "consumer {number} can't be opened beside no writer");
-            return Ok(());
+        let mut consumer = match other.consumer(&consumer_name(number), Start::Oldest) {
+            Ok(consumer) => consumer,
+            Err(_) if self.disk.faults() > 0 => return Ok(()),
+            Err(error) => return Err(Violation::from(error).within("a consumer beside no writer")),
         };
         let next = consumer.acknowledged().get() + 1;
         if let Some(batch) = consumer.next_batch(&at_most(u8::MAX))? {

@@ -19,10 +19,7 @@ impl Life {
     }
 
     pub(super) fn kill(&mut self, evict: bool, look: bool) -> Checked {
-        let ended = self.live.take();
-        self.disk = self.disk.kill();
-        // Whatever its destructors try reaches nothing.
-        drop(ended);
+        self.end();
         if evict {
             self.disk.evict();
         }
@@ -37,9 +34,7 @@ impl Life {
             Step::Kill { evict: true, look: false },
         ][self.random.index(3)];
         if let Step::Kill { evict, .. } = step {
-            let ended = self.live.take();
-            self.disk = self.disk.kill();
-            drop(ended);
+            self.end();
             if evict {
                 self.disk.evict();
             }
@@ -48,9 +43,24 @@ impl Life {
         }
     }
 
+    /// The process is killed.
+    pub(super) fn end(&mut self) {
+        let ended = self.live.take();
+        self.disk = self.disk.kill();
+        // Whatever its destructors try reaches nothing.
+        drop(ended);
+    }
+
     pub(super) fn arm(&mut self, fault: Fault, nth: u8) {
         self.disk.arm(fault, nth.into());
-        self.disturbed = true;
+        self.disturbed |= !matches!(fault, Fault::ReadFails | Fault::BadBlock);
+    }
+
+    /// Nobody opens a log for ever that can't be opened: sooner or later the disk is put right.
+    pub(super) fn mend_sometimes(&mut self) {
+        if self.disk.is_failing() && self.random.one_in(2) {
+            self.disk.mend();
+        }
     }
 
     pub(super) fn limit(&mut self, blocks: u8) {

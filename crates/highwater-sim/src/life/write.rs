@@ -5,10 +5,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater::{Commit, Committed, Compaction, Durability, Meta, Op, OpKind, Stream, StreamId, Writer};
+use highwater::{
+    Commit, Committed, Compaction, Durability, ErrorKind, Meta, Op, OpKind, Stream, StreamId, Writer,
+};
 
 use super::{Known, Life, Outcome, spec};
-use crate::check::{Checked, demand};
+use crate::check::{Checked, blames_disk, demand};
 use crate::model::{CheckpointModel, Definition, Event, RecordModel, Snapshot};
 use crate::program::{Cover, SIZES};
 use crate::random::Random;
@@ -237,7 +239,8 @@ impl Life {
         durable: bool,
         result: highwater::Result<Committed>,
     ) -> Checked<Option<Committed>> {
-        let is_io = result.as_ref().is_err_and(|e| *e.kind() == highwater::ErrorKind::Io);
+        let may_be_there = |e: &highwater::Error| *e.kind() != ErrorKind::Failed && blames_disk(e);
+        let may_be_there = result.as_ref().is_err_and(may_be_there);
         match self.outcome(result)? {
             Outcome::Done(committed) => {
                 let sequence = committed.sequence().get();
@@ -252,7 +255,7 @@ impl Life {
                 self.returned = sequence;
                 Ok(Some(committed))
             }
-            Outcome::Broken if is_io => {
+            Outcome::Broken if may_be_there => {
                 self.doubtful = true;
                 self.note_at(call, Event::Attempt(Arc::new(checkpoint)));
                 Ok(None)
