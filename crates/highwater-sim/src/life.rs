@@ -142,7 +142,7 @@ impl Life {
         }
         self.begin(phase(step));
         self.reading(|life| life.take(step))?;
-        if self.doubtful && self.random.one_in(2) {
+        if self.live.is_some() && self.doubtful && self.random.one_in(2) {
             // Nothing that was not durable becomes so by trying again.
             self.reading(Life::flush)?;
         }
