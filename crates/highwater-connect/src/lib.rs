@@ -1,0 +1,21 @@
+//! The pipeline runtime of Highwater: a source is read into a log, and from the log delivered to destinations, all of it
+//! restartable at any moment, none waiting for another. A failing destination never makes the source be read again.
+//!
+//! It uses the engine's public interface only; the command line (`highwater run`) is its face.
+
+mod batch;
+pub mod bookkeeping;
+mod definition;
+pub mod destination;
+mod failure;
+mod feed;
+mod output;
+pub mod source;
+
+pub use batch::{Batch, Delivered, Part};
+pub use definition::{Generation, StreamDefinition};
+pub use destination::{Applied, Destination, Rejected};
+pub use failure::{Failure, FailureKind, Result};
+pub use feed::Feed;
+pub use output::Output;
+pub use source::{Source, State};
