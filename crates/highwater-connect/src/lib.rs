@@ -3,14 +3,19 @@
 //!
 //! It uses the engine's public interface only; the command line (`highwater run`) is its face.
 
+pub mod airbyte;
 mod batch;
 pub mod bookkeeping;
 mod definition;
 pub mod destination;
 mod failure;
 mod feed;
+pub mod lines;
 mod output;
+pub mod pump;
+pub mod quantity;
 pub mod source;
+pub mod text;
 
 pub use batch::{Batch, Delivered, Part};
 pub use definition::{Generation, StreamDefinition};

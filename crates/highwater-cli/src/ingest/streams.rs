@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use highwater::{ErrorKind, Log, Stream, StreamName, StreamSpec, Writer};
+use highwater_connect::airbyte::catalog::Configured;
+use highwater_connect::airbyte::trace::Status;
 
-use super::catalog::Configured;
-use super::trace::Status;
 use crate::failure::Failure;
 
 /// One stream of the run.
