@@ -16,9 +16,12 @@ pub fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))
 }
 
-/// Reads a time: `45s`, `30m`, `12h`, `7d`, `2w`.
+/// Reads a time: `250ms`, `45s`, `30m`, `12h`, `7d`, `2w`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text)?;
+    if unit.eq_ignore_ascii_case("ms") {
+        return Ok(Duration::from_millis(number));
+    }
     let seconds = match unit.to_ascii_lowercase().as_str() {
         "s" => 1,
         "m" | "min" => 60,
