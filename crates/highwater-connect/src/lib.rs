@@ -6,6 +6,7 @@
 pub mod airbyte;
 mod batch;
 pub mod bookkeeping;
+pub mod columns;
 mod definition;
 pub mod destination;
 pub mod event;

@@ -59,9 +59,13 @@ fn spec(definition: &StreamDefinition) -> StreamSpec {
 pub(super) fn state(log: &LogReader) -> Result<State> {
     let states = log.state()?;
     let streams = states.all()?.into_iter().filter(|(name, _)| !bookkeeping::is_ours(name));
+    let streams: Vec<_> = streams.collect();
+    let global = states.global()?;
+    let newest = streams.iter().map(|(_, state)| state.since).max();
     Ok(State {
-        global: states.global()?.map(|state| state.text),
-        streams: streams.map(|(name, state)| (name, state.text)).collect(),
+        is_global_newest: global.as_ref().is_some_and(|global| newest.is_none_or(|n| n <= global.since)),
+        global: global.map(|state| state.text),
+        streams: streams.into_iter().map(|(name, state)| (name, state.text)).collect(),
     })
 }
 

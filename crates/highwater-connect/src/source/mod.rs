@@ -58,6 +58,8 @@ pub struct State {
     pub global: Option<String>,
     /// Those of single streams.
     pub streams: Vec<(StreamName, String)>,
+    /// No stream's state is newer than that of all streams: a source that changed from one kind to the other sent this one last.
+    pub is_global_newest: bool,
 }
 
 impl State {
