@@ -26,6 +26,7 @@ pub mod text;
 
 pub use batch::{Batch, Delivered, Part};
 pub use definition::{Generation, StreamDefinition};
+pub use destination::jsonl::JsonLines;
 pub use destination::{Applied, Destination, Rejected};
 pub use failure::{Failure, FailureKind, Result};
 pub use feed::Feed;
