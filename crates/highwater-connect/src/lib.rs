@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod process;
 pub mod pump;
 pub mod quantity;
+pub mod runtime;
 pub mod source;
 mod stop;
 pub mod text;
