@@ -1,5 +1,7 @@
 //! Where a log is delivered to.
 
+pub mod sql;
+
 use highwater::{Position, Sequence, StreamName};
 
 use crate::batch::Batch;
