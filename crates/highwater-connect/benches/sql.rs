@@ -16,7 +16,8 @@ type Done<T> = Result<T, Box<dyn Error>>;
 const SCHEMA: &str = r#"{"properties":{"id":{"type":"integer"},"name":{"type":"string"},"email":{"type":"string"},
     "amount":{"type":"number"},"is_paid":{"type":"boolean"},"ordered_at":{"type":"string","format":"date-time"},
     "day":{"type":"string","format":"date"},"items":{"type":"array"},"note":{"type":"string"}}}"#;
-const NOTE: &str = "a note of some length, as people write them, with a\\nline break and some \\\"quotes\\\" ";
+const NOTE: &str =
+    "a note of some length, as people write them, with a\\nline break and some \\\"quotes\\\" ";
 /// So many records a checkpoint.
 const CHECKPOINT: u64 = 1000;
 
@@ -43,10 +44,10 @@ fn build_log(dir: &Path, records: u64) -> Done<(Log, u64)> {
         bytes += row.len() as u64;
         writer.append(&orders, Op::Upsert { key: key.as_bytes(), row: row.as_bytes() })?;
         if (id + 1).is_multiple_of(CHECKPOINT) {
-            writer.commit(Commit::new())?;
+            writer.commit(Commit::new().all())?;
         }
     }
-    writer.commit(Commit::new())?;
+    writer.commit(Commit::new().all())?;
     drop(writer);
     Ok((log, bytes))
 }
@@ -87,7 +88,8 @@ fn sqlite(log: &Log, dir: &Path, report: &mut Report) -> Done<()> {
     let from = rusqlite::Connection::open(path("upsert"))?;
     let to = rusqlite::Connection::open(path("plain"))?;
     to.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
-    let create: String = from.query_row("SELECT sql FROM sqlite_schema WHERE name = 'orders'", [], |row| row.get(0))?;
+    let create: String =
+        from.query_row("SELECT sql FROM sqlite_schema WHERE name = 'orders'", [], |row| row.get(0))?;
     to.execute_batch(&create)?;
     let mut select = from.prepare("SELECT * FROM orders")?;
     let width = select.column_count();
@@ -134,7 +136,10 @@ fn postgres(log: &Log, url: &str, report: &mut Report) -> Done<()> {
 
 fn copy_out(client: &mut postgres::Client, table: &str) -> Done<Vec<u8>> {
     let mut lines = Vec::new();
-    std::io::Read::read_to_end(&mut client.copy_out(&format!("COPY speed.\"{table}\" TO STDOUT"))?, &mut lines)?;
+    std::io::Read::read_to_end(
+        &mut client.copy_out(&format!("COPY speed.\"{table}\" TO STDOUT"))?,
+        &mut lines,
+    )?;
     Ok(lines)
 }
 

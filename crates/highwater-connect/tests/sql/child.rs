@@ -12,7 +12,7 @@ const MODES: [Mode; 4] = [Mode::Append, Mode::Upsert, Mode::Overwrite, Mode::His
 const DELETES: [Deletes; 3] = [Deletes::Hard, Deletes::Soft, Deletes::Ignore];
 
 /// Whether it was still at work when it was killed.
-pub fn is_killed_after(
+pub(crate) fn is_killed_after(
     subject: &dyn crate::subject::Subject,
     log: &Path,
     settings: &Settings,
@@ -46,7 +46,8 @@ fn deliver() {
     let Some(log) = std::env::var_os("CHILD_LOG") else { return };
     let variable = |name: &str| std::env::var(name).unwrap();
     let mode = MODES.into_iter().find(|mode| mode.name() == variable("CHILD_MODE")).unwrap();
-    let deletes = DELETES.into_iter().find(|deletes| format!("{deletes:?}") == variable("CHILD_DELETES")).unwrap();
+    let deletes =
+        DELETES.into_iter().find(|deletes| format!("{deletes:?}") == variable("CHILD_DELETES")).unwrap();
     let settings = Settings::new(variable("CHILD_NAME")).mode(mode).deletes(deletes);
     let mut destination: Box<dyn Destination> = match std::env::var("CHILD_SQLITE") {
         Ok(path) => Box::new(Sqlite::new(path, settings)),

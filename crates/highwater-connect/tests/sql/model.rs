@@ -9,12 +9,12 @@ use serde_json::value::RawValue;
 
 use crate::subject::Row;
 
-pub struct Model {
-    pub mode: Mode,
-    pub deletes: Deletes,
+pub(crate) struct Model {
+    pub(crate) mode: Mode,
+    pub(crate) deletes: Deletes,
     /// The stream's columns, as far as its schema declares them.
-    pub columns: Vec<&'static str>,
-    pub key: Option<&'static str>,
+    pub(crate) columns: Vec<&'static str>,
+    pub(crate) key: Option<&'static str>,
     rows: Vec<Row>,
 }
 
@@ -29,7 +29,7 @@ fn some(text: impl ToString) -> Option<String> {
 }
 
 /// JSON text without its spaces and the order of its members.
-pub fn canonical(text: &str) -> String {
+pub(crate) fn canonical(text: &str) -> String {
     serde_json::from_str::<serde_json::Value>(text).unwrap().to_string()
 }
 
@@ -43,12 +43,17 @@ fn cell(column: &str, raw: &str) -> Option<String> {
 }
 
 impl Model {
-    pub fn new(mode: Mode, deletes: Deletes, columns: &[&'static str], key: Option<&'static str>) -> Self {
+    pub(crate) fn new(
+        mode: Mode,
+        deletes: Deletes,
+        columns: &[&'static str],
+        key: Option<&'static str>,
+    ) -> Self {
         Model { mode, deletes, columns: columns.to_vec(), key, rows: Vec::new() }
     }
 
     /// All records of a stream.
-    pub fn take(&mut self, batches: &[Batch], stream: &str) {
+    pub(crate) fn take(&mut self, batches: &[Batch], stream: &str) {
         for checkpoint in batches.iter().flat_map(Batch::checkpoints) {
             let committed = checkpoint.committed_us().to_string();
             for part in checkpoint.parts().filter(|part| part.name().name == stream) {
@@ -61,7 +66,7 @@ impl Model {
     }
 
     /// In the order of their records.
-    pub fn rows(mut self) -> Vec<Row> {
+    pub(crate) fn rows(mut self) -> Vec<Row> {
         let place = |row: &Row| ["_highwater_checkpoint", "_highwater_row"].map(|own| number(row, own));
         self.rows.sort_by_key(place);
         self.rows
@@ -202,7 +207,8 @@ impl Model {
             return;
         }
         let key = some(String::from_utf8_lossy(&record.key));
-        let is_current = |row: &&mut Row| row["_highwater_key"] == key && row["_highwater_valid_to"].is_none();
+        let is_current =
+            |row: &&mut Row| row["_highwater_key"] == key && row["_highwater_valid_to"].is_none();
         let current = self.rows.iter_mut().find(is_current);
         let old = current.map(|row| {
             let old = row.clone();
@@ -235,7 +241,7 @@ fn number(row: &Row, column: &str) -> u64 {
 }
 
 /// A table's rows, with JSON as the model writes it.
-pub fn normal(rows: Vec<Row>) -> Vec<Row> {
+pub(crate) fn normal(rows: Vec<Row>) -> Vec<Row> {
     let normal = |mut row: Row| {
         for column in ["tags", "_highwater_extra"] {
             if let Some(Some(text)) = row.get_mut(column) {
@@ -251,7 +257,7 @@ pub fn normal(rows: Vec<Row>) -> Vec<Row> {
 }
 
 /// Tells the first row that differs, rather than all of them.
-pub fn assert_same(found: Vec<Row>, expected: Vec<Row>, what: &str) {
+pub(crate) fn assert_same(found: Vec<Row>, expected: Vec<Row>, what: &str) {
     for (found, expected) in found.iter().zip(&expected) {
         assert_eq!(found, expected, "{what}");
     }

@@ -8,13 +8,13 @@ use crate::subject::Subject;
 use crate::world::{Definition, Random, World};
 
 const DELETES: [Deletes; 3] = [Deletes::Hard, Deletes::Soft, Deletes::Ignore];
-pub const COLUMNS: [&str; 5] = ["id", "name", "amount", "flag", "tags"];
+pub(crate) const COLUMNS: [&str; 5] = ["id", "name", "amount", "flag", "tags"];
 const SCHEMA: &str = r#"{"properties":{"id":{"type":"integer"},"name":{"type":["null","string"]},
     "amount":{"type":"number"},"flag":{"type":"boolean"},"tags":{"type":"array"}}}"#;
 
 /// Orders by key and events without one; every operation, keys that come again and again, members that are missing, null or
 /// not in the schema.
-pub fn busy_world(seed: u64, checkpoints: u64) -> World {
+pub(crate) fn busy_world(seed: u64, checkpoints: u64) -> World {
     let mut world = World::new();
     let orders = world.stream("orders", &["id"], Some(SCHEMA));
     let events = world.stream("events", &[], Some(SCHEMA));
@@ -73,7 +73,7 @@ fn compare(subject: &dyn Subject, mode: Mode, deletes: Deletes, seed: u64) {
     check_tables(subject, &world, mode, deletes, &name);
 }
 
-pub fn check_tables(subject: &dyn Subject, world: &World, mode: Mode, deletes: Deletes, name: &str) {
+pub(crate) fn check_tables(subject: &dyn Subject, world: &World, mode: Mode, deletes: Deletes, name: &str) {
     let batches = world.batches("model", 100);
     for (stream, key) in [("orders", Some("id")), ("events", None)] {
         let table = table_of(subject, name, stream);
@@ -84,20 +84,21 @@ pub fn check_tables(subject: &dyn Subject, world: &World, mode: Mode, deletes: D
 }
 
 /// The table of a stream, of which several deliveries may have one.
-pub fn table_of(subject: &dyn Subject, name: &str, stream: &str) -> String {
+pub(crate) fn table_of(subject: &dyn Subject, name: &str, stream: &str) -> String {
     let streams = subject.table("_highwater_streams");
     let name = name.replace('\'', "''");
-    let sql = format!("SELECT table_name FROM {streams} WHERE name = '{name}' AND stream = '[null,\"{stream}\"]'");
+    let sql =
+        format!("SELECT table_name FROM {streams} WHERE name = '{name}' AND stream = '[null,\"{stream}\"]'");
     subject.texts(&sql)[0][0].clone().unwrap()
 }
 
-pub fn append_holds_what_the_log_holds(subject: &dyn Subject) {
+pub(crate) fn append_holds_what_the_log_holds(subject: &dyn Subject) {
     for seed in 1..4 {
         compare(subject, Mode::Append, Deletes::Hard, seed);
     }
 }
 
-pub fn upsert_holds_what_the_source_holds(subject: &dyn Subject) {
+pub(crate) fn upsert_holds_what_the_source_holds(subject: &dyn Subject) {
     for deletes in DELETES {
         for seed in 10..14 {
             compare(subject, Mode::Upsert, deletes, seed);
@@ -105,7 +106,7 @@ pub fn upsert_holds_what_the_source_holds(subject: &dyn Subject) {
     }
 }
 
-pub fn history_holds_every_version(subject: &dyn Subject) {
+pub(crate) fn history_holds_every_version(subject: &dyn Subject) {
     for deletes in DELETES {
         for seed in 20..23 {
             compare(subject, Mode::History, deletes, seed);
@@ -121,7 +122,7 @@ fn ids(subject: &dyn Subject, table: &str) -> Vec<String> {
 
 const IDS: &str = r#"{"properties":{"id":{"type":"integer"}}}"#;
 
-pub fn a_generation_is_shown_when_it_is_complete(subject: &dyn Subject) {
+pub(crate) fn a_generation_is_shown_when_it_is_complete(subject: &dyn Subject) {
     for key in [&["id"][..], &[]] {
         let mut world = World::new();
         let orders = world.stream("orders", key, Some(IDS));
@@ -154,13 +155,14 @@ pub fn a_generation_is_shown_when_it_is_complete(subject: &dyn Subject) {
     }
 }
 
-pub fn a_refresh_sweeps_what_it_did_not_bring(subject: &dyn Subject) {
+pub(crate) fn a_refresh_sweeps_what_it_did_not_bring(subject: &dyn Subject) {
     for (deletes, left, marked) in [(Deletes::Hard, 2, 0), (Deletes::Soft, 3, 1), (Deletes::Ignore, 3, 0)] {
         let mut world = World::new();
         let orders = world.stream("orders", &["id"], Some(IDS));
         let name = format!("refresh {deletes:?}");
         let mut destination = subject.open(Settings::new(&name).deletes(deletes));
-        for (ids, generation) in [(&[1, 2, 3][..], (1, 0, true)), (&[2], (2, 2, false)), (&[3], (2, 2, true))] {
+        for (ids, generation) in [(&[1, 2, 3][..], (1, 0, true)), (&[2], (2, 2, false)), (&[3], (2, 2, true))]
+        {
             for id in ids {
                 world.append(&orders, OpKind::Upsert, &format!("[{id}]"), &format!("{{\"id\":{id}}}"));
             }

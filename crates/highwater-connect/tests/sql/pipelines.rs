@@ -8,13 +8,13 @@ use crate::modes::{busy_world, check_tables};
 use crate::subject::Subject;
 use crate::world::World;
 
-pub fn two_pipelines_do_not_meet(subject: &dyn Subject) {
+pub(crate) fn two_pipelines_do_not_meet(subject: &dyn Subject) {
     let worlds = [busy_world(41, 6), busy_world(42, 6)];
     let settings = ["one", "two"].map(|name| Settings::new(name).mode(Mode::Upsert).deletes(Deletes::Hard));
     let mut destinations = settings.map(|settings| subject.open(settings));
     for i in 0..6 {
         for (world, destination) in worlds.iter().zip(&mut destinations) {
-            destination.apply(&world.batches(&format!("feed {i}"), 1)[i]).unwrap();
+            destination.apply(&world.batches(&format!("feed-{i}"), 1)[i]).unwrap();
         }
     }
     for (world, name) in worlds.iter().zip(["one", "two"]) {
@@ -27,7 +27,7 @@ pub fn two_pipelines_do_not_meet(subject: &dyn Subject) {
     check_tables(subject, &worlds[0], Mode::Upsert, Deletes::Hard, "one");
 }
 
-pub fn a_table_keeps_its_mode_and_its_key(subject: &dyn Subject) {
+pub(crate) fn a_table_keeps_its_mode_and_its_key(subject: &dyn Subject) {
     let mut world = World::new();
     let orders = world.stream("orders", &["id"], None);
     world.append(&orders, OpKind::Upsert, "[1]", r#"{"id":1}"#);

@@ -11,14 +11,14 @@ use crate::world::World;
 
 const MODES: [Mode; 3] = [Mode::Append, Mode::Upsert, Mode::History];
 
-pub fn a_redelivery_from_anywhere_changes_nothing(subject: &dyn Subject) {
+pub(crate) fn a_redelivery_from_anywhere_changes_nothing(subject: &dyn Subject) {
     for mode in MODES {
         let world = busy_world(31, 9);
         let name = format!("again {}", mode.name());
         let settings = Settings::new(&name).mode(mode).deletes(Deletes::Soft);
         for (round, size) in [1, 2, 5, 100, 3].into_iter().enumerate() {
             // Another process, which knows nothing, and another grouping. The first round stops half-way.
-            let batches = world.batches(&format!("round {round}"), size);
+            let batches = world.batches(&format!("round-{round}"), size);
             let mut destination = subject.open(settings.clone());
             let some = if round == 0 { 4 } else { batches.len() };
             for from in 0..some {
@@ -33,7 +33,7 @@ pub fn a_redelivery_from_anywhere_changes_nothing(subject: &dyn Subject) {
     }
 }
 
-pub fn a_crash_between_applying_and_acknowledging(subject: &dyn Subject) {
+pub(crate) fn a_crash_between_applying_and_acknowledging(subject: &dyn Subject) {
     for mode in MODES {
         let world = busy_world(32, 8);
         let name = format!("crash {}", mode.name());
@@ -48,7 +48,7 @@ pub fn a_crash_between_applying_and_acknowledging(subject: &dyn Subject) {
 }
 
 /// A child process delivers and is killed, again and again, at moments spread over its whole work: inside a transaction, too.
-pub fn killed_at_any_moment(subject: &dyn Subject) {
+pub(crate) fn killed_at_any_moment(subject: &dyn Subject) {
     for mode in MODES {
         let world = busy_world(33, 60);
         let name = format!("killed {}", mode.name());
@@ -64,7 +64,7 @@ pub fn killed_at_any_moment(subject: &dyn Subject) {
     }
 }
 
-pub fn another_history_has_diverged(subject: &dyn Subject) {
+pub(crate) fn another_history_has_diverged(subject: &dyn Subject) {
     let mut world = World::new();
     let orders = world.stream("orders", &[], None);
     for id in 0..3 {
@@ -103,7 +103,7 @@ pub fn another_history_has_diverged(subject: &dyn Subject) {
     assert_eq!(subject.dump("orders"), before);
 }
 
-pub fn a_failed_batch_leaves_nothing(subject: &dyn Subject) {
+pub(crate) fn a_failed_batch_leaves_nothing(subject: &dyn Subject) {
     let mut world = World::new();
     let schema = |kind: &str| format!(r#"{{"properties":{{"c":{{"type":"{kind}"}}}}}}"#);
     let stream = world.stream("a", &[], Some(&schema("string")));

@@ -9,7 +9,7 @@ use crate::world::World;
 
 const SCHEMA: &str = r#"{"properties":{"id":{"type":"integer"},"day":{"type":"string","format":"date"},"text":{"type":"string"}}}"#;
 
-pub fn one_refused_record_does_not_fail_the_others(subject: &dyn Subject) {
+pub(crate) fn one_refused_record_does_not_fail_the_others(subject: &dyn Subject) {
     for mode in [Mode::Append, Mode::Upsert, Mode::History] {
         let mut world = World::new();
         let stream = world.stream("s", &["id"], Some(SCHEMA));
@@ -39,7 +39,11 @@ pub fn one_refused_record_does_not_fail_the_others(subject: &dyn Subject) {
             expected.push(("k".to_owned(), 1));
         }
         assert_eq!(refused, expected);
-        assert!(applied.rejected[0].reason.contains("\"day\" is not a date"), "{}", applied.rejected[0].reason);
+        assert!(
+            applied.rejected[0].reason.contains("\"day\" is not a date"),
+            "{}",
+            applied.rejected[0].reason
+        );
         assert!(applied.rejected.iter().all(|record| record.sequence == Sequence::FIRST));
         let ids: Vec<Option<String>> =
             subject.dump(&table_of(subject, name, "s")).iter().map(|row| row["id"].clone()).collect();
@@ -49,7 +53,7 @@ pub fn one_refused_record_does_not_fail_the_others(subject: &dyn Subject) {
 }
 
 /// What only the database knows: a constraint that somebody added to the table.
-pub fn what_a_constraint_refuses_is_found_among_many(subject: &dyn Subject) {
+pub(crate) fn what_a_constraint_refuses_is_found_among_many(subject: &dyn Subject) {
     for mode in [Mode::Append, Mode::Upsert, Mode::History] {
         let mut world = World::new();
         let stream = world.stream("s", &["id"], Some(SCHEMA));
@@ -68,9 +72,19 @@ pub fn what_a_constraint_refuses_is_found_among_many(subject: &dyn Subject) {
         // A refused row that follows a good one of the same key leaves that as it was.
         let bad = [(7, 70), (500, 80), (999, 90)];
         for id in 1..=1000 {
-            world.append(&stream, OpKind::Upsert, &format!("[{id}]"), &format!("{{\"id\":{id},\"text\":\"good\"}}"));
+            world.append(
+                &stream,
+                OpKind::Upsert,
+                &format!("[{id}]"),
+                &format!("{{\"id\":{id},\"text\":\"good\"}}"),
+            );
             if bad.iter().any(|(bad, _)| *bad == id) {
-                world.append(&stream, OpKind::Upsert, &format!("[{id}]"), &format!("{{\"id\":{id},\"text\":\"bad\"}}"));
+                world.append(
+                    &stream,
+                    OpKind::Upsert,
+                    &format!("[{id}]"),
+                    &format!("{{\"id\":{id},\"text\":\"bad\"}}"),
+                );
             }
         }
         world.commit();
@@ -80,13 +94,14 @@ pub fn what_a_constraint_refuses_is_found_among_many(subject: &dyn Subject) {
         let good = subject.texts(&format!("SELECT 'x' FROM {table} WHERE text = 'good'"));
         assert_eq!(good.len(), 1000, "{mode:?}");
         if mode == Mode::History {
-            let current = subject.texts(&format!("SELECT 'x' FROM {table} WHERE _highwater_valid_to IS NULL"));
+            let current =
+                subject.texts(&format!("SELECT 'x' FROM {table} WHERE _highwater_valid_to IS NULL"));
             assert_eq!(current.len(), 1000);
         }
     }
 }
 
-pub fn refusals_survive_a_crash(subject: &dyn Subject) {
+pub(crate) fn refusals_survive_a_crash(subject: &dyn Subject) {
     let mut world = World::new();
     let stream = world.stream("s", &[], Some(SCHEMA));
     for row in ["{}", r#"{"day":"no"}"#, "{}", r#"{"id":"no"}"#] {

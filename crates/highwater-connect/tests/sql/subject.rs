@@ -7,9 +7,9 @@ use highwater_connect::Destination;
 use highwater_connect::destination::sql::{Postgres, Settings, Sqlite};
 
 /// A row by its columns, each as text in one way for all databases; times as microseconds since 1970.
-pub type Row = BTreeMap<String, Option<String>>;
+pub(crate) type Row = BTreeMap<String, Option<String>>;
 
-pub trait Subject: Sync {
+pub(crate) trait Subject: Sync {
     fn open(&self, settings: Settings) -> Box<dyn Destination>;
     /// The environment by which a child process opens the same.
     fn environment(&self) -> Vec<(&'static str, String)>;
@@ -29,12 +29,13 @@ pub trait Subject: Sync {
         let columns = self.columns(table);
         let list: Vec<String> = columns.iter().map(|(name, kind)| self.as_text(name, kind)).collect();
         let sql = format!(
-            "SELECT {} FROM {} ORDER BY \"_highwater_checkpoint\", \"_highwater_row\"",
+            "SELECT {} FROM {} AS t ORDER BY t._highwater_checkpoint, t._highwater_row",
             list.join(", "),
             self.table(table)
         );
         let rows = self.texts(&sql);
-        let named = rows.into_iter().map(|row| columns.iter().map(|(name, _)| name.clone()).zip(row).collect());
+        let named =
+            rows.into_iter().map(|row| columns.iter().map(|(name, _)| name.clone()).zip(row).collect());
         named.collect()
     }
 
@@ -47,12 +48,12 @@ fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-pub struct InSqlite {
+pub(crate) struct InSqlite {
     dir: tempfile::TempDir,
 }
 
 impl InSqlite {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         InSqlite { dir: tempfile::tempdir().unwrap() }
     }
 
@@ -102,7 +103,9 @@ impl Subject for InSqlite {
     fn as_text(&self, column: &str, _kind: &str) -> String {
         let name = quote(column);
         match column {
-            "_highwater_deleted" | "flag" => format!("CASE {name} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"),
+            "_highwater_deleted" | "flag" => {
+                format!("CASE {name} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END")
+            }
             "_highwater_committed_at" | "_highwater_valid_from" | "_highwater_valid_to" => format!(
                 "CAST(strftime('%s', {name}) AS INTEGER) * 1000000 + CAST(substr({name}, 21, 6) AS INTEGER)"
             ),
@@ -120,16 +123,18 @@ impl Subject for InSqlite {
     }
 }
 
-pub struct InPostgres {
+pub(crate) struct InPostgres {
     url: String,
     schema: String,
 }
 
 impl InPostgres {
-    pub fn new(check: &str) -> Option<Self> {
+    pub(crate) fn new(check: &str) -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let Ok(url) = std::env::var("HIGHWATER_TEST_POSTGRES") else {
-            eprintln!("SKIPPED: {check} on PostgreSQL: no server; run it by crates/highwater-connect/tests/with-postgres");
+            eprintln!(
+                "SKIPPED: {check} on PostgreSQL: no server; run it by crates/highwater-connect/tests/with-postgres"
+            );
             return None;
         };
         let number = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -24,24 +24,40 @@ fn values(rows: &[Row], column: &str) -> Vec<String> {
     rows.iter().map(|row| row[column].clone().unwrap_or_else(|| "NULL".to_owned())).collect()
 }
 
-pub fn values_come_back_exactly(subject: &dyn Subject) {
+pub(crate) fn values_come_back_exactly(subject: &dyn Subject) {
     let date_time = r#"{"type":"string","format":"date-time"}"#;
     let cases: [(&str, &str, &[(&str, &str)]); 10] = [
         ("i", INTEGER, &[("9223372036854775807", "9223372036854775807"), ("-5.0", "-5"), ("null", "NULL")]),
-        ("big", r#"{"type":"integer","airbyte_type":"big_integer"}"#, &[
-            ("18446744073709551615", "18446744073709551615"),
-            ("123456789012345678901234567890", "123456789012345678901234567890"),
-        ]),
-        ("n", NUMBER, &[
-            ("0.1", "0.1"),
-            ("12345678901234567890.123456789", "12345678901234567890.123456789"),
-            ("3.141592653589793", "3.141592653589793"),
-        ]),
+        (
+            "big",
+            r#"{"type":"integer","airbyte_type":"big_integer"}"#,
+            &[
+                ("18446744073709551615", "18446744073709551615"),
+                ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ],
+        ),
+        (
+            "n",
+            NUMBER,
+            &[
+                ("0.1", "0.1"),
+                ("12345678901234567890.123456789", "12345678901234567890.123456789"),
+                ("3.141592653589793", "3.141592653589793"),
+            ],
+        ),
         ("s", STRING, &[(r#""\t\\N\"é\ud83d\ude00\r\n""#, "\t\\N\"é😀\r\n"), (r#""""#, ""), ("5", "5")]),
         ("d", DATE, &[(r#""2024-02-29""#, "2024-02-29")]),
         ("t", date_time, &[(r#""2024-02-29T12:00:00.123456Z""#, "2024-02-29T12:00:00.123456Z")]),
-        ("l", r#"{"type":"string","airbyte_type":"timestamp_without_timezone"}"#, &[(r#""2024-02-29 12:00:00""#, "2024-02-29 12:00:00")]),
-        ("c", r#"{"type":"string","format":"time","airbyte_type":"time_without_timezone"}"#, &[(r#""12:30:00""#, "12:30:00")]),
+        (
+            "l",
+            r#"{"type":"string","airbyte_type":"timestamp_without_timezone"}"#,
+            &[(r#""2024-02-29 12:00:00""#, "2024-02-29 12:00:00")],
+        ),
+        (
+            "c",
+            r#"{"type":"string","format":"time","airbyte_type":"time_without_timezone"}"#,
+            &[(r#""12:30:00""#, "12:30:00")],
+        ),
         ("u", UNION, &[("1", "1"), (r#""1""#, r#""1""#)]),
         ("o", OBJECT, &[(r#"{"b":[1,null],"a":"\n"}"#, r#"{"a":"\n","b":[1,null]}"#)]),
     ];
@@ -70,26 +86,39 @@ pub fn values_come_back_exactly(subject: &dyn Subject) {
     let expected = match subject.is_sqlite() {
         true => ["INTEGER", "ANY", "ANY", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT"],
         false => [
-            "bigint", "numeric", "numeric", "text", "date", "timestamp with time zone",
-            "timestamp without time zone", "time without time zone", "jsonb", "jsonb",
+            "bigint",
+            "numeric",
+            "numeric",
+            "text",
+            "date",
+            "timestamp with time zone",
+            "timestamp without time zone",
+            "time without time zone",
+            "jsonb",
+            "jsonb",
         ],
     };
     assert_eq!(types, expected);
 }
 
-pub fn columns_are_added_and_widened(subject: &dyn Subject) {
+pub(crate) fn columns_are_added_and_widened(subject: &dyn Subject) {
     for mode in [Mode::Append, Mode::Overwrite] {
         let mut world = World::new();
         let stream = world.stream("s", &[], None);
         let name = mode.name();
         let mut destination = subject.open(Settings::new(name).mode(mode));
         let stages: [(&[(&str, &str)], &str); 5] = [
-            (&[("a", INTEGER), ("b", DATE), ("c", r#"{"type":"boolean"}"#), ("n", NUMBER), ("s", STRING)],
-             r#"{"a":1,"b":"2024-01-31","c":true,"n":0.1,"s":"x\"y","later":[1]}"#),
+            (
+                &[("a", INTEGER), ("b", DATE), ("c", r#"{"type":"boolean"}"#), ("n", NUMBER), ("s", STRING)],
+                r#"{"a":1,"b":"2024-01-31","c":true,"n":0.1,"s":"x\"y","later":[1]}"#,
+            ),
             // An integer beyond 64 bits widens its column by itself.
             (&[("a", INTEGER)], r#"{"a":18446744073709551616}"#),
             (&[("a", NUMBER), ("b", STRING), ("later", OBJECT)], r#"{"a":2.5,"b":"no date","later":{}}"#),
-            (&[("a", UNION), ("b", OBJECT), ("c", UNION), ("n", UNION), ("s", UNION)], r#"{"a":"three","b":{},"c":"c"}"#),
+            (
+                &[("a", UNION), ("b", OBJECT), ("c", UNION), ("n", UNION), ("s", UNION)],
+                r#"{"a":"three","b":{},"c":"c"}"#,
+            ),
             (&[("a", INTEGER)], r#"{"a":4}"#),
         ];
         for (columns, row) in stages {
@@ -102,7 +131,12 @@ pub fn columns_are_added_and_widened(subject: &dyn Subject) {
             assert_eq!(applied.rejected, [], "{row}");
         }
         let schema = schema(&[]);
-        world.commit_defined(&[Definition { name: "s", key: &[], schema: &schema, generation: (1, 1, true) }]);
+        world.commit_defined(&[Definition {
+            name: "s",
+            key: &[],
+            schema: &schema,
+            generation: (1, 1, true),
+        }]);
         world.deliver(&mut *destination).unwrap();
         let rows = subject.dump(&crate::modes::table_of(subject, name, "s"));
         assert_eq!(values(&rows, "a"), ["1", "18446744073709551616", "2.5", "\"three\"", "4"]);
@@ -115,7 +149,7 @@ pub fn columns_are_added_and_widened(subject: &dyn Subject) {
     }
 }
 
-pub fn a_change_that_would_lose_values_is_refused_by_name(subject: &dyn Subject) {
+pub(crate) fn a_change_that_would_lose_values_is_refused_by_name(subject: &dyn Subject) {
     let mut world = World::new();
     let stream = world.stream("s", &[], Some(&schema(&[("price", STRING)])));
     world.insert(&stream, r#"{"price":"cheap"}"#);
@@ -127,7 +161,10 @@ pub fn a_change_that_would_lose_values_is_refused_by_name(subject: &dyn Subject)
     world.commit();
     let failure = world.deliver(&mut *destination).unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Config);
-    assert!(failure.to_string().contains("\"price\" holds text") && failure.to_string().contains("\"s\""), "{failure}");
+    assert!(
+        failure.to_string().contains("\"price\" holds text") && failure.to_string().contains("\"s\""),
+        "{failure}"
+    );
     // A schema that tells of both is taken, and what waited arrives.
     let stream = world.stream("s", &[], Some(&schema(&[("price", UNION)])));
     world.insert(&stream, r#"{"price":6}"#);
@@ -136,7 +173,7 @@ pub fn a_change_that_would_lose_values_is_refused_by_name(subject: &dyn Subject)
     assert_eq!(values(&subject.dump("s"), "price"), ["\"cheap\"", "5", "6"]);
 }
 
-pub fn row_identity_survives_added_columns(subject: &dyn Subject) {
+pub(crate) fn row_identity_survives_added_columns(subject: &dyn Subject) {
     let mut world = World::new();
     let settings = Settings::new("shop").mode(Mode::Upsert);
     for columns in [&[("a", INTEGER)][..], &[("a", INTEGER), ("b", STRING)]] {
@@ -146,9 +183,14 @@ pub fn row_identity_survives_added_columns(subject: &dyn Subject) {
             // The very same record, thrice.
             world.append(&stream, OpKind::Insert, "", r#"{"a":1,"b":"x"}"#);
         }
-        world.commit_defined(&[Definition { name: "s", key: &[], schema: &schema, generation: (0, 0, false) }]);
+        world.commit_defined(&[Definition {
+            name: "s",
+            key: &[],
+            schema: &schema,
+            generation: (0, 0, false),
+        }]);
         for size in [1, 100] {
-            for batch in world.batches(&format!("{size} {}", columns.len()), size) {
+            for batch in world.batches(&format!("{size}-{}", columns.len()), size) {
                 subject.open(settings.clone()).apply(&batch).unwrap();
             }
         }

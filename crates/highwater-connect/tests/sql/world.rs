@@ -2,26 +2,26 @@
 
 use std::path::Path;
 
-use highwater::{Commit, Config, Limit, Log, Op, OpKind, Start, Stream, StreamName, StreamSpec, Writer};
+use highwater::{Commit, Config, Limit, Log, Op, OpKind, Start, Stream, StreamSpec, Writer};
 use highwater_connect::{Applied, Batch, Destination, Feed, Result};
 
-pub struct World {
-    pub dir: tempfile::TempDir,
-    pub log: Log,
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) log: Log,
     writer: Writer,
 }
 
 /// What `definitions` in the log's bookkeeping says of one stream.
-pub struct Definition<'a> {
-    pub name: &'a str,
-    pub key: &'a [&'a str],
-    pub schema: &'a str,
+pub(crate) struct Definition<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) key: &'a [&'a str],
+    pub(crate) schema: &'a str,
     /// Number, minimum, complete.
-    pub generation: (u64, u64, bool),
+    pub(crate) generation: (u64, u64, bool),
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         World::at(tempfile::tempdir().unwrap())
     }
 
@@ -31,12 +31,12 @@ impl World {
         World { dir, log, writer }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// Another log with the same history up to here.
-    pub fn fork(self) -> (World, World) {
+    pub(crate) fn fork(self) -> (World, World) {
         let World { dir, log, writer } = self;
         drop(writer);
         log.close().unwrap();
@@ -50,7 +50,7 @@ impl World {
         (World::at(dir), World::at(other))
     }
 
-    pub fn stream(&mut self, name: &str, key: &[&str], schema: Option<&str>) -> Stream {
+    pub(crate) fn stream(&mut self, name: &str, key: &[&str], schema: Option<&str>) -> Stream {
         let mut spec = StreamSpec::new(name).key(key.iter().copied());
         if let Some(schema) = schema {
             spec = spec.schema(schema);
@@ -60,7 +60,7 @@ impl World {
         stream
     }
 
-    pub fn append(&mut self, stream: &Stream, op: OpKind, key: &str, row: &str) {
+    pub(crate) fn append(&mut self, stream: &Stream, op: OpKind, key: &str, row: &str) {
         let (key, row) = (key.as_bytes(), row.as_bytes());
         let op = match op {
             OpKind::Insert => Op::Insert { key, row },
@@ -72,18 +72,19 @@ impl World {
         self.writer.append(stream, op).unwrap();
     }
 
-    pub fn insert(&mut self, stream: &Stream, row: &str) {
+    pub(crate) fn insert(&mut self, stream: &Stream, row: &str) {
         self.append(stream, OpKind::Insert, "", row);
     }
 
-    pub fn commit(&mut self) -> u64 {
-        self.writer.commit(Commit::new()).unwrap().sequence.get()
+    pub(crate) fn commit(&mut self) -> u64 {
+        self.writer.commit(Commit::new().all()).unwrap().sequence().get()
     }
 
     /// Commits with the streams as they are defined from here on.
-    pub fn commit_defined(&mut self, definitions: &[Definition<'_>]) -> u64 {
+    pub(crate) fn commit_defined(&mut self, definitions: &[Definition<'_>]) -> u64 {
         let own = |name| StreamSpec::new(name).namespace("_highwater");
-        let [of_definitions, of_sync] = ["definitions", "sync"].map(|name| self.log.stream(own(name)).unwrap());
+        let [of_definitions, of_sync] =
+            ["definitions", "sync"].map(|name| self.log.stream(own(name)).unwrap());
         for stream in [&of_definitions, &of_sync] {
             self.writer.add(stream).unwrap();
         }
@@ -107,20 +108,21 @@ impl World {
             .collect();
         let text = |list: &str, more: &str| format!(r#"{{"version":1{more},"streams":[{list}]}}"#);
         let commit = Commit::new()
+            .all()
             .stream_text(&of_definitions, text(&streams.join(","), ""))
             .stream_text(&of_sync, text(&generations.join(","), r#","sync":1,"ended":false"#));
-        self.writer.commit(commit).unwrap().sequence.get()
+        self.writer.commit(commit).unwrap().sequence().get()
     }
 
     /// All of the log, so many checkpoints a batch.
-    pub fn batches(&self, consumer: &str, checkpoints_max: usize) -> Vec<Batch> {
+    pub(crate) fn batches(&self, consumer: &str, checkpoints_max: usize) -> Vec<Batch> {
         let mut feed = Feed::open(&self.log, consumer, Start::Earliest, None).unwrap();
         let limit = Limit { max_checkpoints: checkpoints_max, ..Limit::default() };
         std::iter::from_fn(|| feed.next(&limit).unwrap()).collect()
     }
 
     /// Delivers all there is, as the runtime does.
-    pub fn deliver(&self, to: &mut dyn Destination) -> Result<Applied> {
+    pub(crate) fn deliver(&self, to: &mut dyn Destination) -> Result<Applied> {
         let mut feed = Feed::open(&self.log, "delivery", Start::Earliest, None)?;
         feed.align(to.stored()?)?;
         let mut all = Applied::default();
@@ -132,26 +134,22 @@ impl World {
     }
 }
 
-pub fn named(name: &str) -> StreamName {
-    StreamName { namespace: None, name: name.to_owned() }
-}
-
 /// Small random numbers, the same for the same seed.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % limit
     }
 
-    pub fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub(crate) fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.below(from.len() as u64) as usize]
     }
 }

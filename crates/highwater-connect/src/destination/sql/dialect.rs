@@ -7,7 +7,8 @@ use super::value::Strictness;
 
 /// Names of system columns, which every table of PostgreSQL has.
 const POSTGRES_RESERVED: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
-const POSTGRES_NAMES: NameRules = NameRules { bytes_max: 63, reserved: POSTGRES_RESERVED, prefixes: &["pg_"] };
+const POSTGRES_NAMES: NameRules =
+    NameRules { bytes_max: 63, reserved: POSTGRES_RESERVED, prefixes: &["pg_"] };
 /// SQLite has no limit of its own; beyond this a name is of no use to anybody.
 const SQLITE_NAMES: NameRules = NameRules { bytes_max: 255, reserved: &[], prefixes: &["sqlite_"] };
 
@@ -95,16 +96,18 @@ impl Dialect {
 
     /// Makes the table and its index.
     pub(crate) fn create(&self, table: &Table<'_>) -> Vec<String> {
-        let of_stream = table.columns.iter().map(|column| {
-            format!("{} {}", quote(&column.name), self.type_of(column.kind))
-        });
+        let of_stream = table
+            .columns
+            .iter()
+            .map(|column| format!("{} {}", quote(&column.name), self.type_of(column.kind)));
         let own = table.shape.own_columns();
         let of_ours = own.iter().map(|own| format!("{} {}", quote(own.name()), self.own_type(*own)));
         let columns: Vec<String> = of_stream.chain(of_ours).collect();
         let identity: Vec<String> = table.shape.identity().iter().map(|own| quote(own.name())).collect();
         let strict = if *self == Dialect::Sqlite { " STRICT" } else { "" };
         let (name, columns, identity) = (self.table(table.name), columns.join(", "), identity.join(", "));
-        let mut statements = vec![format!("CREATE TABLE {name} ({columns}, PRIMARY KEY ({identity})){strict}")];
+        let mut statements =
+            vec![format!("CREATE TABLE {name} ({columns}, PRIMARY KEY ({identity})){strict}")];
         if table.shape == Shape::Versions {
             statements.push(self.index_current(table.name));
         }
@@ -137,7 +140,10 @@ impl Dialect {
             return vec![format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {kind} USING {using}")];
         }
         let value = match to {
-            Kind::Json => format!("{TO_JSON}({name}, {})", u8::from(column.kind == Kind::Boolean) + 2 * u8::from(column.kind == Kind::Decimal)),
+            Kind::Json => format!(
+                "{TO_JSON}({name}, {})",
+                u8::from(column.kind == Kind::Boolean) + 2 * u8::from(column.kind == Kind::Decimal)
+            ),
             _ if self.type_of(to) == self.type_of(column.kind) => return Vec::new(),
             _ => name.clone(),
         };

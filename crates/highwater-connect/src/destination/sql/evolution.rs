@@ -14,7 +14,10 @@ pub(crate) const COLUMNS_MAX: usize = 800;
 pub(crate) enum Step {
     Add(Column),
     /// The column at this index gets a wider kind.
-    Widen { index: usize, to: Kind },
+    Widen {
+        index: usize,
+        to: Kind,
+    },
 }
 
 /// What makes a table with these columns take what the schema declares. A column that is wide enough already stays, and so does one
@@ -102,7 +105,10 @@ mod tests {
         assert_eq!((columns[0].source.as_str(), columns[1].name.as_str()), ("id", "ID"));
         assert!(columns[0].name.starts_with("id_"));
         assert_eq!(evolve(&mut columns, &first), Ok(0));
-        assert_eq!(evolve(&mut columns, &[declared("id", Kind::Decimal), declared("new", Kind::Json)]), Ok(2));
+        assert_eq!(
+            evolve(&mut columns, &[declared("id", Kind::Decimal), declared("new", Kind::Json)]),
+            Ok(2)
+        );
         assert_eq!(evolve(&mut columns, &[declared("id", Kind::Integer)]), Ok(0));
         assert_eq!(columns[0].kind, Kind::Decimal);
         let refused = evolve(&mut columns, &[declared("ID", Kind::Integer)]).unwrap_err();

@@ -172,7 +172,9 @@ mod tests {
     use super::*;
 
     fn kind(property: &str) -> Kind {
-        let schema = format!(r##"{{"properties":{{"c":{property}}},"definitions":{{"n":{{"type":"number"}},"loop":{{"$ref":"#/definitions/loop"}}}}}}"##);
+        let schema = format!(
+            r##"{{"properties":{{"c":{property}}},"definitions":{{"n":{{"type":"number"}},"loop":{{"$ref":"#/definitions/loop"}}}}}}"##
+        );
         columns(&schema).unwrap()[0].kind
     }
 
@@ -188,7 +190,10 @@ mod tests {
             (r#"{"type":"string"}"#, Kind::Text),
             (r#"{"type":"string","format":"date"}"#, Kind::Date),
             (r#"{"type":"string","format":"date-time"}"#, Kind::TimestampTz),
-            (r#"{"type":"string","format":"date-time","airbyte_type":"timestamp_without_timezone"}"#, Kind::Timestamp),
+            (
+                r#"{"type":"string","format":"date-time","airbyte_type":"timestamp_without_timezone"}"#,
+                Kind::Timestamp,
+            ),
             (r#"{"type":"string","format":"time","airbyte_type":"time_with_timezone"}"#, Kind::TimeTz),
             (r#"{"type":"string","format":"email"}"#, Kind::Text),
             (r#"{"type":"object","properties":{}}"#, Kind::Json),

@@ -78,17 +78,20 @@ mod tests {
     #[test]
     fn what_jsonb_takes_passes_and_what_it_refuses_does_not() {
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        for good in [
-            r#"{"a":[1,-2.5e3,"\\u0000","é\n\ud83d\ude00"],"b":null}"#,
-            r#""\"""#,
-            "[1e131071]",
-            &deep(1000),
-        ] {
+        for good in
+            [r#"{"a":[1,-2.5e3,"\\u0000","é\n\ud83d\ude00"],"b":null}"#, r#""\"""#, "[1e131071]", &deep(1000)]
+        {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in
-            [r#"["\u0000"]"#, r#"{"\u0000":1}"#, r#"["\ud83d"]"#, r#"["\ude00"]"#, r#"["\ud83d\n"]"#, "[1e131072]", &deep(1001)]
-        {
+        for bad in [
+            r#"["\u0000"]"#,
+            r#"{"\u0000":1}"#,
+            r#"["\ud83d"]"#,
+            r#"["\ude00"]"#,
+            r#"["\ud83d\n"]"#,
+            "[1e131072]",
+            &deep(1001),
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

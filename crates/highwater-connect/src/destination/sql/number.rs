@@ -21,7 +21,8 @@ impl Number {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         // An exponent beyond 64 bits is as far out of range as one that fits them.
         let (is_small, magnitude) = exponent.strip_prefix('-').map_or((false, exponent), |rest| (true, rest));
-        let magnitude = magnitude.trim_start_matches('+').parse::<i64>().unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
+        let magnitude =
+            magnitude.trim_start_matches('+').parse::<i64>().unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
         let written = if is_small { -magnitude } else { magnitude };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let all = format!("{whole}{fraction}");
@@ -104,7 +105,8 @@ mod tests {
         for exact in ["0.1", "3.141592653589793", "1e300", "1.50", "9007199254740993e-16"] {
             assert!(as_exact_float(exact).is_some(), "{exact}");
         }
-        for inexact in ["12345678901234567890123", "0.1000000000000000055", "1e400", "3.14159265358979323846"] {
+        for inexact in ["12345678901234567890123", "0.1000000000000000055", "1e400", "3.14159265358979323846"]
+        {
             assert_eq!(as_exact_float(inexact), None, "{inexact}");
         }
     }

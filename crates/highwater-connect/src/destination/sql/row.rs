@@ -82,7 +82,9 @@ fn op_name(op: OpKind) -> &'static str {
 /// A key as it is stored: as it is, since canonical keys are JSON arrays, or `#` and a hash of it where it is too long.
 pub(crate) fn key_text(key: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(key) {
-        Ok(text) if key.len() <= KEY_BYTES_MAX && !text.contains('\0') && !text.starts_with('#') => text.into(),
+        Ok(text) if key.len() <= KEY_BYTES_MAX && !text.contains('\0') && !text.starts_with('#') => {
+            text.into()
+        }
         _ => format!("#{}", blake3::hash(key).to_hex()).into(),
     }
 }

@@ -121,7 +121,8 @@ impl<S: Session> Run<'_, S> {
             evolution::apply(&mut entry.columns, &step);
         }
         let statements = self.session.dialect().create(&entry.target(false));
-        self.run(statements).map_err(|failure| failure.while_doing(format!("making table {:?}", entry.table)))?;
+        self.run(statements)
+            .map_err(|failure| failure.while_doing(format!("making table {:?}", entry.table)))?;
         self.store(&entry)?;
         Ok(Known::new(entry))
     }
@@ -150,7 +151,8 @@ impl<S: Session> Run<'_, S> {
             }
             Step::Widen { index, to } => {
                 let Some(column) = entry.columns.get(*index) else { return Ok(()) };
-                let doing = format!("widening column {:?} of {table:?} from {} to {to}", column.name, column.kind);
+                let doing =
+                    format!("widening column {:?} of {table:?} from {} to {to}", column.name, column.kind);
                 (dialect.widen(table, column, *to), doing)
             }
         };
@@ -215,13 +217,7 @@ impl<S: Session> Run<'_, S> {
         self.session.execute(&drop, &[])
     }
 
-    fn take_away(
-        &mut self,
-        table: &Table<'_>,
-        going: Going,
-        committed: &str,
-        generation: u64,
-    ) -> Result<()> {
+    fn take_away(&mut self, table: &Table<'_>, going: Going, committed: &str, generation: u64) -> Result<()> {
         let sql = statements::take_away(self.session.dialect(), table, self.settings.deletes, going);
         let Some(sql) = sql else { return Ok(()) };
         let time = statements::needs_time(table.shape).then_some(Param::Text(committed));
@@ -261,7 +257,9 @@ impl<S: Session> Run<'_, S> {
         let has_key = !entry.key.is_empty();
         Ok(match (entry.shape, op) {
             (Shape::Log, _) | (_, OpKind::Insert | OpKind::Upsert | OpKind::Truncate) => Some(Action::Put),
-            _ if !has_key => return Err("it changes a row, and the stream has no key to find it by".to_owned()),
+            _ if !has_key => {
+                return Err("it changes a row, and the stream has no key to find it by".to_owned());
+            }
             (_, OpKind::Update) => Some(Action::Patch),
             (shape, OpKind::Delete) => match self.settings.deletes {
                 Deletes::Ignore => None,
@@ -308,15 +306,19 @@ impl<S: Session> Run<'_, S> {
             }
         };
         let key = (!key.is_empty()).then(|| key_text(&key));
-        self.write(known, context, &Row {
-            place,
-            committed: context.committed,
-            action,
-            op: record.op,
-            key: key.as_deref(),
-            values: &values,
-            extra: extra.as_deref(),
-        })?;
+        self.write(
+            known,
+            context,
+            &Row {
+                place,
+                committed: context.committed,
+                action,
+                op: record.op,
+                key: key.as_deref(),
+                values: &values,
+                extra: extra.as_deref(),
+            },
+        )?;
         Ok(Ok(()))
     }
 

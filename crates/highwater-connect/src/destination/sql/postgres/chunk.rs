@@ -68,7 +68,11 @@ impl Chunk {
             put_integer(line, i64::from(code(row.action)));
             line.push(b'\t');
             let mask = row.values.iter().map(|value| if value.is_some() { b'1' } else { b'0' });
-            if row.action == Action::Patch { line.extend(mask) } else { line.extend_from_slice(b"\\N") }
+            if row.action == Action::Patch {
+                line.extend(mask)
+            } else {
+                line.extend_from_slice(b"\\N")
+            }
             line.push(b'\t');
         }
         // The last separator ends the line.
@@ -102,11 +106,8 @@ impl Chunk {
         let mut end = from;
         for waiting in &self.rows[from..to] {
             let key = &self.bytes[waiting.key.clone()];
-            let earlier = if key.is_empty() || !self.merge.is_staged() {
-                None
-            } else {
-                by_key.insert(key, rows.len())
-            };
+            let earlier =
+                if key.is_empty() || !self.merge.is_staged() { None } else { by_key.insert(key, rows.len()) };
             if let Some(earlier) = earlier {
                 let is_whole = matches!(waiting.action, Action::Put | Action::Remove);
                 if !is_whole || self.merge.shape() != Shape::Rows {
@@ -147,7 +148,10 @@ mod tests {
         for (key, action) in rows {
             let place = Place { sequence: Sequence::FIRST, index: 0, generation: 0 };
             let (op, key) = (OpKind::Upsert, Some(*key));
-            chunk.push(&table, &Row { place, committed: "", action: *action, op, key, values: &[], extra: None });
+            chunk.push(
+                &table,
+                &Row { place, committed: "", action: *action, op, key, values: &[], extra: None },
+            );
         }
         chunk
     }
@@ -155,7 +159,8 @@ mod tests {
     #[test]
     fn no_statement_takes_a_key_twice() {
         use Action::{Bury, Patch, Put, Remove};
-        let rows = [("a", Put), ("b", Patch), ("a", Put), ("b", Remove), ("a", Patch), ("c", Put), ("c", Bury)];
+        let rows =
+            [("a", Put), ("b", Patch), ("a", Put), ("b", Remove), ("a", Patch), ("c", Put), ("c", Bury)];
         let chunk = self::chunk(Shape::Rows, &rows);
         assert_eq!(chunk.together(0, 7), Together { rows: vec![2, 3], end: 4 });
         assert_eq!(chunk.together(4, 7), Together { rows: vec![4, 5], end: 6 });

@@ -23,7 +23,10 @@ pub(super) fn refusal(error: &Error) -> Option<String> {
     /// Data, constraints, limits such as an index entry's size, and what triggers raise.
     const OF_ROWS: [&str; 4] = ["22", "23", "54", "P0"];
     let code = error.code()?.code();
-    OF_ROWS.iter().any(|class| code.starts_with(class)).then(|| format!("PostgreSQL refuses it: {}", message(error)))
+    OF_ROWS
+        .iter()
+        .any(|class| code.starts_with(class))
+        .then(|| format!("PostgreSQL refuses it: {}", message(error)))
 }
 
 fn message(error: &Error) -> String {

@@ -41,12 +41,7 @@ impl Merge {
             return Merge { shape, stage: None, copy };
         }
         let stage = Stage::new(dialect, table);
-        let copy = format!(
-            "COPY {} ({columns}, {}, {}) FROM STDIN",
-            stage.name,
-            quote(ACTION),
-            quote(HAS)
-        );
+        let copy = format!("COPY {} ({columns}, {}, {}) FROM STDIN", stage.name, quote(ACTION), quote(HAS));
         Merge { shape, stage: Some(stage), copy }
     }
 
@@ -160,7 +155,10 @@ impl Text<'_> {
 
     fn insert(&self, condition: &str) -> String {
         let columns = list(self.table.column_names());
-        format!("INSERT INTO {} AS t ({columns}) SELECT {columns} FROM {} AS s WHERE {condition}", self.to, self.name)
+        format!(
+            "INSERT INTO {} AS t ({columns}) SELECT {columns} FROM {} AS s WHERE {condition}",
+            self.to, self.name
+        )
     }
 
     fn insert_missing(&self, action: Action) -> String {
@@ -171,21 +169,33 @@ impl Text<'_> {
         if self.table.shape == Shape::Versions {
             return self.insert(&format!("NOT {}", is(Action::Remove)));
         }
-        let set = self.set(|_, column| {
-            (column != Own::Key.name()).then(|| format!("excluded.{}", quote(column)))
-        });
-        format!("{} ON CONFLICT ({}) DO UPDATE SET {set}", self.insert(&is(Action::Put)), quote(Own::Key.name()))
+        let set =
+            self.set(|_, column| (column != Own::Key.name()).then(|| format!("excluded.{}", quote(column))));
+        format!(
+            "{} ON CONFLICT ({}) DO UPDATE SET {set}",
+            self.insert(&is(Action::Put)),
+            quote(Own::Key.name())
+        )
     }
 
     fn remove(&self) -> String {
-        format!("DELETE FROM {} AS t USING {} AS s WHERE {} AND {}", self.to, self.name, self.same_key(), is(Action::Remove))
+        format!(
+            "DELETE FROM {} AS t USING {} AS s WHERE {} AND {}",
+            self.to,
+            self.name,
+            self.same_key(),
+            is(Action::Remove)
+        )
     }
 
     /// A column of a row of which the record has a part. `old` is what it would keep.
     fn patched(&self, index: usize, column: &str, old: &str) -> Option<String> {
         let new = format!("s.{}", quote(column));
         if index < self.table.columns.len() {
-            return Some(format!("CASE WHEN get_bit(s.{}, {index}) = 1 THEN {new} ELSE {old} END", quote(HAS)));
+            return Some(format!(
+                "CASE WHEN get_bit(s.{}, {index}) = 1 THEN {new} ELSE {old} END",
+                quote(HAS)
+            ));
         }
         if column == Own::Extra.name() {
             let both = format!("coalesce({old}, '{{}}'::jsonb) || {new}");
@@ -206,12 +216,19 @@ impl Text<'_> {
     }
 
     fn update(&self, set: &str, action: Action) -> String {
-        format!("UPDATE {} AS t SET {set} FROM {} AS s WHERE {} AND {}", self.to, self.name, self.same_key(), is(action))
+        format!(
+            "UPDATE {} AS t SET {set} FROM {} AS s WHERE {} AND {}",
+            self.to,
+            self.name,
+            self.same_key(),
+            is(action)
+        )
     }
 
     /// The row keeps its values. Where there is none, the deletion itself is kept.
     fn bury(&self) -> Vec<String> {
-        let changes = [Own::Deleted, Own::CommittedAt, Own::Generation, Own::Checkpoint, Own::Row].map(Own::name);
+        let changes =
+            [Own::Deleted, Own::CommittedAt, Own::Generation, Own::Checkpoint, Own::Row].map(Own::name);
         let set = self.set(|_, column| changes.contains(&column).then(|| format!("s.{}", quote(column))));
         vec![self.update(&set, Action::Bury), self.insert_missing(Action::Bury)]
     }

@@ -73,9 +73,12 @@ impl PostgresSession {
     pub(super) fn new(url: &str, schema: String) -> Result<Self> {
         // What is wrong with it is not told: it would quote the URL.
         let config = url.parse::<Config>();
-        let mut config = config.map_err(|_| Failure::config("the URL is none that PostgreSQL's clients understand"))?;
+        let mut config =
+            config.map_err(|_| Failure::config("the URL is none that PostgreSQL's clients understand"))?;
         if config.get_ssl_mode() == SslMode::Require {
-            return Err(Failure::config("the URL asks for an encrypted connection, which is not supported yet"));
+            return Err(Failure::config(
+                "the URL asks for an encrypted connection, which is not supported yet",
+            ));
         }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
@@ -187,7 +190,12 @@ impl PostgresSession {
     }
 }
 
-fn send_all(client: &mut Client, chunk: &Chunk, from: usize, to: usize) -> std::result::Result<(), Unwritten> {
+fn send_all(
+    client: &mut Client,
+    chunk: &Chunk,
+    from: usize,
+    to: usize,
+) -> std::result::Result<(), Unwritten> {
     let mut next = from;
     while next < to {
         let together = chunk.together(next, to);
@@ -197,7 +205,11 @@ fn send_all(client: &mut Client, chunk: &Chunk, from: usize, to: usize) -> std::
     Ok(())
 }
 
-fn send_together(client: &mut Client, chunk: &Chunk, together: &Together) -> std::result::Result<(), Unwritten> {
+fn send_together(
+    client: &mut Client,
+    chunk: &Chunk,
+    together: &Together,
+) -> std::result::Result<(), Unwritten> {
     let mut copy = client.copy_in(chunk.merge.copy())?;
     for row in &together.rows {
         copy.write_all(chunk.line(*row))?;

@@ -60,7 +60,10 @@ mod tests {
             connection.query_row(&format!("SELECT {sql}"), [], |row| row.get(0)).unwrap()
         };
         assert_eq!(text("_highwater_to_json(0.1 + 0.2, 2)").unwrap(), "0.30000000000000004");
-        assert_eq!(text("_highwater_to_json('12345678901234567890123', 2)").unwrap(), "12345678901234567890123");
+        assert_eq!(
+            text("_highwater_to_json('12345678901234567890123', 2)").unwrap(),
+            "12345678901234567890123"
+        );
         assert_eq!(text("_highwater_to_json('a\"b', 0)").unwrap(), r#""a\"b""#);
         assert_eq!(text("_highwater_to_json(1, 1)").unwrap(), "true");
         assert_eq!(text("_highwater_to_json(NULL, 0)"), None);

@@ -82,7 +82,8 @@ fn put(table: &Table<'_>) -> String {
 
 /// A row that was marked as deleted has nothing to keep.
 fn patch_row(table: &Table<'_>, has: &[bool]) -> String {
-    let kept = |column: &str| format!("CASE WHEN {} THEN NULL ELSE {} END", name(Own::Deleted), quote(column));
+    let kept =
+        |column: &str| format!("CASE WHEN {} THEN NULL ELSE {} END", name(Own::Deleted), quote(column));
     let set = on_key(table, |index, column| {
         let is_there = has.get(index).copied().unwrap_or(true);
         Some(match is_there {

@@ -60,7 +60,10 @@ fn failure(error: rusqlite::Error) -> Failure {
             | ErrorCode::FileLockingProtocolFailed,
         ) => FailureKind::Transient,
         Some(
-            ErrorCode::CannotOpen | ErrorCode::NotADatabase | ErrorCode::ReadOnly | ErrorCode::PermissionDenied,
+            ErrorCode::CannotOpen
+            | ErrorCode::NotADatabase
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied,
         ) => FailureKind::Config,
         _ => FailureKind::Permanent,
     };
@@ -109,7 +112,8 @@ impl SqliteSession {
         // Two statements, and both or none.
         connection.prepare_cached("SAVEPOINT _highwater_row")?.execute([])?;
         let sql = sql.to_owned();
-        let done = run(connection, &sql, table, row).and_then(|()| run(connection, &plan.supersede, table, row));
+        let done =
+            run(connection, &sql, table, row).and_then(|()| run(connection, &plan.supersede, table, row));
         if done.is_err() {
             connection.prepare_cached("ROLLBACK TO _highwater_row")?.execute([])?;
         }
@@ -136,7 +140,12 @@ fn run(connection: &Connection, sql: &str, table: &Table<'_>, row: &Row<'_>) -> 
     statement.raw_execute().map(drop)
 }
 
-fn bind(statement: &mut CachedStatement<'_>, count: usize, index: usize, value: &Value<'_>) -> rusqlite::Result<()> {
+fn bind(
+    statement: &mut CachedStatement<'_>,
+    count: usize,
+    index: usize,
+    value: &Value<'_>,
+) -> rusqlite::Result<()> {
     if index < count { statement.raw_bind_parameter(index + 1, Bound(value)) } else { Ok(()) }
 }
 
@@ -261,4 +270,3 @@ impl Session for SqliteSession {
         Ok(())
     }
 }
-
