@@ -13,7 +13,6 @@ mod ingest;
 mod known;
 mod output;
 mod prune;
-mod quantity;
 mod repair;
 mod state;
 mod terminal;

@@ -3,19 +3,34 @@
 //!
 //! It uses the engine's public interface only; the command line (`highwater run`) is its face.
 
+pub mod airbyte;
 mod batch;
 pub mod bookkeeping;
+pub mod columns;
 mod definition;
 pub mod destination;
+pub mod event;
 mod failure;
 mod feed;
+pub mod files;
+pub mod lines;
+mod names;
 mod output;
+pub mod pipeline;
+pub mod process;
+pub mod pump;
+pub mod quantity;
 pub mod source;
+mod stop;
+pub mod text;
 
 pub use batch::{Batch, Delivered, Part};
 pub use definition::{Generation, StreamDefinition};
 pub use destination::{Applied, Destination, Rejected};
 pub use failure::{Failure, FailureKind, Result};
 pub use feed::Feed;
-pub use output::Output;
-pub use source::{Source, State};
+pub use names::Names;
+pub use output::{Handle, Output, Surroundings};
+pub use pipeline::Pipeline;
+pub use source::{Offer, Reading, Source, State};
+pub use stop::{Stop, Urgency};
