@@ -1,6 +1,8 @@
 //! SQL destinations, each check on SQLite and on PostgreSQL. `tests/with-postgres COMMAND` starts a server and sets
 //! `HIGHWATER_TEST_POSTGRES`; without it the checks on PostgreSQL are skipped, and say so.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code")]
+
 mod child;
 mod model;
 mod modes;
@@ -42,6 +44,7 @@ checks!(
     positions::a_crash_between_applying_and_acknowledging,
     positions::killed_at_any_moment,
     positions::another_history_has_diverged,
+    positions::a_lost_connection_is_no_loss,
     positions::a_failed_batch_leaves_nothing,
     refusals::one_refused_record_does_not_fail_the_others,
     refusals::what_a_constraint_refuses_is_found_among_many,

@@ -127,3 +127,17 @@ pub(crate) fn a_failed_batch_leaves_nothing(subject: &dyn Subject) {
         assert!(!subject.tables().contains(&"b".to_owned()));
     }
 }
+
+pub(crate) fn a_lost_connection_is_no_loss(subject: &dyn Subject) {
+    let world = busy_world(34, 8);
+    let settings = Settings::new("shop").mode(Mode::Upsert).deletes(Deletes::Hard);
+    let mut destination = subject.open(settings);
+    for batch in world.batches("delivery", 1) {
+        subject.disconnect();
+        if let Err(failure) = destination.apply(&batch) {
+            assert_eq!(failure.kind(), FailureKind::Transient, "{failure}");
+            destination.apply(&batch).unwrap();
+        }
+    }
+    check_tables(subject, &world, Mode::Upsert, Deletes::Hard, "shop");
+}

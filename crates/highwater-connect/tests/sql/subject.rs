@@ -24,6 +24,8 @@ pub(crate) trait Subject: Sync {
     fn is_sqlite(&self) -> bool;
 
     fn tables(&self) -> Vec<String>;
+    /// Ends all connections of destinations, where there are such.
+    fn disconnect(&self);
 
     fn dump(&self, table: &str) -> Vec<Row> {
         let columns = self.columns(table);
@@ -121,10 +123,13 @@ impl Subject for InSqlite {
         let rows = self.texts("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
         rows.into_iter().filter_map(|mut row| row.remove(0)).collect()
     }
+
+    fn disconnect(&self) {}
 }
 
 pub(crate) struct InPostgres {
     url: String,
+    program: String,
     schema: String,
 }
 
@@ -137,9 +142,11 @@ impl InPostgres {
             );
             return None;
         };
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let (process, number) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let program = format!("highwater-{process}-{number}");
+        let url = format!("{url}&application_name={program}");
         // Quoting is needed everywhere.
-        Some(InPostgres { url, schema: format!("Raw \"{}\" {number}", std::process::id()) })
+        Some(InPostgres { url, program, schema: format!("Raw \"{process}\" {number}") })
     }
 
     fn client(&self) -> postgres::Client {
@@ -204,5 +211,11 @@ impl Subject for InPostgres {
     fn tables(&self) -> Vec<String> {
         let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = $1 ORDER BY tablename";
         self.client().query(sql, &[&self.schema]).unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
+    fn disconnect(&self) {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE application_name = $1 AND pid <> pg_backend_pid()";
+        self.client().execute(sql, &[&self.program]).unwrap();
     }
 }

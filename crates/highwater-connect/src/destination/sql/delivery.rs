@@ -51,12 +51,7 @@ impl<S: Session> Delivery<S> {
 
     fn in_transaction<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let is_new = self.session.connect()?;
-        self.session.begin(&self.settings.name)?;
-        let set_up = if is_new { self.ledger().set_up() } else { Ok(()) };
-        let done = set_up.and_then(|()| act(self)).and_then(|done| {
-            self.session.commit()?;
-            Ok(done)
-        });
+        let done = self.transact(is_new, act);
         if done.is_err() {
             // What was learnt in the transaction is gone with it; and set up is what is set up in one that was committed.
             self.streams = None;
@@ -66,6 +61,16 @@ impl<S: Session> Delivery<S> {
             }
         }
         done
+    }
+
+    fn transact<T>(&mut self, is_new: bool, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.session.begin(&self.settings.name)?;
+        if is_new {
+            self.ledger().set_up()?;
+        }
+        let done = act(self)?;
+        self.session.commit()?;
+        Ok(done)
     }
 
     fn deliver(&mut self, batch: &Batch) -> Result<Applied> {

@@ -68,10 +68,9 @@ impl Chunk {
             put_integer(line, i64::from(code(row.action)));
             line.push(b'\t');
             let mask = row.values.iter().map(|value| if value.is_some() { b'1' } else { b'0' });
-            if row.action == Action::Patch {
-                line.extend(mask)
-            } else {
-                line.extend_from_slice(b"\\N")
+            match row.action {
+                Action::Patch => line.extend(mask),
+                Action::Put | Action::Remove | Action::Bury => line.extend_from_slice(b"\\N"),
             }
             line.push(b'\t');
         }

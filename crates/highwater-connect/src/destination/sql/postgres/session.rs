@@ -270,7 +270,8 @@ impl Session for PostgresSession {
 
     fn rollback(&mut self) {
         self.forget();
-        if !self.client.as_mut().is_some_and(|client| client.batch_execute("ROLLBACK").is_ok()) {
+        let rolled_back = |client: &mut Client| client.batch_execute("ROLLBACK").is_ok();
+        if !self.client.as_mut().is_some_and(rolled_back) {
             self.client = None;
         }
     }
@@ -318,5 +319,31 @@ impl Session for PostgresSession {
             self.send_chunk(&table, &chunk, rejected)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FailureKind;
+
+    #[test]
+    fn a_password_is_in_no_failure() {
+        for url in [
+            "postgres://u:hunter2@[bad/x",
+            "postgres://u:hunter2@h:port/x",
+            "password=hunter2 'host",
+            "hunter2",
+        ] {
+            let failure = PostgresSession::new(url, "raw".to_owned()).err().unwrap();
+            assert_eq!(failure.kind(), FailureKind::Config);
+            assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
+        }
+        let url = "postgres://u:hunter2@127.0.0.1:1/x?sslmode=";
+        assert!(PostgresSession::new(&format!("{url}require"), "raw".to_owned()).is_err());
+        let failure =
+            PostgresSession::new(&format!("{url}disable"), "raw".to_owned()).unwrap().connect().unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Transient);
+        assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
     }
 }
