@@ -20,13 +20,16 @@ const DATE: &str = r#"{"type":"string","format":"date"}"#;
 const UNION: &str = r#"{"type":["string","integer"]}"#;
 const OBJECT: &str = r#"{"type":"object"}"#;
 
+/// A column, its schema, and values: as JSON, and as they come back.
+type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 fn values(rows: &[Row], column: &str) -> Vec<String> {
     rows.iter().map(|row| row[column].clone().unwrap_or_else(|| "NULL".to_owned())).collect()
 }
 
 pub(crate) fn values_come_back_exactly(subject: &dyn Subject) {
     let date_time = r#"{"type":"string","format":"date-time"}"#;
-    let cases: [(&str, &str, &[(&str, &str)]); 10] = [
+    let cases: [Case; 10] = [
         ("i", INTEGER, &[("9223372036854775807", "9223372036854775807"), ("-5.0", "-5"), ("null", "NULL")]),
         (
             "big",
