@@ -4,16 +4,21 @@
 //! [`failure`] has the exit codes.
 
 mod cat;
+mod check;
 mod checkpoints;
 mod compact;
+mod deliver;
+mod discover;
 mod failure;
 mod generate;
 mod info;
 mod ingest;
+mod init;
 mod known;
 mod output;
 mod prune;
 mod repair;
+mod run;
 mod state;
 mod terminal;
 mod verify;
@@ -27,6 +32,7 @@ use crate::failure::{Code, Failure};
 
 const EXAMPLES: &str = "\
 Examples:
+  highwater init pipeline.toml && highwater run pipeline.toml
   source-faker read --config c.json --catalog cat.json | highwater ingest shop.hw --catalog cat.json
   highwater state get shop.hw > state.json      what the source takes with --state
   highwater cat shop.hw --stream users          committed records, a line each
@@ -34,7 +40,8 @@ Examples:
   highwater verify shop.hw
 
 Exit codes:
-  0 well   1 error   2 usage   3 damage found   4 only a torn tail found   5 locked   6 not found   7 disk full";
+  0 well   1 error   2 usage   3 damage found   4 only a torn tail found   5 locked   6 not found   7 disk full
+  8 a person has to decide   9 source failed   10 destination failed   75 try again later";
 
 /// Checkpoint logs for data pipelines: records and cursors, together, atomically, durably
 #[derive(Debug, Parser)]
@@ -46,6 +53,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
+    Check(check::Args),
+    Discover(discover::Args),
+    Run(run::Args),
+    Deliver(deliver::Args),
     Ingest(ingest::Args),
     Cat(cat::Args),
     #[command(subcommand)]
@@ -63,6 +75,11 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<Code, Failure> {
         match self {
+            Command::Init(args) => init::run(args),
+            Command::Check(args) => check::run(args),
+            Command::Discover(args) => discover::run(args),
+            Command::Run(args) => run::run(args),
+            Command::Deliver(args) => deliver::run(args),
             Command::Ingest(args) => ingest::run(args),
             Command::Cat(args) => cat::run(args),
             Command::State(command) => state::run(command),
@@ -89,7 +106,13 @@ impl Command {
             Command::Prune(args) => Some(&args.log),
             Command::Compact(args) => Some(&args.log),
             Command::Repair(args) => Some(&args.log),
-            Command::Completions(_) | Command::Man(_) => None,
+            Command::Init(_)
+            | Command::Check(_)
+            | Command::Discover(_)
+            | Command::Run(_)
+            | Command::Deliver(_)
+            | Command::Completions(_)
+            | Command::Man(_) => None,
         }
     }
 }

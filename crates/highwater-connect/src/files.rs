@@ -8,16 +8,30 @@ use std::path::Path;
 /// Writes a file that only we may read (mode 0600), durably and at once: whoever looks sees the old content or the new.
 /// Blocks for two flushes.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_whole(path, content, 0o600)
+}
+
+/// The same with another mode, which the process's mask narrows.
+pub fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let temporary = path.with_added_extension("tmp");
-    // A leftover may have another mode.
-    match fs::remove_file(&temporary) {
+    let mut file = create(&temporary, mode)?;
+    file.write_all(content)?;
+    publish(file, &temporary, path)
+}
+
+/// A new file; a leftover of that name, which may have another mode, goes.
+pub fn create(path: &Path, mode: u32) -> io::Result<File> {
+    match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(content)?;
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+}
+
+/// Makes a file durable under its final name, in the same directory, at once. Blocks for two flushes.
+pub fn publish(file: File, temporary: &Path, path: &Path) -> io::Result<()> {
     file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    fs::rename(temporary, path)?;
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 

@@ -20,12 +20,14 @@ pub mod pipeline;
 pub mod process;
 pub mod pump;
 pub mod quantity;
+pub mod runtime;
 pub mod source;
 mod stop;
 pub mod text;
 
 pub use batch::{Batch, Delivered, Part};
 pub use definition::{Generation, StreamDefinition};
+pub use destination::jsonl::JsonLines;
 pub use destination::{Applied, Destination, Rejected};
 pub use failure::{Failure, FailureKind, Result};
 pub use feed::Feed;

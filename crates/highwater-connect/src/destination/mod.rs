@@ -1,5 +1,6 @@
 //! Where a log is delivered to.
 
+pub mod jsonl;
 pub mod sql;
 
 use highwater::{Position, Sequence, StreamName};

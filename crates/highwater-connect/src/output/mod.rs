@@ -6,6 +6,8 @@ mod room;
 mod sync;
 mod watch;
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use highwater::{Committed, Log, Meta, Op, Stream, StreamName, Writer};
@@ -36,6 +38,8 @@ pub struct Surroundings {
     pub stop: Stop,
     /// At the log's cap the source waits, rather than fail.
     pub waits_when_full: bool,
+    /// Destinations from which nothing is to be waited for.
+    pub given_up: Arc<Mutex<BTreeSet<String>>>,
     /// Labels of every checkpoint: a run, fingerprints.
     pub labels: Vec<(String, String)>,
 }

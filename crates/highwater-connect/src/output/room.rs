@@ -1,8 +1,9 @@
 //! Waiting at the log's cap: the source is not read meanwhile, so whatever it does, memory and disk stay bounded.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use highwater::{Error, ErrorKind, Log};
+use highwater::{ConsumerInfo, Error, ErrorKind, Log};
 
 use super::Surroundings;
 use crate::failure::{Failure, Result};
@@ -35,16 +36,31 @@ pub(super) fn wait<T>(
             Err(error) if *error.kind() == ErrorKind::Full => {}
             done => return Ok(done?),
         }
-        hopeless_since = if is_delivered(log)? { hopeless_since.or(Some(Instant::now())) } else { None };
+        hopeless_since =
+            if is_hopeless(log, around)? { hopeless_since.or(Some(Instant::now())) } else { None };
         if hopeless_since.is_some_and(|since: Instant| since.elapsed() > HOPE) {
-            return Err(Failure::config(
-                "storage.max_size is too small: everything is delivered, and what the source sends between two states does not fit",
-            ));
+            return Err(no_hope(log)?);
         }
         std::thread::sleep(PAUSE);
     }
 }
 
-fn is_delivered(log: &Log) -> Result<bool> {
-    Ok(log.consumers()?.iter().all(|consumer| consumer.lag_checkpoints == 0))
+/// Nobody is left who could make room.
+fn is_hopeless(log: &Log, around: &Surroundings) -> Result<bool> {
+    let given_up = around.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+    let may_read =
+        |consumer: &ConsumerInfo| consumer.lag_checkpoints > 0 && !given_up.contains(&consumer.name);
+    Ok(!log.consumers()?.iter().any(may_read))
+}
+
+fn no_hope(log: &Log) -> Result<Failure> {
+    Ok(match log.consumers()?.iter().find(|consumer| consumer.lag_checkpoints > 0) {
+        Some(late) => Failure::transient(format!(
+            "the log is at its cap, and destination {} was given up: nothing makes room",
+            late.name
+        )),
+        None => Failure::config(
+            "storage.max_size is too small: everything is delivered, and what the source sends between two states does not fit",
+        ),
+    })
 }

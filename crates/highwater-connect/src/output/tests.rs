@@ -12,6 +12,7 @@ fn around(min_interval: Duration) -> Surroundings {
         reporter: Reporter::silent(),
         stop: Stop::default(),
         waits_when_full: true,
+        given_up: Arc::default(),
         labels: vec![("run".to_owned(), "1".to_owned())],
     }
 }

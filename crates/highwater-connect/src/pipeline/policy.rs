@@ -112,18 +112,35 @@ impl RetryPolicy {
 }
 
 /// How the log is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
     /// The most that it may occupy, in bytes. Default: no limit.
     pub max_size: Option<u64>,
     /// Whether the source waits when it is full, rather than fail. Default: it waits.
     pub fails_when_full: bool,
-    /// What is kept although every destination has it.
+    /// What is kept although every destination has it. Default: 100 checkpoints, and what is younger than 7 days;
+    /// nothing, where there is a `max_size`.
     pub retain: Retention,
     /// How records are stored. Default: as they are.
     pub compression: Compression,
     /// The size that the log's files grow to, in bytes.
     pub segment_bytes: Option<u32>,
+    /// How long to wait for another process that writes the log. Not in the file. Default: not at all.
+    pub lock_wait: Duration,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        let retain = Retention { min_count: 100, min_age: Duration::from_secs(7 * 86_400) };
+        Storage {
+            max_size: None,
+            fails_when_full: false,
+            retain,
+            compression: Compression::default(),
+            segment_bytes: None,
+            lock_wait: Duration::ZERO,
+        }
+    }
 }
 
 /// How long an append waits at the cap before the source is asked whether it should stop.
@@ -142,9 +159,12 @@ impl Storage {
                 Some(fits.ok_or_else(|| section.wrong("segment_size", "expected 64KiB to 2GiB"))?);
         }
         let mut retain = section.section("retain")?;
-        set(&mut storage.retain.min_count, retain.count("min_count")?);
-        set(&mut storage.retain.min_age, retain.time("min_age")?);
+        let (count, age) = (retain.count("min_count")?, retain.time("min_age")?);
         retain.finish()?;
+        if count.is_some() || age.is_some() || storage.max_size.is_some() {
+            // Who names a rule means that one alone; and a cap with nothing said beside it is to be used well.
+            storage.retain = Retention { min_count: count.unwrap_or(0), min_age: age.unwrap_or_default() };
+        }
         section.finish()?;
         Ok(storage)
     }
@@ -154,6 +174,7 @@ impl Storage {
         let mut config = Config {
             size_max: self.max_size,
             retention: self.retain,
+            lock_wait: self.lock_wait,
             compression: self.compression,
             // The definitions of a source with many wide streams are one state.
             state_bytes_max: 64 << 20,

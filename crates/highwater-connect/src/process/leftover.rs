@@ -53,6 +53,20 @@ impl Leftovers {
         let _ = fs::remove_file(&file);
         ended
     }
+
+    /// Ends what runs or was left for anybody, with all its children.
+    pub fn end_all(&self) {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return };
+        for entry in entries.flatten() {
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with("child.") && !name.ends_with(".tmp"))
+            {
+                end(&entry.path());
+            }
+        }
+    }
 }
 
 fn end(file: &Path) -> bool {

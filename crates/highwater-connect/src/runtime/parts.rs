@@ -1,0 +1,72 @@
+//! From the tables of a pipeline file to a source and destinations.
+
+use std::path::Path;
+
+use crate::airbyte::{AirbyteSource, Connector, Settings};
+use crate::destination::Destination;
+use crate::destination::jsonl::JsonLines;
+use crate::event::Reporter;
+use crate::failure::Result;
+use crate::pipeline::{Pipeline, Section};
+use crate::source::Source;
+use crate::stop::Stop;
+
+#[derive(Debug, Clone, Copy)]
+enum SourceType {
+    Airbyte,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum DestinationType {
+    JsonLines,
+}
+
+const SOURCES: &[(&str, SourceType)] = &[("airbyte", SourceType::Airbyte)];
+const DESTINATIONS: &[(&str, DestinationType)] = &[("jsonl", DestinationType::JsonLines)];
+
+/// The source of a pipeline.
+pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Box<dyn Source>> {
+    let mut section = pipeline.source();
+    match needed(&mut section, SOURCES)? {
+        SourceType::Airbyte => {
+            let connector = connector(pipeline, section, reporter, stop)?;
+            Ok(Box::new(AirbyteSource::new(connector, pipeline.streams()?, pipeline.hash_key()?)))
+        }
+    }
+}
+
+fn connector(
+    pipeline: &Pipeline,
+    section: Section<'_>,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<Connector> {
+    let base: &Path = pipeline.variables().base();
+    let settings = Settings::read(section)?;
+    Connector::new(settings, "source", base, &pipeline.work, reporter.clone(), stop.clone())
+}
+
+/// The source's connector, where it is one that can be asked: `None` otherwise.
+pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Option<Connector>> {
+    let mut section = pipeline.source();
+    match needed(&mut section, SOURCES)? {
+        SourceType::Airbyte => connector(pipeline, section, reporter, stop).map(Some),
+    }
+}
+
+/// A destination, from its table without what is the same for all.
+pub fn destination(mut section: Section<'_>) -> Result<Box<dyn Destination>> {
+    match needed(&mut section, DESTINATIONS)? {
+        DestinationType::JsonLines => Ok(Box::new(JsonLines::read(section)?)),
+    }
+}
+
+fn needed<T: Copy>(section: &mut Section<'_>, types: &[(&str, T)]) -> Result<T> {
+    match section.choice("type", types)? {
+        Some(meant) => Ok(meant),
+        None => {
+            let known: Vec<&str> = types.iter().map(|(name, _)| *name).collect();
+            Err(section.wrong("type", format!("is missing; there are {}", known.join(", "))))
+        }
+    }
+}
