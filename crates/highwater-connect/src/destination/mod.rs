@@ -1,6 +1,7 @@
 //! Where a log is delivered to.
 
 pub mod jsonl;
+pub mod sql;
 
 use highwater::{Position, Sequence, StreamName};
 
