@@ -7,6 +7,7 @@ pub mod airbyte;
 mod batch;
 pub mod bookkeeping;
 pub mod columns;
+pub mod conformance;
 mod definition;
 pub mod destination;
 pub mod event;

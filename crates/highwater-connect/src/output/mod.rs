@@ -158,6 +158,7 @@ impl<'a> Output<'a> {
     pub fn state(&mut self, handle: Handle, text: &str) -> Result<()> {
         self.entries[handle.0].pending = Pending::clean(text);
         self.entries[handle.0].since_state = 0;
+        self.watch.state();
         if self.is_due() { self.commit_clean() } else { Ok(()) }
     }
 
@@ -166,6 +167,13 @@ impl<'a> Output<'a> {
         self.global = Pending::clean(text);
         self.entries.iter_mut().for_each(|entry| entry.since_state = 0);
         if self.is_due() { self.commit_clean() } else { Ok(()) }
+    }
+
+    /// For sources that can give a state after any record: whether one is due, by the policy's records, bytes and time, or
+    /// because the source is to stop.
+    pub fn wants_state(&self, handle: Handle) -> bool {
+        let records = self.entries[handle.0].since_state;
+        records > 0 && (self.around.stop.is_asked() || self.watch.wants_state(records, &self.around.policy))
     }
 
     /// Records of this stream since its last state: what the source's own count is compared with.
