@@ -22,6 +22,7 @@ pub mod process;
 pub mod pump;
 pub mod quantity;
 pub mod runtime;
+pub mod singer;
 pub mod source;
 mod stop;
 pub mod text;

@@ -9,6 +9,7 @@ use crate::destination::sql::{Deletes, Mode, Postgres, Settings, Sqlite};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::pipeline::{Pipeline, Section};
+use crate::singer::SingerSource;
 use crate::source::Source;
 use crate::source::files::Files;
 use crate::stop::Stop;
@@ -16,6 +17,7 @@ use crate::stop::Stop;
 #[derive(Debug, Clone, Copy)]
 enum SourceType {
     Airbyte,
+    Singer,
     Files,
 }
 
@@ -26,7 +28,11 @@ enum DestinationType {
     Postgres,
 }
 
-const SOURCES: &[(&str, SourceType)] = &[("airbyte", SourceType::Airbyte), ("files", SourceType::Files)];
+const SOURCES: &[(&str, SourceType)] = &[
+    ("airbyte", SourceType::Airbyte),
+    ("singer", SourceType::Singer),
+    ("files", SourceType::Files),
+];
 const DESTINATIONS: &[(&str, DestinationType)] = &[
     ("jsonl", DestinationType::JsonLines),
     ("sqlite", DestinationType::Sqlite),
@@ -48,6 +54,11 @@ pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<B
         SourceType::Airbyte => {
             let connector = connector(pipeline, section, reporter, stop)?;
             Ok(Box::new(AirbyteSource::new(connector, pipeline.streams()?, pipeline.hash_key()?)))
+        }
+        SourceType::Singer => {
+            let catalog = section.text("catalog")?.map(|path| pipeline.variables().base().join(path));
+            let connector = connector(pipeline, section, reporter, stop)?;
+            Ok(Box::new(SingerSource::new(connector, pipeline.streams()?, pipeline.hash_key()?, catalog)))
         }
         SourceType::Files => files(pipeline, section),
     }
@@ -76,6 +87,10 @@ pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -
     let mut section = pipeline.source();
     match needed(&mut section, SOURCES)? {
         SourceType::Airbyte => connector(pipeline, section, reporter, stop).map(Some),
+        SourceType::Singer => {
+            section.text("catalog")?;
+            connector(pipeline, section, reporter, stop).map(|_| None)
+        }
         SourceType::Files => files(pipeline, section).map(|_| None),
     }
 }
