@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::airbyte::{AirbyteSource, Connector, Settings};
 use crate::destination::Destination;
 use crate::destination::jsonl::JsonLines;
+use crate::destination::sql::{Postgres, Sqlite};
 use crate::event::Reporter;
 use crate::failure::Result;
 use crate::pipeline::{Pipeline, Section};
@@ -19,10 +20,16 @@ enum SourceType {
 #[derive(Debug, Clone, Copy)]
 enum DestinationType {
     JsonLines,
+    Postgres,
+    Sqlite,
 }
 
 const SOURCES: &[(&str, SourceType)] = &[("airbyte", SourceType::Airbyte)];
-const DESTINATIONS: &[(&str, DestinationType)] = &[("jsonl", DestinationType::JsonLines)];
+const DESTINATIONS: &[(&str, DestinationType)] = &[
+    ("jsonl", DestinationType::JsonLines),
+    ("postgres", DestinationType::Postgres),
+    ("sqlite", DestinationType::Sqlite),
+];
 
 /// The source of a pipeline.
 pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Box<dyn Source>> {
@@ -54,10 +61,12 @@ pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -
     }
 }
 
-/// A destination, from its table without what is the same for all.
-pub fn destination(mut section: Section<'_>) -> Result<Box<dyn Destination>> {
+/// A destination of the pipeline of that name, from its table without what is the same for all.
+pub fn destination(pipeline: &str, mut section: Section<'_>) -> Result<Box<dyn Destination>> {
     match needed(&mut section, DESTINATIONS)? {
         DestinationType::JsonLines => Ok(Box::new(JsonLines::read(section)?)),
+        DestinationType::Postgres => Ok(Box::new(Postgres::read(pipeline, section)?)),
+        DestinationType::Sqlite => Ok(Box::new(Sqlite::read(pipeline, section)?)),
     }
 }
 
