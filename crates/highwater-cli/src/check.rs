@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let mut destinations = Vec::new();
     for name in pipeline.destination_names() {
         let (_, section) = pipeline.destination(name)?;
-        destinations.push((name, runtime::destination(&pipeline, name, section)?));
+        destinations.push((name, runtime::destination(&pipeline.name, section)?));
     }
     terminal::say(format!("{}: well-formed, and every variable has a value", shown(&args.pipeline)));
     if args.offline {

@@ -44,7 +44,7 @@ mod tests {
         assert!(pipeline.streams().unwrap().is_empty());
         for name in pipeline.destination_names() {
             let (_, section) = pipeline.destination(name).unwrap();
-            highwater_connect::runtime::destination(&pipeline, name, section).unwrap();
+            highwater_connect::runtime::destination(&pipeline.name, section).unwrap();
         }
         let mut source = pipeline.source();
         assert_eq!(source.needed_text("type").unwrap(), "airbyte");

@@ -296,7 +296,9 @@ impl Connector {
             (Some(found), _, _) => Ok(found),
             (None, Some(failure), _) => Err(failure),
             (None, None, Some(ended)) => Err(ended.while_doing(&self.of)),
-            (None, None, None) => Err(Failure::permanent(format!("{} ended without a {wanted} message", self.of))),
+            (None, None, None) => {
+                Err(Failure::permanent(format!("{} ended without a {wanted} message", self.of)))
+            }
         }
     }
 

@@ -37,7 +37,8 @@ pub enum Heard<'a> {
 impl Talk {
     /// Listens to a process's standard output, which nobody has taken yet.
     pub fn new(mut running: Running, silence_timeout: Duration) -> Result<Self> {
-        let output = running.output().ok_or_else(|| Failure::permanent("the process has no output to read"))?;
+        let output =
+            running.output().ok_or_else(|| Failure::permanent("the process has no output to read"))?;
         let lines = Lines::new(Pump::start(output, PATIENCE));
         Ok(Talk { running, lines, heard: Instant::now(), silence_timeout })
     }

@@ -130,7 +130,7 @@ fn get_ready(
     let mut ready = Vec::new();
     for name in pipeline.destination_names() {
         let (delivery, section) = pipeline.destination(name)?;
-        let destination = destination(pipeline, name, section)?;
+        let destination = destination(&pipeline.name, section)?;
         match Feed::open(log, name, delivery.start, delivery.max_lag) {
             Ok(feed) => ready.push(Ready { name: name.to_owned(), delivery, destination, feed }),
             Err(failure) if is_elsewhere(&failure) => {
@@ -173,7 +173,7 @@ pub fn deliver_only(
     stop: &Stop,
 ) -> Result<()> {
     let (delivery, section) = pipeline.destination(name)?;
-    let mut destination = destination(pipeline, name, section)?;
+    let mut destination = destination(&pipeline.name, section)?;
     let log = LogReader::open(&pipeline.log)?;
     let goal = Goal::default();
     if until_end {

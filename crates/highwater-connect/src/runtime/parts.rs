@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::airbyte::{self, AirbyteSource, Connector};
 use crate::destination::Destination;
 use crate::destination::jsonl::JsonLines;
-use crate::destination::sql::{Deletes, Mode, Postgres, Settings, Sqlite};
+use crate::destination::sql::{Postgres, Sqlite};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::pipeline::{Pipeline, Section};
@@ -28,25 +28,13 @@ enum DestinationType {
     Postgres,
 }
 
-const SOURCES: &[(&str, SourceType)] = &[
-    ("airbyte", SourceType::Airbyte),
-    ("singer", SourceType::Singer),
-    ("files", SourceType::Files),
-];
+const SOURCES: &[(&str, SourceType)] =
+    &[("airbyte", SourceType::Airbyte), ("singer", SourceType::Singer), ("files", SourceType::Files)];
 const DESTINATIONS: &[(&str, DestinationType)] = &[
     ("jsonl", DestinationType::JsonLines),
     ("sqlite", DestinationType::Sqlite),
     ("postgres", DestinationType::Postgres),
 ];
-const MODES: &[(&str, Mode)] = &[
-    ("append", Mode::Append),
-    ("upsert", Mode::Upsert),
-    ("overwrite", Mode::Overwrite),
-    ("history", Mode::History),
-];
-const DELETES: &[(&str, Deletes)] =
-    &[("hard", Deletes::Hard), ("soft", Deletes::Soft), ("ignore", Deletes::Ignore)];
-
 /// The source of a pipeline.
 pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Box<dyn Source>> {
     let mut section = pipeline.source();
@@ -95,42 +83,13 @@ pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -
     }
 }
 
-/// A destination, from its table without what is the same for all.
-pub fn destination(
-    pipeline: &Pipeline,
-    name: &str,
-    mut section: Section<'_>,
-) -> Result<Box<dyn Destination>> {
+/// A destination of the pipeline of that name, from its table without what is the same for all.
+pub fn destination(pipeline: &str, mut section: Section<'_>) -> Result<Box<dyn Destination>> {
     match needed(&mut section, DESTINATIONS)? {
         DestinationType::JsonLines => Ok(Box::new(JsonLines::read(section)?)),
-        DestinationType::Sqlite => sqlite(pipeline, name, section),
-        DestinationType::Postgres => postgres(pipeline, name, section),
+        DestinationType::Postgres => Ok(Box::new(Postgres::read(pipeline, section)?)),
+        DestinationType::Sqlite => Ok(Box::new(Sqlite::read(pipeline, section)?)),
     }
-}
-
-fn sqlite(pipeline: &Pipeline, name: &str, mut section: Section<'_>) -> Result<Box<dyn Destination>> {
-    let path = section.variables().base().join(section.needed_text("path")?);
-    let settings = settings(pipeline, name, &mut section)?;
-    section.finish()?;
-    Ok(Box::new(Sqlite::new(path, settings)))
-}
-
-fn postgres(pipeline: &Pipeline, name: &str, mut section: Section<'_>) -> Result<Box<dyn Destination>> {
-    let url = section.needed_text("url")?;
-    let schema = section.text("schema")?.unwrap_or_else(|| "public".to_owned());
-    let settings = settings(pipeline, name, &mut section)?;
-    let destination = Postgres::new(&url, schema, settings);
-    let destination = destination.map_err(|failure| failure.while_doing(section.path()))?;
-    section.finish()?;
-    Ok(Box::new(destination))
-}
-
-/// What the SQL databases have in common.
-fn settings(pipeline: &Pipeline, name: &str, section: &mut Section<'_>) -> Result<Settings> {
-    let delivery = section.text("name")?.unwrap_or_else(|| format!("{}.{name}", pipeline.name));
-    let mode = section.choice("mode", MODES)?.unwrap_or_default();
-    let deletes = section.choice("deletes", DELETES)?.unwrap_or_default();
-    Ok(Settings::new(delivery).mode(mode).deletes(deletes))
 }
 
 fn needed<T: Copy>(section: &mut Section<'_>, types: &[(&str, T)]) -> Result<T> {

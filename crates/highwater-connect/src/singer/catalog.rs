@@ -79,7 +79,10 @@ pub(super) fn select(
             choice.is_some_and(|choice| path.first().is_some_and(|column| !choice.columns.keeps(column)))
         };
         if let Some(path) = key.iter().find(lost) {
-            return Err(Failure::config(format!("stream {name}: its key column {} is excluded", path.join("."))));
+            return Err(Failure::config(format!(
+                "stream {name}: its key column {} is excluded",
+                path.join(".")
+            )));
         }
         selected.push(Selected {
             name: StreamName { namespace: None, name },
@@ -128,9 +131,10 @@ fn set_method(root: &mut Map<String, Value>, choice: &StreamChoice) {
 
 fn key_of(stream: &Value) -> Vec<ColumnPath> {
     let metadata = stream.get("metadata").and_then(Value::as_array);
-    let root = metadata.into_iter().flatten().find(|one| {
-        one.get("breadcrumb").and_then(Value::as_array).is_some_and(Vec::is_empty)
-    });
+    let root = metadata
+        .into_iter()
+        .flatten()
+        .find(|one| one.get("breadcrumb").and_then(Value::as_array).is_some_and(Vec::is_empty));
     let declared = root
         .and_then(|one| one.pointer("/metadata/table-key-properties"))
         .or_else(|| stream.get("key_properties"))

@@ -62,7 +62,8 @@ impl SingerSource {
                 .map_err(|e| Failure::config(format!("reading the catalog {}", path.display())).because(e))?,
             None => self.ask_for_catalog()?,
         };
-        serde_json::from_str(&text).map_err(|e| Failure::permanent("the tap's catalog is not JSON").because(e))
+        serde_json::from_str(&text)
+            .map_err(|e| Failure::permanent("the tap's catalog is not JSON").because(e))
     }
 
     /// The answer is one document over many lines.
@@ -213,17 +214,21 @@ impl<'a, 'o> Session<'a, 'o> {
         let handle = self.out.find(None, name);
         let found = self.streams.iter().find(|(known, _)| Some(*known) == handle).copied();
         if found.is_none() && self.told.len() < 100 && self.told.insert(format!("stream {name}")) {
-            self.connector
-                .reporter()
-                .warning(format!("the tap sends stream {name}, which it was not asked for; that is left out"));
+            self.connector.reporter().warning(format!(
+                "the tap sends stream {name}, which it was not asked for; that is left out"
+            ));
         }
         Ok(found)
     }
 
     fn schema(&mut self, message: &Message<'_>) -> Result<()> {
         let Some((handle, stream)) = self.find(message)? else { return Ok(()) };
-        let key: Vec<_> = message.key_properties.iter().flatten().map(|column| vec![column.clone()]).collect();
-        if !key.is_empty() && key != self.out.stream(handle).key() && self.told.insert(format!("key {}", stream.name)) {
+        let key: Vec<_> =
+            message.key_properties.iter().flatten().map(|column| vec![column.clone()]).collect();
+        if !key.is_empty()
+            && key != self.out.stream(handle).key()
+            && self.told.insert(format!("key {}", stream.name))
+        {
             self.connector.reporter().warning(format!(
                 "the tap's key of stream {} is another than its catalog's; that of the catalog, or of the pipeline file, counts",
                 stream.name

@@ -50,7 +50,8 @@ fn files_are_read_in_order_and_may_grow() {
     let source = "type = 'files'\npath = 'in'\nstream = 'a'\nprimary_key = ['id']";
     let place = place(source, "[destinations.base]\ntype = 'sqlite'\npath = 'base.db'\nmode = 'append'");
     std::fs::create_dir(place.path("in")).unwrap();
-    let lines = |ids: std::ops::Range<u64>| -> String { ids.map(|id| format!("{{\"id\":{id}}}\n")).collect() };
+    let lines =
+        |ids: std::ops::Range<u64>| -> String { ids.map(|id| format!("{{\"id\":{id}}}\n")).collect() };
     place.file("in/1.jsonl", &lines(0..250));
     place.file("in/2.jsonl", &lines(250..300));
     place.run("run", &[]).exits(0);

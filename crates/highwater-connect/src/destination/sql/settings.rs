@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Result;
+use crate::pipeline::Section;
+
 /// How records become rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,5 +75,42 @@ impl Settings {
     pub fn deletes(mut self, deletes: Deletes) -> Self {
         self.deletes = deletes;
         self
+    }
+
+    /// Takes `mode` and `deletes` from a destination's section. It is named by the pipeline and by itself.
+    pub(crate) fn read(pipeline: &str, section: &mut Section<'_>) -> Result<Self> {
+        let destination = section.path().strip_prefix("destinations.").unwrap_or(section.path());
+        let modes =
+            [Mode::Append, Mode::Upsert, Mode::Overwrite, Mode::History].map(|mode| (mode.name(), mode));
+        let deletes = [("hard", Deletes::Hard), ("soft", Deletes::Soft), ("ignore", Deletes::Ignore)];
+        Ok(Settings {
+            name: format!("{pipeline}/{destination}"),
+            mode: section.choice("mode", &modes)?.unwrap_or_default(),
+            deletes: section.choice("deletes", &deletes)?.unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FailureKind;
+    use crate::destination::sql::{Postgres, Sqlite};
+    use crate::pipeline::Variables;
+
+    #[test]
+    fn a_section_names_the_delivery_and_its_ways() {
+        let variables = Variables::new("/base", "/work");
+        let section = |text: &str| Section::new("destinations.lake", text.parse().unwrap(), &variables);
+        let read = |text: &str| Settings::read("shop", &mut section(text));
+        assert_eq!(read("").unwrap(), Settings::new("shop/lake"));
+        let other = Settings::new("shop/lake").mode(Mode::History).deletes(Deletes::Ignore);
+        assert_eq!(read("mode = \"history\"\ndeletes = \"ignore\"").unwrap(), other);
+        assert_eq!(read("mode = \"merge\"").unwrap_err().kind(), FailureKind::Config);
+        assert!(Sqlite::read("shop", section("path = \"a.db\"")).is_ok());
+        assert!(Sqlite::read("shop", section("path = \"a.db\"\npaht = 1")).is_err());
+        assert!(Postgres::read("shop", section("url = \"postgres://h/d\"\nschema = \"raw\"")).is_ok());
+        let failure = Postgres::read("shop", section("url = \"postgres://u:hunter2@[\"")).unwrap_err();
+        assert!(!format!("{failure} {failure:?}").contains("hunter2"));
     }
 }

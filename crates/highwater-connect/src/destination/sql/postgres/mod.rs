@@ -15,6 +15,7 @@ use super::settings::Settings;
 use crate::batch::Batch;
 use crate::destination::{Applied, Destination, Rejected};
 use crate::failure::Result;
+use crate::pipeline::Section;
 
 use session::PostgresSession;
 
@@ -41,6 +42,16 @@ impl Postgres {
     pub fn new(url: &str, schema: impl Into<String>, settings: Settings) -> Result<Self> {
         let session = PostgresSession::new(url, schema.into())?;
         Ok(Postgres { delivery: Delivery::new(session, settings) })
+    }
+
+    /// Takes its settings from a section of a pipeline file, whose `type` is taken already.
+    pub fn read(pipeline: &str, mut section: Section<'_>) -> Result<Self> {
+        let settings = Settings::read(pipeline, &mut section)?;
+        let url = section.needed_text("url")?;
+        let schema = section.text("schema")?.unwrap_or_else(|| "public".to_owned());
+        let made = Self::new(&url, schema, settings).map_err(|failure| failure.while_doing(section.path()));
+        section.finish()?;
+        made
     }
 
     /// What was refused of the checkpoints behind this one. It is stored with the records, so who was killed before it

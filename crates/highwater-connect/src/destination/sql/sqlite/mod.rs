@@ -13,6 +13,7 @@ use super::settings::Settings;
 use crate::batch::Batch;
 use crate::destination::{Applied, Destination, Rejected};
 use crate::failure::Result;
+use crate::pipeline::Section;
 
 use session::SqliteSession;
 
@@ -37,6 +38,14 @@ impl Sqlite {
     /// The file is made when it is first needed.
     pub fn new(path: impl Into<PathBuf>, settings: Settings) -> Self {
         Sqlite { delivery: Delivery::new(SqliteSession::new(path.into()), settings) }
+    }
+
+    /// Takes its settings from a section of a pipeline file, whose `type` is taken already.
+    pub fn read(pipeline: &str, mut section: Section<'_>) -> Result<Self> {
+        let settings = Settings::read(pipeline, &mut section)?;
+        let path = section.variables().base().join(section.needed_text("path")?);
+        section.finish()?;
+        Ok(Self::new(path, settings))
     }
 
     /// What was refused of the checkpoints behind this one. It is stored with the records, so who was killed before it
