@@ -55,6 +55,7 @@ fn delivery_failed(name: &str, failure: &highwater_connect::Failure, reporter: &
     let code = match (failure.log_error().map(highwater::Error::kind), failure.kind()) {
         (Some(highwater::ErrorKind::ConsumerBusy), _) => Code::Locked,
         (Some(highwater::ErrorKind::Corrupt), _) => Code::Damage,
+        (Some(highwater::ErrorKind::NotFound), _) => Code::NotFound,
         (_, FailureKind::Diverged) => Code::Paused,
         (_, kind) if kind.is_worth_a_retry() => Code::TryAgain,
         _ => Code::DestinationFailed,

@@ -19,7 +19,9 @@ mod output;
 mod prune;
 mod repair;
 mod run;
+mod runs;
 mod state;
+mod status;
 mod terminal;
 mod verify;
 
@@ -58,6 +60,8 @@ enum Command {
     Discover(discover::Args),
     Run(run::Args),
     Deliver(deliver::Args),
+    Status(status::Args),
+    Runs(runs::Args),
     Ingest(ingest::Args),
     Cat(cat::Args),
     #[command(subcommand)]
@@ -80,6 +84,8 @@ impl Command {
             Command::Discover(args) => discover::run(args),
             Command::Run(args) => run::run(args),
             Command::Deliver(args) => deliver::run(args),
+            Command::Status(args) => status::run(args),
+            Command::Runs(args) => runs::run(args),
             Command::Ingest(args) => ingest::run(args),
             Command::Cat(args) => cat::run(args),
             Command::State(command) => state::run(command),
@@ -104,6 +110,7 @@ impl Command {
             Command::Info(args) => Some(&args.log),
             Command::Verify(args) => Some(&args.log),
             Command::Prune(args) => Some(&args.log),
+            Command::Runs(args) => Some(&args.log),
             Command::Compact(args) => Some(&args.log),
             Command::Repair(args) => Some(&args.log),
             Command::Init(_)
@@ -111,6 +118,7 @@ impl Command {
             | Command::Discover(_)
             | Command::Run(_)
             | Command::Deliver(_)
+            | Command::Status(_)
             | Command::Completions(_)
             | Command::Man(_) => None,
         }

@@ -35,14 +35,19 @@ impl Batch {
         self.inner.end()
     }
 
-    /// Records in it.
+    /// Records in it, of the source's streams.
     pub fn record_count(&self) -> u64 {
-        self.inner.checkpoints().iter().map(Checkpoint::record_count).sum()
+        self.counts().map(|counts| counts.records).sum()
     }
 
-    /// Bytes of keys, metadata and payloads in it.
+    /// Bytes of keys, metadata and payloads in it, of the source's streams.
     pub fn byte_count(&self) -> u64 {
-        self.inner.checkpoints().iter().map(Checkpoint::byte_count).sum()
+        self.counts().map(|counts| counts.bytes).sum()
+    }
+
+    fn counts(&self) -> impl Iterator<Item = &StreamCounts> {
+        let counts = self.inner.checkpoints().iter().flat_map(|checkpoint| checkpoint.streams());
+        counts.filter(|counts| !bookkeeping::is_ours(&counts.name))
     }
 }
 

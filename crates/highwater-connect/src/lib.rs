@@ -21,6 +21,7 @@ pub mod pipeline;
 pub mod process;
 pub mod pump;
 pub mod quantity;
+pub mod runs;
 pub mod runtime;
 pub mod singer;
 pub mod source;

@@ -19,7 +19,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub struct Talk {
     running: Running,
     lines: Lines<Pump>,
-    heard: Instant,
+    /// How long it was waited for in vain. What is done between two looks does not count: at the log's cap that may take
+    /// hours, and the process is not to blame for it.
+    silent: Duration,
     silence_timeout: Duration,
 }
 
@@ -40,28 +42,30 @@ impl Talk {
         let output =
             running.output().ok_or_else(|| Failure::permanent("the process has no output to read"))?;
         let lines = Lines::new(Pump::start(output, PATIENCE));
-        Ok(Talk { running, lines, heard: Instant::now(), silence_timeout })
+        Ok(Talk { running, lines, silent: Duration::ZERO, silence_timeout })
     }
 
     /// Waits a moment for a line. Fails if it was silent for too long, or sends a line without an end.
     pub fn next(&mut self) -> Result<Heard<'_>> {
-        // The borrow checker does not see that a line ends the function: what needs the rest of `self` comes first.
-        let silent = self.heard.elapsed();
-        if silent > self.silence_timeout {
+        if self.silent > self.silence_timeout {
             let time = crate::quantity::time(self.silence_timeout);
             return Err(Failure::transient(format!("it said nothing for {time} and was ended")));
         }
-        let is_gone = silent > DRAIN && self.running.wait(Duration::ZERO)?.is_some();
+        let is_gone = self.silent > DRAIN && self.running.wait(Duration::ZERO)?.is_some();
+        let asked = Instant::now();
         match self.lines.next() {
             Ok(Some(line)) => {
                 if line.fresh {
-                    self.heard = Instant::now();
+                    self.silent = Duration::ZERO;
                 }
                 Ok(Heard::Line(line))
             }
             Ok(None) => Ok(Heard::End),
             Err(e) if e.kind() == ErrorKind::TimedOut && is_gone => Ok(Heard::End),
-            Err(e) if e.kind() == ErrorKind::TimedOut => Ok(Heard::Nothing),
+            Err(e) if e.kind() == ErrorKind::TimedOut => {
+                self.silent += asked.elapsed();
+                Ok(Heard::Nothing)
+            }
             Err(e) => Err(Failure::permanent("reading its output").because(e)),
         }
     }

@@ -1,12 +1,13 @@
 //! Reads a source into the log, again and again until it has come to its end.
 
-use highwater::Log;
+use highwater::{Log, Sequence};
 
 use super::retry::Retry;
 use crate::event::Event;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::output::{Output, Surroundings};
 use crate::pipeline::RetryPolicy;
+use crate::runs::{self, End, Journal};
 use crate::source::Source;
 
 /// How it ended, if it did not fail.
@@ -21,14 +22,20 @@ pub enum Ended {
 /// Reads until the source has sent everything, somebody asks to stop, or it is given up. Blocks for all of that.
 pub fn read(log: &Log, source: &mut dyn Source, around: &Surroundings, retry: RetryPolicy) -> Result<Ended> {
     let mut retry = Retry::new(retry);
+    let journal = Journal::new();
     for attempt in 1.. {
-        let mut has_progress = false;
-        let failure = match once(log, source, around, attempt, &mut has_progress) {
-            Ok(ended) => return Ok(ended),
-            Err(failure) if failure.kind() == FailureKind::Cancelled => return Ok(Ended::Stopped),
+        let recorded = journal.begin(log, attempt)?;
+        let mut brought = Brought { first: next(log), ..Brought::default() };
+        let ended = once(log, source, around, attempt, &mut brought);
+        let end = brought.end(log, around, &ended);
+        // A log that takes nothing more can't take this either; why is in the failure.
+        let put = Journal::end(log, recorded, end);
+        let failure = match ended {
+            Ok(ended) => return put.map(|()| ended),
+            Err(failure) if failure.kind() == FailureKind::Cancelled => return put.map(|()| Ended::Stopped),
             Err(failure) => failure,
         };
-        if has_progress {
+        if brought.has_progress {
             retry.progress();
         }
         // The log takes nothing more before it is opened again.
@@ -44,15 +51,50 @@ pub fn read(log: &Log, source: &mut dyn Source, around: &Surroundings, retry: Re
     Ok(Ended::Stopped)
 }
 
+/// The number of the next checkpoint.
+fn next(log: &Log) -> Sequence {
+    log.end().map_or(Sequence::FIRST, |end| end.sequence.next())
+}
+
+/// What an attempt brought.
+#[derive(Debug, Default)]
+struct Brought {
+    has_progress: bool,
+    sync: u64,
+    records: u64,
+    first: Sequence,
+}
+
+impl Brought {
+    fn end(&self, log: &Log, around: &Surroundings, ended: &Result<Ended>) -> End {
+        let (outcome, error) = match ended {
+            Ok(Ended::Complete) => ("complete", None),
+            Ok(Ended::Stopped) => ("stopped", None),
+            Err(failure) if failure.kind() == FailureKind::Cancelled => ("stopped", None),
+            Err(failure) => (failure.kind().name(), Some(around.reporter.shown(&failure.to_string()))),
+        };
+        End {
+            ended_us: runs::now_us(),
+            outcome: outcome.to_owned(),
+            error,
+            sync: self.sync,
+            records: self.records,
+            first: self.first,
+            last: next(log).previous(),
+        }
+    }
+}
+
 fn once(
     log: &Log,
     source: &mut dyn Source,
     around: &Surroundings,
     attempt: u32,
-    has_progress: &mut bool,
+    brought: &mut Brought,
 ) -> Result<Ended> {
     let offers = source.streams()?;
     let mut out = Output::begin(log, &offers, around)?;
+    brought.sync = out.sync();
     around.reporter.tell(Event::Reading { sync: out.sync(), attempt });
     let from = out.resume_from()?;
     let read = source.read(&from, &mut out);
@@ -63,7 +105,7 @@ fn once(
         // What the source could vouch for is kept; the rest it sends again.
         Err(failure) => settle_after(&mut out, failure),
     };
-    *has_progress = out.has_progress();
+    (brought.has_progress, brought.records) = (out.has_progress(), out.committed());
     ended
 }
 

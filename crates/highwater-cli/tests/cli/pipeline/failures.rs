@@ -13,6 +13,20 @@ fn a_source_that_fails_is_read_on_from_its_last_state() {
     let ran = place.run("run", &[]).exits(0);
     assert!(ran.err.contains("the source broke"), "{}", ran.err);
     place.holds(&[("a", 60), ("b", 50)]);
+    let log = place.path("pipe.hw");
+    let runs = place.run_on(&log, "runs", &["--last", "1000", "--json"]).exits(0);
+    let runs: serde_json::Value = serde_json::from_str(&runs.out).unwrap();
+    let attempts = runs["attempts"].as_array().unwrap();
+    assert_eq!(attempts.last().unwrap()["end"]["outcome"], "complete");
+    assert_eq!(attempts[0]["end"]["error"], "the source broke");
+    let records: u64 = attempts.iter().map(|attempt| attempt["end"]["records"].as_u64().unwrap()).sum();
+    assert_eq!(records, 110);
+    let status = place.run("status", &[]).exits(0);
+    for line in ["sync 1 has come to its end", "destination  lake", "has everything"] {
+        assert!(status.out.contains(line), "{}", status.out);
+    }
+    place.run_on(&log, "runs", &[]).exits(0);
+    place.run_on(&log, "status", &["--json"]).exits(0);
 }
 
 #[test]

@@ -60,6 +60,10 @@ impl Place {
         Ran::of(&self.command(command).args(options).output().unwrap())
     }
 
+    pub(super) fn run_on(&self, path: &Path, command: &str, options: &[&str]) -> Ran {
+        Ran::of(&Command::new(HIGHWATER).arg(command).arg(path).args(options).output().unwrap())
+    }
+
     /// A run that is in the middle of its work.
     pub(super) fn start(&self) -> Child {
         self.command("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
