@@ -19,6 +19,14 @@ docs:
 test:
     cargo test --workspace
 
+# The SQL destinations on a PostgreSQL server that this starts
+postgres:
+    crates/highwater-connect/tests/with-postgres cargo test -p highwater-connect --test sql postgres::
+
+# How fast SQLite and PostgreSQL take rows, beside plain inserts and a plain COPY
+bench-sql records="100000":
+    crates/highwater-connect/tests/with-postgres cargo bench -p highwater-connect --bench sql -- {{records}}
+
 # The README's main job
 demo:
     cargo run --release --example demo

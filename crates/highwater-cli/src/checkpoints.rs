@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use highwater::{Checkpoint, Reader, Sequence, StreamCounts};
+use highwater_connect::quantity::{bytes, count, timestamp};
+use highwater_connect::text::tame;
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
-use crate::quantity::{bytes, count, timestamp};
-use crate::terminal::tame;
 
 const EXAMPLES: &str = "\
 Examples:

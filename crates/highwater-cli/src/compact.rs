@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use highwater::{Compacted, Compaction, CompactionProgress, Config, Log, Retention};
+use highwater_connect::quantity::{self, bytes, count, plural};
 
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
-use crate::quantity::{self, bytes, count, plural};
 use crate::terminal;
 
 const EXAMPLES: &str = "\
@@ -111,7 +111,7 @@ impl Args {
                 let name =
                     stream.name.as_ref().map_or_else(|| stream.stream.to_string(), |name| name.to_string());
                 table.add_row([
-                    terminal::tame(&name),
+                    highwater_connect::text::tame(&name),
                     count(stream.records_before),
                     count(stream.records_after),
                     bytes(stream.bytes_before),

@@ -20,6 +20,12 @@ pub(crate) enum Code {
     Locked = 5,
     NotFound = 6,
     DiskFull = 7,
+    /// A person has to decide before it can go on.
+    Paused = 8,
+    SourceFailed = 9,
+    DestinationFailed = 10,
+    /// It may go well the next time; a scheduler may try again.
+    TryAgain = 75,
 }
 
 impl From<Code> for ExitCode {
@@ -59,6 +65,11 @@ impl Failure {
     /// Found by looking for it; the copy of the directory is what a person needs first.
     pub(crate) fn damage(text: impl Into<String>) -> Self {
         Self::new(Code::Damage, text).hint("cp -a LOG LOG.copy")
+    }
+
+    /// With an exit code of its own.
+    pub(crate) fn with_code(code: Code, text: impl Into<String>) -> Self {
+        Self::new(code, text)
     }
 
     /// A file of the system, not of the log.
@@ -136,6 +147,25 @@ impl From<highwater::Error> for Failure {
     fn from(error: highwater::Error) -> Self {
         let kind = error.kind();
         Failure { code: code_of_log(kind), text: error.to_string(), hint: hint_of_log(kind) }
+    }
+}
+
+/// Of a pipeline that could not begin.
+impl From<highwater_connect::Failure> for Failure {
+    fn from(failure: highwater_connect::Failure) -> Self {
+        use highwater_connect::FailureKind;
+        let text = failure.to_string();
+        if let Some(error) = failure.log_error() {
+            let kind = error.kind();
+            return Failure { code: code_of_log(kind), text, hint: hint_of_log(kind) };
+        }
+        let code = match failure.kind() {
+            FailureKind::Config => Code::Usage,
+            FailureKind::Diverged => Code::Paused,
+            FailureKind::Transient | FailureKind::RateLimit { .. } | FailureKind::Cancelled => Code::TryAgain,
+            _ => Code::Error,
+        };
+        Failure::new(code, text)
     }
 }
 

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use highwater::{LogReader, Sequence, Status, StreamId, StreamInfo};
+use highwater_connect::quantity::{bytes, count, plural, time};
+use highwater_connect::text::tame;
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
-use crate::quantity::{bytes, count, plural, time};
-use crate::terminal::tame;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 use highwater::{Checkpoint, ErrorKind, LogReader, Reader, StreamInfo, StreamName};
+use highwater_connect::text::tame;
 
 use crate::failure::Failure;
-use crate::terminal::{self, tame};
+use crate::terminal;
 
 /// Opens a log for reading.
 pub(crate) fn open(path: &Path) -> Result<LogReader, Failure> {

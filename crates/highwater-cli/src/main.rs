@@ -4,18 +4,24 @@
 //! [`failure`] has the exit codes.
 
 mod cat;
+mod check;
 mod checkpoints;
 mod compact;
+mod deliver;
+mod discover;
 mod failure;
 mod generate;
 mod info;
 mod ingest;
+mod init;
 mod known;
 mod output;
 mod prune;
-mod quantity;
 mod repair;
+mod run;
+mod runs;
 mod state;
+mod status;
 mod terminal;
 mod verify;
 
@@ -28,6 +34,7 @@ use crate::failure::{Code, Failure};
 
 const EXAMPLES: &str = "\
 Examples:
+  highwater init pipeline.toml && highwater run pipeline.toml
   source-faker read --config c.json --catalog cat.json | highwater ingest shop.hw --catalog cat.json
   highwater state get shop.hw > state.json      what the source takes with --state
   highwater cat shop.hw --stream users          committed records, a line each
@@ -35,7 +42,8 @@ Examples:
   highwater verify shop.hw
 
 Exit codes:
-  0 well   1 error   2 usage   3 damage found   4 only a torn tail found   5 locked   6 not found   7 disk full";
+  0 well   1 error   2 usage   3 damage found   4 only a torn tail found   5 locked   6 not found   7 disk full
+  8 a person has to decide   9 source failed   10 destination failed   75 try again later";
 
 /// Checkpoint logs for data pipelines: records and cursors, together, atomically, durably
 #[derive(Debug, Parser)]
@@ -47,6 +55,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
+    Check(check::Args),
+    Discover(discover::Args),
+    Run(run::Args),
+    Deliver(deliver::Args),
+    Status(status::Args),
+    Runs(runs::Args),
     Ingest(ingest::Args),
     Cat(cat::Args),
     #[command(subcommand)]
@@ -64,6 +79,13 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<Code, Failure> {
         match self {
+            Command::Init(args) => init::run(args),
+            Command::Check(args) => check::run(args),
+            Command::Discover(args) => discover::run(args),
+            Command::Run(args) => run::run(args),
+            Command::Deliver(args) => deliver::run(args),
+            Command::Status(args) => status::run(args),
+            Command::Runs(args) => runs::run(args),
             Command::Ingest(args) => ingest::run(args),
             Command::Cat(args) => cat::run(args),
             Command::State(command) => state::run(command),
@@ -88,9 +110,17 @@ impl Command {
             Command::Info(args) => Some(&args.log),
             Command::Verify(args) => Some(&args.log),
             Command::Prune(args) => Some(&args.log),
+            Command::Runs(args) => Some(&args.log),
             Command::Compact(args) => Some(&args.log),
             Command::Repair(args) => Some(&args.log),
-            Command::Completions(_) | Command::Man(_) => None,
+            Command::Init(_)
+            | Command::Check(_)
+            | Command::Discover(_)
+            | Command::Run(_)
+            | Command::Deliver(_)
+            | Command::Status(_)
+            | Command::Completions(_)
+            | Command::Man(_) => None,
         }
     }
 }

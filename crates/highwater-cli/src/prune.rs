@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use highwater::{Config, Log, Pruning, Retention};
+use highwater_connect::quantity::{self, bytes, plural};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
-use crate::quantity::{self, bytes, plural};
 use crate::terminal;
 
 const EXAMPLES: &str = "\

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use highwater::Config;
 use highwater::repair::{self, Mode, RepairPlan};
+use highwater_connect::quantity::{bytes, plural};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
-use crate::quantity::{bytes, plural};
 
 const EXAMPLES: &str = "\
 Examples:

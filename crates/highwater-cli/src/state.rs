@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use highwater::{LogReader, Sequence, StateText, StreamName};
+use highwater_connect::airbyte::message::{self, StateKind};
+use highwater_connect::bookkeeping;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Code, Failure};
-use crate::ingest::message::{self, StateKind};
 use crate::known::{self, Wanted};
 use crate::output;
 use crate::terminal;
@@ -66,6 +67,12 @@ pub(crate) fn run(command: &Command) -> Result<Code, Failure> {
     Ok(Code::Well)
 }
 
+/// Without what the runtime keeps there for itself.
+fn of_sources(mut states: Vec<(StreamName, StateText)>) -> Vec<(StreamName, StateText)> {
+    states.retain(|(name, _)| !bookkeeping::is_ours(name));
+    states
+}
+
 /// The states at one checkpoint.
 pub(crate) struct Found {
     sequence: Sequence,
@@ -89,7 +96,7 @@ impl Found {
             Some(name) => {
                 (None, states.get_text(name)?.map(|text| (name.clone(), text)).into_iter().collect())
             }
-            None => (states.global()?, states.all()?),
+            None => (states.global()?, of_sources(states.all()?)),
         };
         Ok(Found { sequence, global, streams })
     }

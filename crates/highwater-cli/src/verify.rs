@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use highwater::repair::{self, Mode};
 use highwater::{ErrorKind, LogReader, Verification};
+use highwater_connect::quantity::{bytes, count, plural};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
@@ -12,7 +13,6 @@ use serde_json::json;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
-use crate::quantity::{bytes, count, plural};
 use crate::terminal;
 
 const EXAMPLES: &str = "\

@@ -3,16 +3,16 @@
 use std::io::Read;
 
 use highwater::{Log, Meta, Op, Writer, key};
+use highwater_connect::airbyte::catalog::Configured;
+use highwater_connect::airbyte::message::{self, Deletions, Record, Reject, StateKind};
+use highwater_connect::airbyte::trace::{self, Trace};
+use highwater_connect::lines::{Line, Lines};
+use highwater_connect::text::tame;
 
-use super::catalog::Configured;
 use super::console::{Console, Totals};
-use super::lines::{Line, Lines};
-use super::message::{self, Deletions, Record, Reject, StateKind};
 use super::phases::Phases;
 use super::streams::{Entry, Registry, Streams};
-use super::trace::{self, Trace};
 use crate::failure::Failure;
-use crate::terminal::tame;
 
 /// So many of a kind are shown; the rest is counted.
 pub(super) const SHOWN_MAX: u64 = 5;
@@ -111,7 +111,7 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             (other, ..) => {
-                self.console.say(trace::other_text(other));
+                self.console.say(other_text(other));
                 Ok(())
             }
         }
@@ -150,9 +150,10 @@ impl<'a> Session<'a> {
 
     fn trace(&mut self, trace: Trace<'_>) {
         match trace {
-            Trace::Status(stream, status) => {
+            Trace::Status(stream, status, _) => {
                 self.streams.entry(stream.namespace.as_deref(), &stream.name).status = Some(status);
             }
+            Trace::Error(error) => self.console.say(error),
             Trace::Text(text) => self.console.say(text),
         }
     }
@@ -169,6 +170,17 @@ impl<'a> Session<'a> {
         if self.oddities.noise == SHOWN_MAX {
             self.console.note("further lines that are not messages are only counted");
         }
+    }
+}
+
+/// Any other message, by its type only: what is in a CONTROL message is a secret.
+fn other_text(kind: &str) -> String {
+    match kind {
+        "CONTROL" => {
+            "the source sent a new configuration (CONTROL); it is not kept here, since it may hold secrets"
+                .to_owned()
+        }
+        _ => format!("{} message, of no use here", tame(kind)),
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use highwater_connect::quantity::{bytes, count, plural, time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::quantity::{bytes, count, plural, time};
 use crate::terminal;
 
 /// Ten times a second is as fast as one reads.

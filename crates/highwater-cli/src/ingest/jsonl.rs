@@ -4,17 +4,18 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use highwater::{Commit, Log, Meta, Op, Stream, StreamName, StreamSpec, Writer, key};
+use highwater_connect::lines::{Line, Lines};
+use highwater_connect::pump::Pump;
+use highwater_connect::quantity::{count, plural};
+use highwater_connect::text::tame;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::console::{Console, Totals};
-use super::lines::{Line, Lines};
-use super::pump::Pump;
 use super::streams::as_known;
 use super::summary;
 use crate::failure::Failure;
-use crate::quantity::{count, plural};
-use crate::terminal::{self, tame};
+use crate::terminal;
 
 /// When a checkpoint is due.
 #[derive(Debug, Clone, Copy)]

@@ -1,18 +1,13 @@
 //! `highwater ingest`: messages from standard input into the log.
 
 mod airbyte;
-mod catalog;
 mod console;
 mod debug_storage;
 mod jsonl;
-mod lines;
-pub(crate) mod message;
 mod phases;
-mod pump;
 mod states;
 mod streams;
 mod summary;
-mod trace;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,9 +15,10 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use highwater::{Compression, Config, Log, Recovery, StreamName};
+use highwater_connect::airbyte::catalog;
+use highwater_connect::quantity;
 
 use crate::failure::{Code, Failure};
-use crate::quantity;
 use crate::terminal;
 use console::Console;
 use debug_storage::DebugStorage;
@@ -100,12 +96,18 @@ fn segment_size(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "expected 64KiB to 2GiB".to_owned())
 }
 
+fn read_catalog(path: &std::path::Path) -> Result<Vec<catalog::Configured>, Failure> {
+    let doing = || format!("reading the catalog {}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::io(doing(), &e))?;
+    catalog::parse(&text).map_err(|e| Failure::error(format!("{}: {e}", doing())))
+}
+
 /// How often a checkpoint is made when nothing is said about it.
 const EVERY_RECORDS: u64 = 10_000;
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     args.check()?;
-    let catalog = args.catalog.as_deref().map(catalog::read).transpose()?;
+    let catalog = args.catalog.as_deref().map(read_catalog).transpose()?;
     let phases = Phases::from_environment()?;
     let is_debugged = phases.is_some();
     let phases = Arc::new(phases.unwrap_or_default());

@@ -3,16 +3,16 @@
 use std::io::{self, Write};
 
 use highwater::Commit;
+use highwater_connect::airbyte::message::{State, StateKind};
+use highwater_connect::airbyte::trace::Status;
+use highwater_connect::lines::Line;
+use highwater_connect::text::tame;
 use serde_json::value::RawValue;
 
 use super::airbyte::{SHOWN_MAX, Session, meet};
-use super::lines::Line;
-use super::message::{State, StateKind};
 use super::phases::Phase;
-use super::trace::Status;
 use crate::failure::Failure;
 use crate::state::Found;
-use crate::terminal::tame;
 
 impl Session<'_> {
     /// Commits what came before the STATE, with the text of its `state`, and echoes the line.

@@ -1,11 +1,12 @@
 //! The streams of one run, found by name without an allocation, with what is counted for each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use highwater::{ErrorKind, Log, Stream, StreamName, StreamSpec, Writer};
+use highwater_connect::Names;
+use highwater_connect::airbyte::catalog::Configured;
+use highwater_connect::airbyte::trace::Status;
 
-use super::catalog::Configured;
-use super::trace::Status;
 use crate::failure::Failure;
 
 /// One stream of the run.
@@ -32,13 +33,8 @@ pub(crate) struct Counts {
 /// All streams of the run.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
+    names: Names,
     entries: Vec<Entry>,
-    /// By name, those without a namespace.
-    plain: HashMap<String, usize>,
-    /// By namespace, then by name.
-    spaced: HashMap<String, HashMap<String, usize>>,
-    /// Mostly the next record is of the same stream as the one before.
-    last: usize,
 }
 
 impl Streams {
@@ -51,32 +47,12 @@ impl Streams {
     }
 
     pub(crate) fn entry(&mut self, namespace: Option<&str>, name: &str) -> &mut Entry {
-        let index = self.find(namespace, name).unwrap_or_else(|| self.add(namespace, name));
-        self.last = index;
+        let index = self.names.find_or_add(namespace, name);
+        if index == self.entries.len() {
+            let name = StreamName { namespace: namespace.map(str::to_owned), name: name.to_owned() };
+            self.entries.push(Entry { name, stream: None, status: None, counts: Counts::default() });
+        }
         &mut self.entries[index]
-    }
-
-    fn find(&self, namespace: Option<&str>, name: &str) -> Option<usize> {
-        let is_last = |entry: &Entry| entry.name.name == name && entry.name.namespace.as_deref() == namespace;
-        if self.entries.get(self.last).is_some_and(is_last) {
-            return Some(self.last);
-        }
-        match namespace {
-            None => self.plain.get(name).copied(),
-            Some(namespace) => self.spaced.get(namespace)?.get(name).copied(),
-        }
-    }
-
-    fn add(&mut self, namespace: Option<&str>, name: &str) -> usize {
-        let index = self.entries.len();
-        let full = StreamName { namespace: namespace.map(str::to_owned), name: name.to_owned() };
-        self.entries.push(Entry { name: full, stream: None, status: None, counts: Counts::default() });
-        let by_name = match namespace {
-            None => &mut self.plain,
-            Some(namespace) => self.spaced.entry(namespace.to_owned()).or_default(),
-        };
-        by_name.insert(name.to_owned(), index);
-        index
     }
 }
 
@@ -127,21 +103,5 @@ pub(crate) fn as_known(log: &Log, name: &StreamName) -> Result<Stream, Failure> 
             Ok(log.stream(spec().key_paths(key))?)
         }
         registered => Ok(registered?),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_with_and_without_a_namespace_are_different_streams() {
-        let mut streams = Streams::default();
-        for (n, namespace) in [None, Some(""), Some("a"), None, Some("a"), Some("")].into_iter().enumerate() {
-            streams.entry(namespace, "s").counts.records += 1 << (4 * n);
-        }
-        let counted: Vec<_> =
-            streams.iter().map(|entry| (entry.name.namespace.as_deref(), entry.counts.records)).collect();
-        assert_eq!(counted, [(None, 0x1001), (Some(""), 0x10_0010), (Some("a"), 0x1_0100)]);
     }
 }

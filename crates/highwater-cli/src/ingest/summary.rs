@@ -1,12 +1,14 @@
 //! What a run did, for people.
 
+use highwater_connect::airbyte::trace::Status;
+use highwater_connect::quantity::{bytes, count, plural, time};
+use highwater_connect::text::tame;
+
 use super::airbyte::Session;
 use super::console::{Console, Totals};
 use super::streams::Entry;
-use super::trace::Status;
 use crate::output;
-use crate::quantity::{bytes, count, plural, time};
-use crate::terminal::{self, tame};
+use crate::terminal;
 
 /// So many streams are listed; a source may have a hundred thousand.
 const LISTED_MAX: usize = 40;

@@ -13,6 +13,8 @@ mod helpers;
 mod jsonl;
 #[cfg(target_os = "linux")]
 mod namespace;
+#[cfg(target_os = "linux")]
+mod pipeline;
 mod reading;
 mod states;
 mod trouble;

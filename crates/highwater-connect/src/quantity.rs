@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a size in bytes: `65536`, `64KiB`, `8M`, `1GB`. Units are powers of 1024, whatever their spelling.
-pub(crate) fn size(text: &str) -> Result<u64, String> {
+pub fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
     let shift = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 0,
@@ -16,9 +16,12 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))
 }
 
-/// Reads a time: `45s`, `30m`, `12h`, `7d`, `2w`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a time: `250ms`, `45s`, `30m`, `12h`, `7d`, `2w`.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text)?;
+    if unit.eq_ignore_ascii_case("ms") {
+        return Ok(Duration::from_millis(number));
+    }
     let seconds = match unit.to_ascii_lowercase().as_str() {
         "s" => 1,
         "m" | "min" => 60,
@@ -39,7 +42,7 @@ fn split(text: &str) -> Result<(u64, &str), String> {
 }
 
 /// `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -52,12 +55,12 @@ pub(crate) fn count(n: u64) -> String {
 }
 
 /// `1 record`, `2 records`.
-pub(crate) fn plural(n: u64, noun: &str) -> String {
+pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// `512 B`, `1.5 MiB`.
-pub(crate) fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     if n < 1024 {
         return format!("{n} B");
     }
@@ -74,7 +77,7 @@ pub(crate) fn bytes(n: u64) -> String {
 }
 
 /// `0.3 s`, `12 s`, `5 min`, `3 h`, `2 d`: about how long.
-pub(crate) fn time(duration: Duration) -> String {
+pub fn time(duration: Duration) -> String {
     let s = duration.as_secs();
     match s {
         0..10 => format!("{:.1} s", duration.as_secs_f64()),
@@ -86,7 +89,7 @@ pub(crate) fn time(duration: Duration) -> String {
 }
 
 /// RFC 3339, in UTC, to the millisecond.
-pub(crate) fn timestamp(us: i64) -> String {
+pub fn timestamp(us: i64) -> String {
     match jiff::Timestamp::from_microsecond(us) {
         Ok(time) => format!("{time:.3}"),
         // Beyond the year 9999: a clock that was set wrong, shown as it is.

@@ -10,7 +10,7 @@ const CHUNKS_MAX: usize = 8;
 
 /// The reading end. It reads with `TimedOut` when nothing came for a while.
 #[derive(Debug)]
-pub(crate) struct Pump {
+pub struct Pump {
     chunks: Receiver<io::Result<Vec<u8>>>,
     current: Vec<u8>,
     at: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Pump {
 
 impl Pump {
     /// Starts the thread that reads. It ends with the input, or with the process.
-    pub(crate) fn start(mut source: impl Read + Send + 'static, patience: Duration) -> Self {
+    pub fn start(mut source: impl Read + Send + 'static, patience: Duration) -> Self {
         let (sender, chunks) = sync_channel(CHUNKS_MAX);
         std::thread::spawn(move || while pass_on(&mut source, &sender) {});
         Pump { chunks, current: Vec::new(), at: 0, patience }

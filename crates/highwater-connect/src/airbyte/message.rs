@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 /// A string that is borrowed unless it has escapes in it.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveDeserialize)]
 #[serde(transparent)]
-pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Deref for Text<'_> {
     type Target = str;
@@ -24,39 +24,62 @@ impl Deref for Text<'_> {
 
 /// A message, as far as it matters here.
 #[derive(Debug, DeriveDeserialize)]
-pub(crate) struct Message<'a> {
+pub struct Message<'a> {
+    /// RECORD, STATE, and so on.
     #[serde(rename = "type", borrow)]
-    pub(crate) kind: Text<'a>,
+    pub kind: Text<'a>,
+    /// Of a RECORD.
     #[serde(borrow)]
-    pub(crate) record: Option<Record<'a>>,
+    pub record: Option<Record<'a>>,
+    /// Of a STATE: see [`State::parse`].
     #[serde(borrow)]
-    pub(crate) state: Option<&'a RawValue>,
+    pub state: Option<&'a RawValue>,
+    /// Of a TRACE: see [`Trace::parse`](super::trace::Trace::parse).
     #[serde(borrow)]
-    pub(crate) trace: Option<&'a RawValue>,
+    pub trace: Option<&'a RawValue>,
+    /// Of a LOG: see [`log_text`](super::trace::log_text).
     #[serde(borrow)]
-    pub(crate) log: Option<&'a RawValue>,
+    pub log: Option<&'a RawValue>,
+    /// Of a CONTROL, a replacement configuration, which holds secrets.
+    #[serde(borrow)]
+    pub control: Option<&'a RawValue>,
+    /// Of a CATALOG.
+    #[serde(borrow)]
+    pub catalog: Option<&'a RawValue>,
+    /// Of a SPEC.
+    #[serde(borrow)]
+    pub spec: Option<&'a RawValue>,
+    /// Of a CONNECTION_STATUS.
+    #[serde(rename = "connectionStatus", borrow)]
+    pub connection_status: Option<&'a RawValue>,
 }
 
 /// The content of a RECORD message.
 #[derive(Debug, DeriveDeserialize)]
-pub(crate) struct Record<'a> {
+pub struct Record<'a> {
+    /// The stream's name.
     #[serde(borrow)]
-    pub(crate) stream: Text<'a>,
+    pub stream: Text<'a>,
+    /// Its namespace; an empty one is another than none.
     #[serde(borrow)]
-    pub(crate) namespace: Option<Text<'a>>,
+    pub namespace: Option<Text<'a>>,
+    /// The row, an object.
     #[serde(borrow)]
-    pub(crate) data: &'a RawValue,
-    pub(crate) emitted_at: Option<Milliseconds>,
+    pub data: &'a RawValue,
+    /// When it was emitted.
+    pub emitted_at: Option<Milliseconds>,
+    /// What was changed on the way.
     #[serde(borrow)]
-    pub(crate) meta: Option<&'a RawValue>,
+    pub meta: Option<&'a RawValue>,
 }
 
 /// A time since 1970 as sources write it: an integer, by some as `1.7e12`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Milliseconds(i64);
+pub struct Milliseconds(i64);
 
 impl Milliseconds {
-    pub(crate) fn as_us(self) -> i64 {
+    /// In microseconds.
+    pub fn as_us(self) -> i64 {
         self.0.saturating_mul(1000)
     }
 }
@@ -91,7 +114,7 @@ impl<'de> Deserialize<'de> for Milliseconds {
 
 /// Why a line is not taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Reject {
+pub enum Reject {
     /// It is not a message: what a dying worker prints, a torn line.
     Noise,
     /// It is a RECORD or a STATE that can't be stored as one. Going past it would lose it.
@@ -99,7 +122,7 @@ pub(crate) enum Reject {
 }
 
 /// Reads a line.
-pub(crate) fn parse(line: &[u8]) -> Result<Message<'_>, Reject> {
+pub fn parse(line: &[u8]) -> Result<Message<'_>, Reject> {
     let text = std::str::from_utf8(line).map_err(|_| Reject::Noise)?;
     // Serde would take an array for a struct.
     if !text.trim_start().starts_with('{') {
@@ -138,16 +161,24 @@ fn reject(text: &str, error: &serde_json::Error) -> Reject {
 /// Whether the record's data says that the row was deleted at its source. Most have no such column, so the text is
 /// searched before it is parsed.
 #[derive(Debug)]
-pub(crate) struct Deletions(memchr::memmem::Finder<'static>);
+pub struct Deletions(memchr::memmem::Finder<'static>);
+
+impl Default for Deletions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Deletions {
     const COLUMN: &'static str = "_ab_cdc_deleted_at";
 
-    pub(crate) fn new() -> Self {
+    /// Prepares the search.
+    pub fn new() -> Self {
         Deletions(memchr::memmem::Finder::new(Self::COLUMN))
     }
 
-    pub(crate) fn is_deleted(&self, data: &str) -> bool {
+    /// Whether the column is there and not null.
+    pub fn is_deleted(&self, data: &str) -> bool {
         #[derive(DeriveDeserialize)]
         struct Row<'a> {
             #[serde(rename = "_ab_cdc_deleted_at", borrow)]
@@ -160,14 +191,18 @@ impl Deletions {
 
 /// What a STATE message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StateKind {
+pub enum StateKind {
+    /// One stream.
     Stream,
+    /// All streams.
     Global,
+    /// All streams, in the form of older connectors.
     Legacy,
 }
 
 impl StateKind {
-    pub(crate) fn name(self) -> &'static str {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
         match self {
             StateKind::Stream => "STREAM",
             StateKind::Global => "GLOBAL",
@@ -178,21 +213,24 @@ impl StateKind {
 
 /// The content of a STATE message.
 #[derive(Debug)]
-pub(crate) struct State<'a> {
-    pub(crate) kind: StateKind,
+pub struct State<'a> {
+    /// What it is about.
+    pub kind: StateKind,
     /// Of a STREAM state.
-    pub(crate) stream: Option<Descriptor<'a>>,
+    pub stream: Option<Descriptor<'a>>,
     /// How many records the source says it sent since the state before.
-    pub(crate) record_count: Option<f64>,
+    pub record_count: Option<f64>,
 }
 
 /// A stream's name in a message.
 #[derive(Debug, DeriveDeserialize)]
-pub(crate) struct Descriptor<'a> {
+pub struct Descriptor<'a> {
+    /// Its name.
     #[serde(borrow)]
-    pub(crate) name: Text<'a>,
+    pub name: Text<'a>,
+    /// Its namespace; an empty one is another than none.
     #[serde(borrow)]
-    pub(crate) namespace: Option<Text<'a>>,
+    pub namespace: Option<Text<'a>>,
 }
 
 #[derive(DeriveDeserialize)]
@@ -221,7 +259,7 @@ struct SourceStats {
 
 impl<'a> State<'a> {
     /// Reads the text of a "state" object.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
+    pub fn parse(text: &'a str) -> Result<Self, String> {
         let cant = |why: &dyn fmt::Display| format!("a STATE message can't be stored: {why}");
         if !text.starts_with('{') {
             return Err(cant(&"it is not an object"));
@@ -246,7 +284,7 @@ impl<'a> State<'a> {
 }
 
 /// The kind of a stored state that is of no stream.
-pub(crate) fn global_kind(text: &str) -> StateKind {
+pub fn global_kind(text: &str) -> StateKind {
     match State::parse(text) {
         Ok(state) if state.kind == StateKind::Legacy => StateKind::Legacy,
         _ => StateKind::Global,
@@ -254,7 +292,7 @@ pub(crate) fn global_kind(text: &str) -> StateKind {
 }
 
 /// The state itself in a stored LEGACY message.
-pub(crate) fn legacy_data(text: &str) -> &str {
+pub fn legacy_data(text: &str) -> &str {
     let body = serde_json::from_str::<StateBody<'_>>(text).ok();
     body.and_then(|body| body.data).map_or(text, RawValue::get)
 }

@@ -1,23 +1,21 @@
 //! A configured catalog: which streams there are, with their keys and schemas.
 
-use std::path::Path;
-
 use highwater::{StreamName, StreamSpec};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::failure::Failure;
-
 /// A stream as the catalog describes it.
 #[derive(Debug)]
-pub(crate) struct Configured {
-    pub(crate) name: StreamName,
+pub struct Configured {
+    /// Its name.
+    pub name: StreamName,
     key: Vec<Vec<String>>,
     schema: Option<String>,
 }
 
 impl Configured {
-    pub(crate) fn spec(&self) -> StreamSpec {
+    /// As the engine registers it.
+    pub fn spec(&self) -> StreamSpec {
         let mut spec = StreamSpec::new(&self.name.name).key_paths(self.key.clone());
         if let Some(namespace) = &self.name.namespace {
             spec = spec.namespace(namespace);
@@ -53,14 +51,7 @@ struct StreamBody<'a> {
 }
 
 /// Reads a ConfiguredAirbyteCatalog.
-pub(crate) fn read(path: &Path) -> Result<Vec<Configured>, Failure> {
-    let doing = || format!("reading the catalog {}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|e| Failure::io(doing(), &e))?;
-    let streams = parse(&text).map_err(|e| Failure::error(format!("{}: {e}", doing())))?;
-    Ok(streams)
-}
-
-fn parse(text: &str) -> Result<Vec<Configured>, String> {
+pub fn parse(text: &str) -> Result<Vec<Configured>, String> {
     let catalog: Catalog<'_> = serde_json::from_str(text).map_err(|e| e.to_string())?;
     let streams: Vec<Configured> = catalog.streams.into_iter().map(configured).collect();
     let mut names = std::collections::HashSet::new();

@@ -9,17 +9,18 @@ const LINE_BYTES_MAX: usize = 128 << 20;
 
 /// A line without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Line<'a> {
+pub struct Line<'a> {
     /// Counted from 1.
-    pub(crate) number: u64,
-    pub(crate) bytes: &'a [u8],
+    pub number: u64,
+    /// Without the line break; a carriage return before it stays.
+    pub bytes: &'a [u8],
     /// The source was read for it: a good moment for what should happen now and then, but not for each line.
-    pub(crate) fresh: bool,
+    pub fresh: bool,
 }
 
 /// Reads lines.
 #[derive(Debug)]
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     source: R,
     buffer: Vec<u8>,
     /// Where the next line begins.
@@ -34,17 +35,20 @@ pub(crate) struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    pub(crate) fn new(source: R) -> Self {
+    /// Lines of at most 128 MiB.
+    pub fn new(source: R) -> Self {
         Self::with_limits(source, BUFFER_BYTES, LINE_BYTES_MAX)
     }
 
-    fn with_limits(source: R, buffer_bytes: usize, bytes_max: usize) -> Self {
+    /// A buffer of `buffer_bytes` that grows up to `bytes_max`, the longest line.
+    pub fn with_limits(source: R, buffer_bytes: usize, bytes_max: usize) -> Self {
         let buffer = vec![0; buffer_bytes];
         Lines { source, buffer, start: 0, scanned: 0, end: 0, number: 0, bytes_max, ended: false }
     }
 
     /// The next line, or `None` at the end. After an error of kind `TimedOut` it can be called again; nothing is lost.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    #[allow(clippy::should_implement_trait)] // it lends
+    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         let mut fresh = false;
         loop {
             if let Some(length) = memchr::memchr(b'\n', &self.buffer[self.scanned..self.end]) {

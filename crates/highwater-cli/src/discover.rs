@@ -1,0 +1,132 @@
+//! `highwater discover`: the streams that a pipeline's source has.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use highwater_connect::airbyte::Discovered;
+use highwater_connect::event::Reporter;
+use highwater_connect::text::tame;
+use highwater_connect::{Pipeline, runtime};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::failure::{Code, Failure};
+use crate::output;
+use crate::run::{Watcher, listening};
+
+const EXAMPLES: &str = "\
+Examples:
+  highwater discover pipeline.toml
+  highwater discover pipeline.toml --toml >> pipeline.toml       then keep what you want of it
+  highwater discover pipeline.toml --json | jq '.streams[].schema'";
+
+/// List the streams that a pipeline's source has
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The pipeline file
+    pipeline: PathBuf,
+    /// As tables for the pipeline file
+    #[arg(long)]
+    toml: bool,
+    /// As one JSON object, with the streams' schemas
+    #[arg(long, conflicts_with = "toml")]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let pipeline = Pipeline::open(&args.pipeline)?;
+    let reporter = Reporter::new(Arc::new(Watcher::start(false)), pipeline.secrets().clone());
+    let stop = listening(&pipeline, &reporter)?;
+    let connector = runtime::source_connector(&pipeline, &reporter, &stop)?;
+    let Some(connector) = connector else {
+        return Err(Failure::usage("this kind of source can't be asked what it has"));
+    };
+    let streams = connector.discover()?;
+    if args.json {
+        print_json(&streams)?;
+    } else if args.toml {
+        print_toml(&streams)?;
+    } else {
+        print_table(&streams)?;
+    }
+    Ok(Code::Well)
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    streams: Vec<StreamJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct StreamJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    name: &'a str,
+    incremental: bool,
+    key: &'a [Vec<String>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'a RawValue>,
+}
+
+fn print_json(streams: &[Discovered]) -> Result<(), Failure> {
+    let stream = |stream: &'_ Discovered| -> Result<_, Failure> {
+        Ok((stream.is_incremental(), stream.schema().map(str::to_owned)))
+    };
+    let parts = streams.iter().map(stream).collect::<Result<Vec<_>, _>>()?;
+    let mut list = Vec::new();
+    for (stream, (incremental, schema)) in streams.iter().zip(&parts) {
+        let schema = schema.as_deref().map(serde_json::from_str).transpose();
+        list.push(StreamJson {
+            namespace: stream.name.namespace.as_deref(),
+            name: &stream.name.name,
+            incremental: *incremental,
+            key: stream.key(),
+            schema: schema.map_err(|e| Failure::error(format!("a schema is not JSON: {e}")))?,
+        });
+    }
+    Ok(output::json(Json { streams: list })?)
+}
+
+fn print_table(streams: &[Discovered]) -> Result<(), Failure> {
+    let mut table = output::table(["STREAM", "INCREMENTAL", "KEY"], &[]);
+    for stream in streams {
+        let key: Vec<String> = stream.key().iter().map(|path| path.join(".")).collect();
+        table.add_row([
+            tame(&stream.name.to_string()),
+            if stream.is_incremental() { "yes" } else { "no" }.to_owned(),
+            tame(&key.join(", ")),
+        ]);
+    }
+    let mut out = output::buffered();
+    writeln!(out, "{}", table.trim_fmt())?;
+    Ok(out.flush()?)
+}
+
+fn print_toml(streams: &[Discovered]) -> Result<(), Failure> {
+    let mut out = output::buffered();
+    for stream in streams {
+        writeln!(out, "[[streams]]\nname = {}", quoted(&stream.name.name))?;
+        if let Some(namespace) = &stream.name.namespace {
+            writeln!(out, "namespace = {}", quoted(namespace))?;
+        }
+        let mode = if stream.is_incremental() { "incremental" } else { "full_refresh" };
+        writeln!(out, "sync_mode = \"{mode}\"")?;
+        if !stream.key().is_empty() {
+            let path = |path: &Vec<String>| {
+                let columns: Vec<String> = path.iter().map(|column| quoted(column)).collect();
+                format!("[{}]", columns.join(", "))
+            };
+            let key: Vec<String> = stream.key().iter().map(path).collect();
+            writeln!(out, "primary_key = [{}]", key.join(", "))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// A text of TOML: JSON's spelling is one of it, but for one character.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}

@@ -1,0 +1,148 @@
+//! What a run did so far, added up from its events.
+
+use std::collections::BTreeMap;
+
+use highwater::StreamName;
+use highwater_connect::event::{Event, StreamProgress};
+use highwater_connect::quantity::{count, plural};
+use highwater_connect::text::tame;
+
+/// So many streams are shown while it runs.
+const SHOWN_MAX: usize = 8;
+
+/// Sums by stream and by destination.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Of attempts that have ended.
+    before: BTreeMap<StreamName, Sums>,
+    /// Of the present attempt.
+    now: BTreeMap<StreamName, Sums>,
+    destinations: BTreeMap<String, Delivered>,
+    /// The last checkpoint in the log.
+    last: u64,
+    checkpoints: u64,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Sums {
+    records: u64,
+    committed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Delivered {
+    records: u64,
+    rejected: u64,
+    last: u64,
+}
+
+impl Tally {
+    pub(super) fn take(&mut self, event: &Event) {
+        match event {
+            Event::Opened { sequence, .. } => self.last = sequence.get(),
+            Event::Reading { .. } => self.fold(),
+            Event::Progress { streams } => self.progress(streams),
+            Event::Committed { sequence, .. } => {
+                self.last = sequence.get();
+                self.checkpoints += 1;
+            }
+            Event::Delivered { destination, last, records, rejected, .. } => {
+                let delivered = self.destinations.entry(destination.clone()).or_default();
+                delivered.records += records;
+                delivered.rejected += rejected;
+                delivered.last = last.get();
+            }
+            _ => {}
+        }
+    }
+
+    /// Another attempt counts from zero; what the one before has not committed is read again.
+    fn fold(&mut self) {
+        for (name, sums) in std::mem::take(&mut self.now) {
+            let before = self.before.entry(name).or_default();
+            before.records += sums.committed;
+            before.committed += sums.committed;
+        }
+    }
+
+    fn progress(&mut self, streams: &[StreamProgress]) {
+        for stream in streams {
+            let sums = Sums { records: stream.records, committed: stream.committed };
+            self.now.insert(stream.stream.clone(), sums);
+        }
+    }
+
+    fn streams(&self) -> BTreeMap<&StreamName, Sums> {
+        let mut all: BTreeMap<&StreamName, Sums> = BTreeMap::new();
+        for (name, sums) in self.before.iter().chain(&self.now) {
+            let entry = all.entry(name).or_default();
+            entry.records += sums.records;
+            entry.committed += sums.committed;
+        }
+        all
+    }
+
+    pub(super) fn records(&self) -> u64 {
+        self.streams().values().map(|sums| sums.records).sum()
+    }
+
+    /// Lines for a terminal.
+    pub(super) fn lines(&self) -> String {
+        let streams = self.streams();
+        let mut lines = vec![format!("checkpoint {} in the log", count(self.last))];
+        for (name, sums) in streams.iter().take(SHOWN_MAX) {
+            lines.push(format!(
+                "  {}: {}, {} committed",
+                tame(&name.to_string()),
+                plural(sums.records, "record"),
+                count(sums.committed)
+            ));
+        }
+        if streams.len() > SHOWN_MAX {
+            lines.push(format!("  and {} more streams", streams.len() - SHOWN_MAX));
+        }
+        for (name, delivered) in &self.destinations {
+            lines.push(format!(
+                "  -> {name}: up to checkpoint {}, {}",
+                count(delivered.last),
+                plural(delivered.records, "record")
+            ));
+        }
+        lines.join("\n")
+    }
+
+    /// One line when it is over.
+    pub(super) fn summary(&self) -> String {
+        let committed = self.streams().values().map(|sums| sums.committed).sum();
+        let mut text = format!(
+            "committed {} with {}",
+            plural(self.checkpoints, "checkpoint"),
+            plural(committed, "record")
+        );
+        for (name, delivered) in &self.destinations {
+            text.push_str(&format!("; {name} got {}", plural(delivered.records, "record")));
+            if delivered.rejected > 0 {
+                text.push_str(&format!(" and refused {}", count(delivered.rejected)));
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_added_up_by_what_they_committed() {
+        let mut tally = Tally::default();
+        let stream = StreamName { namespace: None, name: "s".to_owned() };
+        for (records, committed) in [(10, 6), (4, 4)] {
+            tally.take(&Event::Reading { sync: 1, attempt: 1 });
+            let stream = stream.clone();
+            tally.take(&Event::Progress { streams: vec![StreamProgress { stream, records, committed }] });
+        }
+        assert_eq!(tally.records(), 10);
+        assert_eq!(tally.summary(), "committed 0 checkpoints with 10 records");
+    }
+}

@@ -1,0 +1,86 @@
+//! What a person, or a program, sees of a run.
+
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use highwater_connect::event::{Event, Observer};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::events;
+use super::tally::Tally;
+use crate::terminal;
+
+/// Shows events: as JSON lines on standard output; or on a terminal as lines that move; or as a line each.
+pub(crate) struct Watcher {
+    json: bool,
+    bar: Option<ProgressBar>,
+    tally: Mutex<Tally>,
+}
+
+impl Watcher {
+    pub(crate) fn start(json: bool) -> Self {
+        let bar = (!json && terminal::is_watched()).then(moving_lines);
+        Watcher { json, bar, tally: Mutex::default() }
+    }
+
+    /// Takes the moving lines away, and says what was done.
+    pub(crate) fn finish(&self) {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+            terminal::say(tally.lines());
+        }
+        if !self.json {
+            terminal::say(tally.summary());
+        }
+    }
+
+    fn on_terminal(bar: &ProgressBar, event: &Event) {
+        bar.suspend(|| match event {
+            Event::Opened { recovery, .. } => terminal::say(recovery),
+            Event::Line { of, text } => terminal::say(format!("{of}: {text}")),
+            Event::Warning { text } => terminal::warning(text),
+            Event::Note { text } => terminal::note(text),
+            Event::Failed { of, text, retry_ms, .. } => {
+                let then = match retry_ms {
+                    Some(ms) => format!(
+                        "tried again in {}",
+                        highwater_connect::quantity::time(Duration::from_millis(*ms))
+                    ),
+                    None => "given up".to_owned(),
+                };
+                terminal::warning(format!("{of}: {text}; {then}"));
+            }
+            Event::Stopping => terminal::note("stopping at the next checkpoint; once more to stop at once"),
+            _ => {}
+        });
+    }
+}
+
+impl Observer for Watcher {
+    fn event(&self, event: Event) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.take(&event);
+        if self.json {
+            let mut out = std::io::stdout().lock();
+            // Whoever closes it does not want to know; the pipeline goes on.
+            let _ = writeln!(out, "{}", events::json(&event)).and_then(|()| out.flush());
+        } else if let Some(bar) = &self.bar {
+            Self::on_terminal(bar, &event);
+            bar.set_message(tally.lines());
+            bar.set_position(tally.records());
+        } else if !matches!(event, Event::Progress { .. }) {
+            terminal::say(events::line(&event));
+        }
+    }
+}
+
+fn moving_lines() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}, {per_sec}, {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

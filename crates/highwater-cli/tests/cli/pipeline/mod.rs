@@ -1,0 +1,105 @@
+//! Whole pipelines, from a source's standard output to a destination's files.
+
+mod failures;
+mod kills;
+mod others;
+mod place;
+
+use place::Place;
+
+const TWO: &str = r#"{ a = 25, b = 7 }"#;
+
+#[test]
+fn a_pipeline_delivers_what_its_source_sends_and_then_goes_on_from_there() {
+    let place = Place::new(TWO, "page = 10");
+    let ran = place.run("run", &[]).exits(0);
+    assert!(ran.err.contains("committed"), "{}", ran.err);
+    place.holds(&[("a", 25), ("b", 7)]);
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25), ("b", 7)]);
+    // The source has more: only that is sent.
+    place.write_file("{ a = 40, b = 7 }", "page = 10", "");
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 40), ("b", 7)]);
+}
+
+#[test]
+fn global_states_do_the_same() {
+    let place = Place::new(TWO, "page = 10\nglobal = true");
+    place.run("run", &[]).exits(0);
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25), ("b", 7)]);
+}
+
+#[test]
+fn columns_are_left_out_or_hashed_before_anything_reaches_the_disk() {
+    let place = Place::new(TWO, "page = 10");
+    let streams = "[[streams]]\nname = 'a'\nexclude = ['card']\nhash = ['email']\n";
+    place.write_file(TWO, "page = 10", streams);
+    place.run("run", &[]).exits(0);
+    let rows = place.rows("a");
+    assert_eq!((rows.len(), place.rows("b").len()), (25, 0));
+    assert!(rows.iter().all(|row| row["data"]["email"].as_str().unwrap().len() == 64));
+    for file in place.files_below("") {
+        let bytes = std::fs::read(&file).unwrap();
+        for secret in ["4111-", "user1@"] {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{secret} in {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_in_no_output_and_no_file_but_its_own() {
+    let place = Place::new(TWO, "page = 10\npassword = '${file:password}'");
+    place.file("password", "hunter2secret\n");
+    let ran = place.run("run", &[]).exits(0);
+    assert!(ran.err.contains("reading with password ***"), "{}", ran.err);
+    assert!(!ran.err.contains("hunter2secret") && !ran.out.contains("hunter2secret"));
+    for file in place.files_below("") {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let has = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).contains("hunter2secret");
+        assert_eq!(has, matches!(name.as_str(), "password" | "source.config.json"), "{name}");
+    }
+    assert_eq!(place.mode_of("pipe.hw.connect/source.config.json"), 0o600);
+}
+
+#[test]
+fn a_configuration_that_the_source_sends_is_used_from_then_on() {
+    let place = Place::new(TWO, "page = 10\npassword = 'first'\nrotate = 'second-token'");
+    place.run("run", &[]).exits(0);
+    let ran = place.run("run", &[]).exits(0);
+    assert!(ran.err.contains("reading with password ***"), "{}", ran.err);
+    assert_eq!(place.mode_of("pipe.hw.connect/source.rotated.json"), 0o600);
+    // A person's change wins.
+    place.write_file(TWO, "page = 10\npassword = 'third'", "");
+    let ran = place.run("run", &[]).exits(0);
+    assert!(ran.err.contains("reading with password third"), "{}", ran.err);
+}
+
+#[test]
+fn check_and_discover_ask_the_source() {
+    let place = Place::new(TWO, "page = 10");
+    let ran = place.run("check", &[]).exits(0);
+    assert!(ran.err.contains("works with its configuration"), "{}", ran.err);
+    let listed = place.run("discover", &["--toml"]).exits(0);
+    assert!(listed.out.contains("name = \"a\"") && listed.out.contains("primary_key = [[\"id\"]]"));
+    place.write_file(TWO, "page = 10\npassword = 'wrong'", "");
+    let ran = place.run("check", &[]).exits(9);
+    assert!(ran.err.contains("password is wrong"), "{}", ran.err);
+    place.file("pipeline.toml", "version = 1\nname = 'x'\nlog = 'x'\nstroage = {}\n");
+    let ran = place.run("check", &[]).exits(2);
+    assert!(ran.err.contains("stroage: unknown key; did you mean storage?"), "{}", ran.err);
+}
+
+#[test]
+fn events_are_json_where_that_is_asked_for() {
+    let place = Place::new(TWO, "page = 10");
+    let ran = place.run("run", &["--json"]).exits(0);
+    let events: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((of("opened"), of("reading"), of("sync_ended")), (1, 1, 1));
+    assert!(of("committed") > 0 && of("delivered") > 0);
+    assert!(events.iter().all(|event| event["version"] == 1));
+}

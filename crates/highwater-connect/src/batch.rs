@@ -1,0 +1,130 @@
+//! Whole checkpoints on their way to a destination.
+
+use highwater::{Checkpoint, CheckpointId, Position, Records, Sequence, StreamCounts, StreamName};
+
+use crate::bookkeeping::{self, Definitions};
+use crate::definition::StreamDefinition;
+
+/// Whole checkpoints to be applied together, oldest first, with what is known of their streams. Never empty.
+#[derive(Debug)]
+pub struct Batch {
+    inner: highwater::Batch,
+    /// As many as there are checkpoints.
+    definitions: Vec<Definitions>,
+}
+
+impl Batch {
+    /// `definitions` has one entry for each checkpoint of `inner`.
+    pub(crate) fn new(inner: highwater::Batch, definitions: Vec<Definitions>) -> Self {
+        Batch { inner, definitions }
+    }
+
+    /// Its checkpoints.
+    pub fn checkpoints(&self) -> impl Iterator<Item = Delivered<'_>> {
+        let pairs = self.inner.checkpoints().iter().zip(&self.definitions);
+        pairs.map(|(checkpoint, definitions)| Delivered { checkpoint, definitions })
+    }
+
+    /// The number of its first checkpoint.
+    pub fn first(&self) -> Sequence {
+        self.inner.checkpoints().first().map_or(self.end().sequence, Checkpoint::sequence)
+    }
+
+    /// The position to store with the records, in one transaction where there are transactions.
+    pub fn end(&self) -> Position {
+        self.inner.end()
+    }
+
+    /// Records in it, of the source's streams.
+    pub fn record_count(&self) -> u64 {
+        self.counts().map(|counts| counts.records).sum()
+    }
+
+    /// Bytes of keys, metadata and payloads in it, of the source's streams.
+    pub fn byte_count(&self) -> u64 {
+        self.counts().map(|counts| counts.bytes).sum()
+    }
+
+    fn counts(&self) -> impl Iterator<Item = &StreamCounts> {
+        let counts = self.inner.checkpoints().iter().flat_map(|checkpoint| checkpoint.streams());
+        counts.filter(|counts| !bookkeeping::is_ours(&counts.name))
+    }
+}
+
+/// One checkpoint of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivered<'a> {
+    checkpoint: &'a Checkpoint,
+    definitions: &'a [StreamDefinition],
+}
+
+impl<'a> Delivered<'a> {
+    /// Its number.
+    pub fn sequence(&self) -> Sequence {
+        self.checkpoint.sequence()
+    }
+
+    /// Its UUID; a number may be used again after a repair, this is not.
+    pub fn id(&self) -> CheckpointId {
+        self.checkpoint.position().checkpoint
+    }
+
+    /// When it was committed, in microseconds since 1970-01-01 UTC.
+    pub fn committed_us(&self) -> i64 {
+        self.checkpoint.time_us()
+    }
+
+    /// Whether a compaction made it out of all checkpoints up to this one. A destination that gets it begins with it.
+    pub fn is_compacted(&self) -> bool {
+        self.checkpoint.is_compacted()
+    }
+
+    /// Every stream that is defined at this checkpoint, with records in it or not: a generation may become complete in
+    /// a checkpoint that has none.
+    pub fn definitions(&self) -> &'a [StreamDefinition] {
+        self.definitions
+    }
+
+    /// The streams of which it holds records, in the order in which they were registered.
+    pub fn parts(&self) -> impl Iterator<Item = Part<'a>> {
+        let checkpoint = self.checkpoint;
+        let definitions = self.definitions;
+        let visible = checkpoint.streams().iter().filter(|counts| !bookkeeping::is_ours(&counts.name));
+        visible.map(move |counts| Part { checkpoint, counts, definition: find(definitions, &counts.name) })
+    }
+}
+
+fn find<'a>(definitions: &'a [StreamDefinition], name: &StreamName) -> Option<&'a StreamDefinition> {
+    definitions.iter().find(|definition| definition.name == *name)
+}
+
+/// What one checkpoint holds of one stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    checkpoint: &'a Checkpoint,
+    counts: &'a StreamCounts,
+    definition: Option<&'a StreamDefinition>,
+}
+
+impl Part<'_> {
+    /// The stream's name.
+    pub fn name(&self) -> &StreamName {
+        &self.counts.name
+    }
+
+    /// The stream as it was defined at this checkpoint; `None` if the log knows nothing of it but its name.
+    pub fn definition(&self) -> Option<&StreamDefinition> {
+        self.definition
+    }
+
+    /// How many records it has.
+    pub fn record_count(&self) -> u64 {
+        self.counts.records
+    }
+
+    /// The records, in the order in which the source sent them. It reads in pieces, so memory stays bounded, and every
+    /// byte's checksum is checked on the way. A record's index, as [`Rejected`](crate::Rejected) names it, is its place here, from 0.
+    pub fn records(&self) -> Records {
+        self.checkpoint.records_of(self.counts.stream)
+    }
+}

@@ -1,0 +1,81 @@
+//! A record as a line.
+
+use highwater::{OpKind, Record};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::batch::{Delivered, Part};
+use crate::failure::{Failure, Result};
+
+/// What is the same for all records of a stream in a checkpoint, as JSON: `{"stream":...,"checkpoint":...`, without its end.
+pub(super) struct Head {
+    text: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct HeadFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    stream: &'a str,
+    checkpoint: u64,
+    committed_us: i64,
+    generation: u64,
+}
+
+impl Head {
+    pub(super) fn new(checkpoint: &Delivered<'_>, part: &Part<'_>) -> Result<Self> {
+        let fields = HeadFields {
+            namespace: part.name().namespace.as_deref(),
+            stream: &part.name().name,
+            checkpoint: checkpoint.sequence().get(),
+            committed_us: checkpoint.committed_us(),
+            generation: part.definition().map_or(0, |definition| definition.generation.number),
+        };
+        let mut text =
+            serde_json::to_vec(&fields).map_err(|e| Failure::permanent("writing a line").because(e))?;
+        text.pop();
+        Ok(Head { text })
+    }
+
+    /// Writes the record's line into `out`, or says why it can't be one.
+    pub(super) fn write(&self, record: &Record, out: &mut Vec<u8>) -> std::result::Result<(), String> {
+        out.clear();
+        out.extend_from_slice(&self.text);
+        out.extend_from_slice(
+            format!(",\"op\":\"{}\",\"emitted_us\":{}", name(record.op), record.emitted_us).as_bytes(),
+        );
+        push(",\"key\":", &record.key, "key", out)?;
+        push(",\"meta\":", &record.metadata, "metadata", out)?;
+        push(",\"data\":", &record.payload, "payload", out)?;
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+}
+
+fn name(op: OpKind) -> &'static str {
+    match op {
+        OpKind::Insert => "insert",
+        OpKind::Upsert => "upsert",
+        OpKind::Update => "update",
+        OpKind::Delete => "delete",
+        OpKind::Truncate => "truncate",
+    }
+}
+
+fn push(label: &str, json: &[u8], what: &str, out: &mut Vec<u8>) -> std::result::Result<(), String> {
+    if json.is_empty() {
+        return Ok(());
+    }
+    let checked: std::result::Result<&RawValue, _> = serde_json::from_slice(json);
+    let text = checked.map_err(|e| format!("its {what} is not JSON: {e}"))?.get();
+    out.extend_from_slice(label.as_bytes());
+    let start = out.len();
+    out.extend_from_slice(text.as_bytes());
+    // Line breaks are white space in JSON, and never inside a text.
+    for byte in &mut out[start..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    Ok(())
+}

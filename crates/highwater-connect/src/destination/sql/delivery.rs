@@ -1,0 +1,133 @@
+//! Delivering batches to a database: each in one transaction, with the position.
+
+use std::collections::HashMap;
+
+use highwater::{Position, Sequence, StreamName};
+
+use super::known::Known;
+use super::ledger::{self, Ledger};
+use super::run::Run;
+use super::session::Session;
+use super::settings::Settings;
+use crate::batch::Batch;
+use crate::destination::{Applied, Rejected};
+use crate::failure::{Failure, Result};
+
+/// What both SQL destinations are, around their sessions.
+#[derive(Debug)]
+pub(crate) struct Delivery<S> {
+    session: S,
+    settings: Settings,
+    /// As it was committed last; read again after every failure.
+    streams: Option<HashMap<StreamName, Known>>,
+}
+
+impl<S: Session> Delivery<S> {
+    pub(crate) fn new(session: S, settings: Settings) -> Self {
+        Delivery { session, settings, streams: None }
+    }
+
+    pub(crate) fn stored(&mut self) -> Result<Option<Position>> {
+        self.in_transaction(|delivery| delivery.ledger().position())
+    }
+
+    /// What was refused of the checkpoints behind this one, as it is kept in the database.
+    pub(crate) fn rejected_after(&mut self, sequence: Sequence) -> Result<Vec<Rejected>> {
+        self.in_transaction(|delivery| delivery.ledger().rejected(sequence.next(), Sequence::new(u64::MAX)))
+    }
+
+    pub(crate) fn apply(&mut self, batch: &Batch) -> Result<Applied> {
+        self.in_transaction(|delivery| delivery.deliver(batch))
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.session.close();
+        self.streams = None;
+    }
+
+    fn ledger(&mut self) -> Ledger<'_, S> {
+        Ledger { session: &mut self.session, name: &self.settings.name }
+    }
+
+    fn in_transaction<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let is_new = self.session.connect()?;
+        let done = self.transact(is_new, act);
+        if done.is_err() {
+            // What was learnt in the transaction is gone with it; and set up is what is set up in one that was committed.
+            self.streams = None;
+            self.session.rollback();
+            if is_new {
+                self.session.close();
+            }
+        }
+        done
+    }
+
+    fn transact<T>(&mut self, is_new: bool, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.session.begin(&self.settings.name)?;
+        if is_new {
+            self.ledger().set_up()?;
+        }
+        let done = act(self)?;
+        self.session.commit()?;
+        Ok(done)
+    }
+
+    fn deliver(&mut self, batch: &Batch) -> Result<Applied> {
+        let stored = self.ledger().position()?;
+        self.check(batch, stored)?;
+        let applied = stored.map_or(Sequence::NONE, |stored| stored.sequence).min(batch.end().sequence);
+        let mut rejected = match batch.first() <= applied {
+            true => self.ledger().rejected(batch.first(), applied)?,
+            false => Vec::new(),
+        };
+        if applied < batch.end().sequence {
+            rejected.append(&mut self.apply_behind(applied, batch)?);
+        }
+        Ok(Applied { rejected })
+    }
+
+    /// The database must be on this log's history: the same log, and the same checkpoints under the same numbers.
+    fn check(&mut self, batch: &Batch, stored: Option<Position>) -> Result<()> {
+        let Some(stored) = stored else { return Ok(()) };
+        let name = &self.settings.name;
+        if stored.log != batch.end().log {
+            return Err(Failure::diverged(format!(
+                "{name:?} holds what log {} has delivered, and this is log {}",
+                stored.log,
+                batch.end().log
+            )));
+        }
+        for checkpoint in batch.checkpoints().filter(|checkpoint| checkpoint.sequence() <= stored.sequence) {
+            let (sequence, id) = (checkpoint.sequence(), checkpoint.id());
+            let known = self.ledger().checkpoint_at(sequence)?;
+            if let Some(other) = known.filter(|known| !ledger::is_same(known, id)) {
+                return Err(Failure::diverged(format!(
+                    "checkpoint {sequence} is {id} in the log, and {other} was delivered under that number"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_behind(&mut self, applied: Sequence, batch: &Batch) -> Result<Vec<Rejected>> {
+        let streams = match self.streams.take() {
+            Some(streams) => streams,
+            None => {
+                let entries = self.ledger().streams()?;
+                entries.into_iter().map(|(name, entry)| (name, Known::new(entry))).collect()
+            }
+        };
+        let mut run = Run::new(&mut self.session, &self.settings, streams);
+        for checkpoint in batch.checkpoints().filter(|checkpoint| checkpoint.sequence() > applied) {
+            run.checkpoint(&checkpoint)?;
+        }
+        let (streams, rejected) = run.finish()?;
+        self.streams = Some(streams);
+        let mut ledger = self.ledger();
+        ledger.store_rejected(&rejected)?;
+        ledger.store_position(batch.end())?;
+        ledger.forget_positions()?;
+        Ok(rejected)
+    }
+}

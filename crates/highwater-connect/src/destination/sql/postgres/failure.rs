@@ -1,0 +1,53 @@
+//! What PostgreSQL's errors mean to us. Their details may show a row's content, so only the message is passed on.
+
+use std::error::Error as _;
+
+use postgres::Error;
+use postgres::error::SqlState;
+
+use crate::failure::{Failure, FailureKind};
+
+/// A failure of a statement or the connection.
+pub(super) fn of(error: &Error) -> Failure {
+    let kind = error.code().map_or(FailureKind::Transient, kind);
+    Failure::new(kind, format!("PostgreSQL: {}", message(error)))
+}
+
+/// A failure of the connection's beginning.
+pub(super) fn of_connecting(error: &Error) -> Failure {
+    of(error).while_doing("connecting")
+}
+
+/// Why the server refuses a row, if it is the row that it refuses.
+pub(super) fn refusal(error: &Error) -> Option<String> {
+    /// Data, constraints, limits such as an index entry's size, and what triggers raise.
+    const OF_ROWS: [&str; 4] = ["22", "23", "54", "P0"];
+    let code = error.code()?.code();
+    OF_ROWS
+        .iter()
+        .any(|class| code.starts_with(class))
+        .then(|| format!("PostgreSQL refuses it: {}", message(error)))
+}
+
+fn message(error: &Error) -> String {
+    match (error.as_db_error(), error.source()) {
+        (Some(answer), _) => format!("{} ({})", answer.message(), answer.code().code()),
+        (None, Some(source)) => format!("{error}: {source}"),
+        (None, None) => error.to_string(),
+    }
+    .replace('\n', " ")
+}
+
+fn kind(code: &SqlState) -> FailureKind {
+    match code.code() {
+        "28000" | "28P01" => FailureKind::Authentication,
+        "3D000" | "3F000" | "42501" | "0LP01" => FailureKind::Config,
+        // A lock that was not had in time, a name that somebody else took at this moment.
+        "55P03" | "42P07" | "42710" | "25006" => FailureKind::Transient,
+        code => match code.get(..2) {
+            // Connections, resources, conflicts, an operator's intervention, the system.
+            Some("08" | "40" | "53" | "57" | "58") => FailureKind::Transient,
+            _ => FailureKind::Permanent,
+        },
+    }
+}

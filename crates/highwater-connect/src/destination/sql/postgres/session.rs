@@ -1,0 +1,349 @@
+//! A connection to PostgreSQL.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use postgres::config::SslMode;
+use postgres::types::{ToSql, Type};
+use postgres::{Client, Config, NoTls};
+
+use super::chunk::{Chunk, Together};
+use super::failure;
+use super::merge::Merge;
+use crate::destination::Rejected;
+use crate::destination::sql::dialect::Dialect;
+use crate::destination::sql::row::Row;
+use crate::destination::sql::session::{Cell, Param, Session};
+use crate::destination::sql::table::Table;
+use crate::failure::{Failure, Result};
+
+/// So many bytes of rows wait at most, all tables together.
+const WAITING_BYTES_MAX: usize = 8 << 20;
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// Times are written and read as UTC. A commit is on the disk when it returns, whatever the server's default: the log forgets
+/// what we have acknowledged.
+const SET_UP: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
+    SELECT pg_catalog.set_config('synchronous_commit', 'on', false) \
+    WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')";
+
+/// Waits a minute for locks.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '60s'";
+
+pub(super) struct PostgresSession {
+    config: Config,
+    schema: String,
+    dialect: Dialect,
+    client: Option<Client>,
+    /// By table.
+    waiting: BTreeMap<String, Chunk>,
+    waiting_bytes: usize,
+    /// Stages that this transaction has made.
+    stages: BTreeMap<String, Merge>,
+}
+
+/// Why rows were not written.
+enum Unwritten {
+    /// The server refuses one of them.
+    Refused(String),
+    Failed(Failure),
+}
+
+impl From<postgres::Error> for Unwritten {
+    fn from(error: postgres::Error) -> Self {
+        match failure::refusal(&error) {
+            Some(reason) => Unwritten::Refused(reason),
+            None => Unwritten::Failed(failure::of(&error)),
+        }
+    }
+}
+
+impl From<std::io::Error> for Unwritten {
+    fn from(error: std::io::Error) -> Self {
+        // COPY's writer wraps what the server said.
+        match error.downcast::<postgres::Error>() {
+            Ok(error) => error.into(),
+            Err(error) => Unwritten::Failed(Failure::transient("sending rows to PostgreSQL").because(error)),
+        }
+    }
+}
+
+impl PostgresSession {
+    pub(super) fn new(url: &str, schema: String) -> Result<Self> {
+        // What is wrong with it is not told: it would quote the URL.
+        let config = url.parse::<Config>();
+        let mut config =
+            config.map_err(|_| Failure::config("the URL is none that PostgreSQL's clients understand"))?;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(Failure::config(
+                "the URL asks for an encrypted connection, which is not supported yet",
+            ));
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("highwater");
+        }
+        Ok(PostgresSession {
+            config,
+            dialect: Dialect::Postgres { schema: schema.clone() },
+            schema,
+            client: None,
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            stages: BTreeMap::new(),
+        })
+    }
+
+    fn client(&mut self) -> Result<&mut Client> {
+        self.client.as_mut().ok_or_else(|| Failure::transient("the connection to PostgreSQL is closed"))
+    }
+
+    /// A connection of which we know how it writes times and text.
+    fn open(&self) -> Result<Client> {
+        let mut client = self.config.connect(NoTls).map_err(|error| failure::of_connecting(&error))?;
+        client.batch_execute(SET_UP).map_err(|error| failure::of_connecting(&error))?;
+        let encoding = client.query_one("SHOW server_encoding", &[]).map_err(|error| failure::of(&error))?;
+        match encoding.try_get::<_, String>(0).as_deref() {
+            Ok("UTF8") => Ok(client),
+            _ => Err(Failure::config("the database's encoding is not UTF8, so it can't hold all text")),
+        }
+    }
+
+    /// Asks first, since making a schema needs a privilege even where it is there.
+    fn make_schema(&mut self) -> Result<()> {
+        let found = self.query(
+            "SELECT 1::bigint FROM pg_catalog.pg_namespace WHERE nspname::text = $1",
+            &[Param::Text(&self.schema.clone())],
+        )?;
+        if found.is_empty() {
+            let sql = format!("CREATE SCHEMA {}", crate::destination::sql::names::quote(&self.schema));
+            self.execute(&sql, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Holds others off until the transaction ends: those of one name from another, those that make tables from each other.
+    fn lock(&mut self, what: &str) -> Result<()> {
+        let hash = blake3::hash(format!("highwater\0{}\0{what}", self.schema).as_bytes());
+        let number = hash.as_bytes().first_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes));
+        self.client()?
+            .execute("SELECT pg_catalog.pg_advisory_xact_lock($1)", &[&number])
+            .map(drop)
+            .map_err(|error| failure::of(&error))
+    }
+
+    fn forget(&mut self) {
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.stages.clear();
+    }
+
+    /// Sends some rows of a chunk. Where the server refuses one of them, halves are sent instead, until it stands alone: the order
+    /// stays, so what one row does to another stays, too.
+    fn send(&mut self, chunk: &Chunk, from: usize, to: usize, rejected: &mut Vec<Rejected>) -> Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        let client = self.client()?;
+        client.batch_execute("SAVEPOINT highwater_rows").map_err(|error| failure::of(&error))?;
+        let reason = match send_all(client, chunk, from, to) {
+            Ok(()) => {
+                let released = client.batch_execute("RELEASE SAVEPOINT highwater_rows");
+                return released.map_err(|error| failure::of(&error));
+            }
+            Err(Unwritten::Failed(failure)) => return Err(failure),
+            Err(Unwritten::Refused(reason)) => reason,
+        };
+        let back = "ROLLBACK TO SAVEPOINT highwater_rows; RELEASE SAVEPOINT highwater_rows";
+        client.batch_execute(back).map_err(|error| failure::of(&error))?;
+        if to - from > 1 {
+            let middle = from + (to - from) / 2;
+            self.send(chunk, from, middle, rejected)?;
+            return self.send(chunk, middle, to, rejected);
+        }
+        if let Some(place) = chunk.place(from) {
+            let (sequence, index) = (place.sequence, place.index);
+            rejected.push(Rejected { stream: chunk.stream.clone(), sequence, index, reason });
+        }
+        Ok(())
+    }
+
+    fn send_chunk(&mut self, table: &str, chunk: &Chunk, rejected: &mut Vec<Rejected>) -> Result<()> {
+        if let Some(create) = chunk.merge.create().filter(|_| !self.stages.contains_key(table)) {
+            self.client()?.batch_execute(create).map_err(|error| failure::of(&error))?;
+            self.stages.insert(table.to_owned(), chunk.merge.clone());
+        }
+        self.send(chunk, 0, chunk.len(), rejected)
+    }
+
+    /// Before a table may get other columns.
+    fn drop_stages(&mut self) -> Result<()> {
+        let stages = std::mem::take(&mut self.stages);
+        let drops: Vec<String> = stages.values().filter_map(Merge::drop).collect();
+        if drops.is_empty() {
+            return Ok(());
+        }
+        self.client()?.batch_execute(&drops.join("; ")).map_err(|error| failure::of(&error))
+    }
+}
+
+fn send_all(
+    client: &mut Client,
+    chunk: &Chunk,
+    from: usize,
+    to: usize,
+) -> std::result::Result<(), Unwritten> {
+    let mut next = from;
+    while next < to {
+        let together = chunk.together(next, to);
+        send_together(client, chunk, &together)?;
+        next = together.end;
+    }
+    Ok(())
+}
+
+fn send_together(
+    client: &mut Client,
+    chunk: &Chunk,
+    together: &Together,
+) -> std::result::Result<(), Unwritten> {
+    let mut copy = client.copy_in(chunk.merge.copy())?;
+    for row in &together.rows {
+        copy.write_all(chunk.line(*row))?;
+    }
+    copy.finish()?;
+    let statements = chunk.merge.statements(|action| chunk.has(&together.rows, action));
+    if !statements.is_empty() {
+        client.batch_execute(&statements.join("; "))?;
+    }
+    Ok(())
+}
+
+fn params<'a>(params: &'a [Param<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    let param = |param: &'a Param<'_>| match param {
+        Param::Integer(number) => number as &(dyn ToSql + Sync),
+        Param::Text(text) => text as &(dyn ToSql + Sync),
+    };
+    params.iter().map(param).collect()
+}
+
+fn cell(row: &postgres::Row, index: usize) -> std::result::Result<Cell, postgres::Error> {
+    let is_number = row.columns().get(index).is_some_and(|column| *column.type_() == Type::INT8);
+    if is_number {
+        return Ok(row.try_get::<_, Option<i64>>(index)?.map_or(Cell::Null, Cell::Integer));
+    }
+    Ok(row.try_get::<_, Option<String>>(index)?.map_or(Cell::Null, Cell::Text))
+}
+
+impl Session for PostgresSession {
+    fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    fn connect(&mut self) -> Result<bool> {
+        if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
+            return Ok(false);
+        }
+        self.forget();
+        self.client = Some(self.open()?);
+        Ok(true)
+    }
+
+    fn begin(&mut self, name: &str) -> Result<()> {
+        self.client()?.batch_execute(BEGIN).map_err(|error| failure::of(&error))?;
+        self.lock(name)
+    }
+
+    fn set_up(&mut self) -> Result<()> {
+        self.lock("")?;
+        self.make_schema()
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.forget();
+        let committed = self.client()?.batch_execute("COMMIT");
+        committed.map_err(|error| failure::of(&error).while_doing("committing"))
+    }
+
+    fn rollback(&mut self) {
+        self.forget();
+        let rolled_back = |client: &mut Client| client.batch_execute("ROLLBACK").is_ok();
+        if !self.client.as_mut().is_some_and(rolled_back) {
+            self.client = None;
+        }
+    }
+
+    fn close(&mut self) {
+        self.forget();
+        self.client = None;
+    }
+
+    fn execute(&mut self, sql: &str, with: &[Param<'_>]) -> Result<()> {
+        self.drop_stages()?;
+        self.client()?.execute(sql, &params(with)).map(drop).map_err(|error| failure::of(&error))
+    }
+
+    fn query(&mut self, sql: &str, with: &[Param<'_>]) -> Result<Vec<Vec<Cell>>> {
+        let rows = self.client()?.query(sql, &params(with)).map_err(|error| failure::of(&error))?;
+        let read = |row: &postgres::Row| (0..row.len()).map(|index| cell(row, index)).collect();
+        rows.iter().map(read).collect::<std::result::Result<_, _>>().map_err(|error| failure::of(&error))
+    }
+
+    fn relations(&mut self) -> Result<Vec<String>> {
+        self.lock("")?;
+        let (sql, schema) = (self.dialect.relations(), self.schema.clone());
+        let found = self.query(sql, &[Param::Text(&schema)])?;
+        found.iter().filter_map(|row| row.first()).map(|cell| cell.text().map(str::to_owned)).collect()
+    }
+
+    fn write(&mut self, table: &Table<'_>, row: &Row<'_>, rejected: &mut Vec<Rejected>) -> Result<()> {
+        if !self.waiting.contains_key(table.name) {
+            let chunk = Chunk::new(table, Merge::new(&self.dialect, table));
+            self.waiting.insert(table.name.to_owned(), chunk);
+        }
+        if let Some(chunk) = self.waiting.get_mut(table.name) {
+            self.waiting_bytes += chunk.push(table, row);
+        }
+        if self.waiting_bytes < WAITING_BYTES_MAX {
+            return Ok(());
+        }
+        self.flush(rejected)
+    }
+
+    fn flush(&mut self, rejected: &mut Vec<Rejected>) -> Result<()> {
+        self.waiting_bytes = 0;
+        for (table, chunk) in std::mem::take(&mut self.waiting) {
+            self.send_chunk(&table, &chunk, rejected)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FailureKind;
+
+    #[test]
+    fn a_password_is_in_no_failure() {
+        for url in [
+            "postgres://u:hunter2@[bad/x",
+            "postgres://u:hunter2@h:port/x",
+            "password=hunter2 'host",
+            "hunter2",
+        ] {
+            let failure = PostgresSession::new(url, "raw".to_owned()).err().unwrap();
+            assert_eq!(failure.kind(), FailureKind::Config);
+            assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
+        }
+        let url = "postgres://u:hunter2@127.0.0.1:1/x?sslmode=";
+        assert!(PostgresSession::new(&format!("{url}require"), "raw".to_owned()).is_err());
+        let failure =
+            PostgresSession::new(&format!("{url}disable"), "raw".to_owned()).unwrap().connect().unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Transient);
+        assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
+    }
+}

@@ -1,0 +1,214 @@
+//! What happens during a run, for whoever watches it.
+
+use std::sync::Arc;
+
+use highwater::{Sequence, StreamName};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::pipeline::Secrets;
+use crate::text::tame;
+
+/// Something happened. As JSON it is an object whose `event` says what.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The log is open.
+    Opened {
+        /// The last checkpoint it holds.
+        sequence: Sequence,
+        /// What opening it found and did, in words.
+        recovery: String,
+    },
+    /// The source is about to be read.
+    Reading {
+        /// Which sync, counted over the life of the log.
+        sync: u64,
+        /// Which attempt of this run, from 1.
+        attempt: u32,
+    },
+    /// A line that a connector wrote for people.
+    Line {
+        /// `source`, or the destination's name.
+        of: String,
+        /// What it says.
+        text: String,
+    },
+    /// Something is not as it should be, and does not stop the run.
+    Warning {
+        /// What.
+        text: String,
+    },
+    /// Something that is good to know.
+    Note {
+        /// What.
+        text: String,
+    },
+    /// Records were read. Comes now and then, not for each.
+    Progress {
+        /// The streams with what this run has read of them so far.
+        streams: Vec<StreamProgress>,
+    },
+    /// A checkpoint is durable in the log.
+    Committed {
+        /// Its number.
+        sequence: Sequence,
+        /// Records in it.
+        records: u64,
+    },
+    /// A batch is applied by a destination, and acknowledged.
+    Delivered {
+        /// The destination's name.
+        destination: String,
+        /// Its first checkpoint.
+        first: Sequence,
+        /// Its last checkpoint.
+        last: Sequence,
+        /// Records in it.
+        records: u64,
+        /// Records of it that the destination refused.
+        rejected: u64,
+        /// How long it took, in milliseconds.
+        took_ms: u64,
+    },
+    /// A part failed.
+    Failed {
+        /// `source`, or the destination's name.
+        of: String,
+        /// The kind of the failure.
+        kind: &'static str,
+        /// Why.
+        text: String,
+        /// Attempts without progress, this one included.
+        attempt: u32,
+        /// After which wait it is tried again, in milliseconds; absent if it is not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_ms: Option<u64>,
+    },
+    /// The source has sent everything, and all of it is in the log.
+    SyncEnded {
+        /// Which sync.
+        sync: u64,
+        /// Records that this run has committed.
+        records: u64,
+    },
+    /// Somebody asked to stop.
+    Stopping,
+}
+
+/// How much was read of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StreamProgress {
+    /// The stream.
+    pub stream: StreamName,
+    /// Records read.
+    pub records: u64,
+    /// Of them, in a checkpoint.
+    pub committed: u64,
+}
+
+/// Whoever watches a run. Called from several threads; it should not block.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: Event);
+}
+
+/// Passes events on, without secrets. Clones share it.
+#[derive(Clone)]
+pub struct Reporter {
+    observer: Arc<dyn Observer>,
+    secrets: Secrets,
+}
+
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reporter(..)")
+    }
+}
+
+impl Reporter {
+    /// Hides `secrets` from `observer`.
+    pub fn new(observer: Arc<dyn Observer>, secrets: Secrets) -> Self {
+        Reporter { observer, secrets }
+    }
+
+    /// For who is not interested.
+    pub fn silent() -> Self {
+        struct Nobody;
+        impl Observer for Nobody {
+            fn event(&self, _: Event) {}
+        }
+        Reporter::new(Arc::new(Nobody), Secrets::default())
+    }
+
+    /// What may not be shown.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Text of others, on one line and without secrets.
+    pub fn shown(&self, text: &str) -> String {
+        // Hidden first: where a line is cut, half a secret would stay.
+        tame(&self.secrets.hide(text))
+    }
+
+    /// An event without text of others in it.
+    pub fn tell(&self, event: Event) {
+        self.observer.event(event);
+    }
+
+    /// A line that a connector wrote.
+    pub fn line(&self, of: &str, text: &str) {
+        self.tell(Event::Line { of: of.to_owned(), text: self.shown(text) });
+    }
+
+    /// Something is not as it should be.
+    pub fn warning(&self, text: impl AsRef<str>) {
+        self.tell(Event::Warning { text: self.shown(text.as_ref()) });
+    }
+
+    /// Something that is good to know.
+    pub fn note(&self, text: impl AsRef<str>) {
+        self.tell(Event::Note { text: self.shown(text.as_ref()) });
+    }
+
+    /// A part failed; `retry_ms` if it is tried again.
+    pub fn failed(&self, of: &str, failure: &Failure, attempt: u32, retry_ms: Option<u64>) {
+        let text = self.shown(&failure.to_string());
+        let kind = failure.kind().name();
+        self.tell(Event::Failed { of: of.to_owned(), kind, text, attempt, retry_ms });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<String>>);
+
+    impl Observer for Kept {
+        fn event(&self, event: Event) {
+            self.0.lock().unwrap().push(serde_json::to_string(&event).unwrap());
+        }
+    }
+
+    #[test]
+    fn no_event_shows_a_secret() {
+        let kept = Arc::new(Kept::default());
+        let secrets = Secrets::default();
+        secrets.remember("hunter2".to_owned());
+        let reporter = Reporter::new(kept.clone(), secrets);
+        reporter.line("source", "password=hunter2");
+        reporter.failed("source", &Failure::transient("no").because("hunter2 is wrong"), 1, Some(5));
+        assert_eq!(
+            *kept.0.lock().unwrap(),
+            [
+                r#"{"event":"line","of":"source","text":"password=***"}"#,
+                r#"{"event":"failed","of":"source","kind":"transient","text":"no: *** is wrong","attempt":1,"retry_ms":5}"#
+            ]
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! A consumer of the log whose batches know their streams.
+
+use highwater::{Consumer, Limit, LogReader, MaxLag, Position, Sequence, Start};
+
+use crate::batch::Batch;
+use crate::bookkeeping::Tracker;
+use crate::failure::Result;
+
+/// Reads a log for one destination, under a name of its own. Only one process at a time has it.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # use highwater::{Commit, Config, Limit, Log, Op, Start, StreamSpec};
+/// # use highwater_connect::Feed;
+/// # let (log, _) = Log::open(dir.path(), Config::default())?;
+/// # let orders = log.stream(StreamSpec::new("orders").key(["id"]))?;
+/// # let mut writer = log.writer(&[&orders])?;
+/// # writer.append(&orders, Op::Upsert { key: b"[1]", row: br#"{"id":1}"# })?;
+/// # writer.commit(Commit::new().stream(&orders, &1))?;
+/// let mut feed = Feed::open(&log, "warehouse", Start::Earliest, None)?;
+/// while let Some(batch) = feed.next(&Limit::default())? {
+///     for checkpoint in batch.checkpoints() {
+///         for part in checkpoint.parts() {
+///             assert_eq!(part.definition().unwrap().key, [["id"]]);
+///             assert_eq!(part.records().count(), 1);
+///         }
+///     }
+///     feed.acknowledge(batch.end())?;
+/// }
+/// # Ok::<(), highwater_connect::Failure>(())
+/// ```
+#[derive(Debug)]
+pub struct Feed {
+    consumer: Consumer,
+    tracker: Tracker,
+}
+
+impl Feed {
+    /// Takes the consumer of that name, or makes it at `start`.
+    pub fn open(log: &LogReader, name: &str, start: Start, max_lag: Option<MaxLag>) -> Result<Feed> {
+        let consumer = match max_lag {
+            Some(max_lag) => log.consumer_with_max_lag(name, start, max_lag)?,
+            None => log.consumer(name, start)?,
+        };
+        Ok(Feed { consumer, tracker: Tracker::new(log.clone()) })
+    }
+
+    /// Goes on behind what the destination holds. Fails with [`FailureKind::Diverged`](crate::FailureKind::Diverged) if that is
+    /// not on the log's history.
+    pub fn align(&mut self, stored: Option<Position>) -> Result<()> {
+        self.tracker.forget();
+        Ok(self.consumer.align(stored)?)
+    }
+
+    /// The next batch that is due; blocks at most [`Limit::wait`].
+    pub fn next(&mut self, limit: &Limit) -> Result<Option<Batch>> {
+        let Some(inner) = self.consumer.next_batch(limit)? else { return Ok(None) };
+        let definitions = inner
+            .checkpoints()
+            .iter()
+            .map(|checkpoint| self.tracker.at(checkpoint))
+            .collect::<Result<_>>()?;
+        Ok(Some(Batch::new(inner, definitions)))
+    }
+
+    /// Everything up to here is delivered for good.
+    pub fn acknowledge(&mut self, position: Position) -> Result<()> {
+        Ok(self.consumer.acknowledge(position)?)
+    }
+
+    /// The last checkpoint that was acknowledged with everything before it.
+    pub fn acknowledged(&self) -> Sequence {
+        self.consumer.acknowledged()
+    }
+
+    /// Makes the acknowledgements durable; blocks for a flush.
+    pub fn sync(&mut self) -> Result<()> {
+        Ok(self.consumer.sync()?)
+    }
+}

@@ -1,0 +1,41 @@
+//! The pipeline runtime of Highwater: a source is read into a log, and from the log delivered to destinations, all of it
+//! restartable at any moment, none waiting for another. A failing destination never makes the source be read again.
+//!
+//! It uses the engine's public interface only; the command line (`highwater run`) is its face.
+
+pub mod airbyte;
+mod batch;
+pub mod bookkeeping;
+pub mod columns;
+pub mod conformance;
+mod definition;
+pub mod destination;
+pub mod event;
+mod failure;
+mod feed;
+pub mod files;
+pub mod lines;
+mod names;
+mod output;
+pub mod pipeline;
+pub mod process;
+pub mod pump;
+pub mod quantity;
+pub mod runs;
+pub mod runtime;
+pub mod singer;
+pub mod source;
+mod stop;
+pub mod text;
+
+pub use batch::{Batch, Delivered, Part};
+pub use definition::{Generation, StreamDefinition};
+pub use destination::jsonl::JsonLines;
+pub use destination::{Applied, Destination, Rejected};
+pub use failure::{Failure, FailureKind, Result};
+pub use feed::Feed;
+pub use names::Names;
+pub use output::{Handle, Output, Surroundings};
+pub use pipeline::Pipeline;
+pub use source::{Offer, Reading, Source, State};
+pub use stop::{Stop, Urgency};

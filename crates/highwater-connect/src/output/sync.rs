@@ -1,0 +1,164 @@
+//! A sync begins and ends: generations, definitions, and what the source goes on from.
+
+use highwater::{Log, LogReader, Stream, StreamName, StreamSpec, Writer};
+
+use super::Output;
+use super::entry::Entry;
+use super::plan::Plan;
+use crate::bookkeeping::{self, Book};
+use crate::definition::StreamDefinition;
+use crate::event::Event;
+use crate::failure::{Failure, Result};
+use crate::source::{Offer, Reading, State};
+
+/// The runtime's own streams, whose states are the bookkeeping.
+#[derive(Debug)]
+pub(super) struct Ours {
+    definitions: Stream,
+    sync: Stream,
+}
+
+impl Ours {
+    pub(super) fn register(log: &Log, writer: &mut Writer) -> Result<Self> {
+        let register = |name: StreamName| log.stream(spec(&StreamDefinition::new(name)));
+        let ours = Ours {
+            definitions: register(bookkeeping::definitions_name())?,
+            sync: register(bookkeeping::sync_name())?,
+        };
+        writer.add(&ours.definitions)?;
+        writer.add(&ours.sync)?;
+        Ok(ours)
+    }
+
+    /// What of the bookkeeping differs from what the log has.
+    pub(super) fn plan(&self, before: &Book, now: &Book, plan: &mut Plan) -> Result<()> {
+        let definitions = now.definitions_text()?;
+        if definitions != before.definitions_text()? {
+            plan.set(&self.definitions, definitions);
+        }
+        let sync = now.sync_text()?;
+        if sync != before.sync_text()? {
+            plan.set(&self.sync, sync);
+        }
+        Ok(())
+    }
+}
+
+fn spec(definition: &StreamDefinition) -> StreamSpec {
+    let mut spec = StreamSpec::new(&definition.name.name).key_paths(definition.key.clone());
+    if let Some(namespace) = &definition.name.namespace {
+        spec = spec.namespace(namespace);
+    }
+    match &definition.schema {
+        Some(schema) => spec.schema(schema),
+        None => spec,
+    }
+}
+
+/// The states that sources gave, at the end of the log.
+pub(super) fn state(log: &LogReader) -> Result<State> {
+    let states = log.state()?;
+    let streams = states.all()?.into_iter().filter(|(name, _)| !bookkeeping::is_ours(name));
+    let streams: Vec<_> = streams.collect();
+    let global = states.global()?;
+    let newest = streams.iter().map(|(_, state)| state.since).max();
+    Ok(State {
+        is_global_newest: global.as_ref().is_some_and(|global| newest.is_none_or(|n| n <= global.since)),
+        global: global.map(|state| state.text),
+        streams: streams.into_iter().map(|(name, state)| (name, state.text)).collect(),
+    })
+}
+
+impl Output<'_> {
+    /// Registers what is offered. A new sync counts on and raises the generation of what is read anew.
+    pub(super) fn begin_sync(&mut self, offers: &[Offer]) -> Result<()> {
+        let is_new = self.book.sync == 0 || self.book.ended;
+        if is_new {
+            self.book.sync += 1;
+            self.book.ended = false;
+        }
+        let states = state(self.log)?;
+        let mut plan = Plan::default();
+        for offer in offers {
+            let stream = self.register(&offer.definition)?;
+            let is_refreshed = self.define(offer, is_new);
+            if is_refreshed && states.of(stream.name()).is_some() {
+                plan.clear(&stream);
+            }
+        }
+        self.is_book_changed = self.book != self.written;
+        if plan.is_empty() && !self.is_book_changed { Ok(()) } else { self.commit(plan) }
+    }
+
+    fn register(&mut self, definition: &StreamDefinition) -> Result<Stream> {
+        let name = &definition.name;
+        if bookkeeping::is_ours(name) {
+            return Err(Failure::config(format!("the source has a stream {name}; its namespace is taken")));
+        }
+        let stream = self.log.stream(spec(definition))?;
+        self.writer.add(&stream)?;
+        let index = self.names.find_or_add(name.namespace.as_deref(), &name.name);
+        if index != self.entries.len() {
+            return Err(Failure::permanent(format!("the source has two streams {name}")));
+        }
+        self.entries.push(Entry::new(stream.clone()));
+        Ok(stream)
+    }
+
+    /// Takes the definition into the book; whether the stream's generation was raised.
+    fn define(&mut self, offer: &Offer, is_new: bool) -> bool {
+        let sync = self.book.sync;
+        let offered = &offer.definition;
+        let known = self.book.streams.iter().position(|known| known.name == offered.name);
+        let index = known.unwrap_or_else(|| {
+            self.book.streams.push(StreamDefinition::new(offered.name.clone()));
+            self.book.streams.len() - 1
+        });
+        let known = &mut self.book.streams[index];
+        (known.key, known.schema) = (offered.key.clone(), offered.schema.clone());
+        let generation = &mut known.generation;
+        let is_first = is_new || generation.sync != sync;
+        (generation.is_complete, generation.sync) = (false, sync);
+        match offer.reading {
+            Reading::Onward => {
+                generation.minimum = 0;
+                false
+            }
+            Reading::Anew { is_resumable, replaces } => {
+                let is_raised = is_first || !is_resumable;
+                generation.number += u64::from(is_raised);
+                generation.minimum = if replaces { generation.number } else { 0 };
+                is_raised
+            }
+        }
+    }
+
+    /// The source has sent everything: what is left is committed, all streams are complete, the sync has ended.
+    /// Blocks for a flush.
+    pub fn finish(&mut self) -> Result<()> {
+        let mut plan = Plan::with_global(self.global.take());
+        for entry in &mut self.entries {
+            match entry.pending.take() {
+                Some(text) => plan.set(&entry.stream, text),
+                None => plan.keep(&entry.stream),
+            }
+            let name = entry.stream.name();
+            if let Some(known) = self.book.streams.iter_mut().find(|known| known.name == *name) {
+                known.generation.is_complete = true;
+            }
+        }
+        self.book.ended = true;
+        self.is_book_changed = true;
+        self.commit(plan)?;
+        let records = self.committed();
+        self.around.reporter.tell(Event::Progress { streams: self.progress() });
+        self.around.reporter.tell(Event::SyncEnded { sync: self.book.sync, records });
+        Ok(())
+    }
+
+    /// The source has stopped before its end: states that nothing follows are committed, the rest is dropped.
+    /// Blocks for a flush.
+    pub fn settle(&mut self) -> Result<()> {
+        self.commit_clean()
+    }
+}

@@ -1,0 +1,173 @@
+use std::time::Duration;
+
+use highwater::{Config, Limit, Start};
+
+use super::*;
+use crate::feed::Feed;
+use crate::source::Reading;
+
+fn around(min_interval: Duration) -> Surroundings {
+    Surroundings {
+        policy: CheckpointPolicy { min_interval, ..CheckpointPolicy::default() },
+        reporter: Reporter::silent(),
+        stop: Stop::default(),
+        waits_when_full: true,
+        given_up: Arc::default(),
+        labels: vec![("run".to_owned(), "1".to_owned())],
+    }
+}
+
+fn offer(name: &str, reading: Reading) -> Offer {
+    let name = StreamName { namespace: None, name: name.to_owned() };
+    Offer { definition: StreamDefinition::new(name), reading }
+}
+
+fn put(out: &mut Output<'_>, stream: &str, rows: &[&str]) {
+    let handle = out.find(None, stream).unwrap();
+    for row in rows {
+        out.record(handle, Op::Insert { key: b"", row: row.as_bytes() }, Meta::default()).unwrap();
+    }
+}
+
+fn state(out: &mut Output<'_>, stream: &str, text: &str) {
+    let handle = out.find(None, stream).unwrap();
+    out.state(handle, text).unwrap();
+}
+
+/// Everything that a new consumer gets, and the generation of each record's stream.
+fn delivered(log: &Log) -> Vec<(String, u64)> {
+    let mut feed = Feed::open(log, &format!("c{}", uuid()), Start::Earliest, None).unwrap();
+    let mut rows = Vec::new();
+    while let Some(batch) = feed.next(&Limit::default()).unwrap() {
+        for checkpoint in batch.checkpoints() {
+            for part in checkpoint.parts() {
+                let generation = part.definition().unwrap().generation.number;
+                for record in part.records() {
+                    rows.push((String::from_utf8(record.unwrap().payload.to_vec()).unwrap(), generation));
+                }
+            }
+        }
+    }
+    rows
+}
+
+fn uuid() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+const ONWARD: Reading = Reading::Onward;
+
+#[test]
+fn a_merged_state_takes_its_records_with_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let around = around(Duration::from_secs(3600));
+    let mut out = Output::begin(&log, &[offer("a", ONWARD), offer("b", ONWARD)], &around).unwrap();
+    let begun = log.end();
+    put(&mut out, "a", &["1"]);
+    state(&mut out, "a", "{\"n\":1}");
+    put(&mut out, "a", &["2"]);
+    put(&mut out, "b", &["x"]);
+    state(&mut out, "b", "{\"n\":9}");
+    assert_eq!(log.end(), begun, "both are kept back");
+    // Of a, the state has a record behind it: neither may be committed. Of b, nothing follows.
+    out.settle().unwrap();
+    drop(out);
+    assert_eq!(delivered(&log), [("x".to_owned(), 0)]);
+    let resumed = super::sync::state(&log).unwrap();
+    assert_eq!(resumed.streams.len(), 1);
+    assert_eq!(resumed.streams[0].1, "{\"n\":9}");
+}
+
+#[test]
+fn an_end_commits_what_is_left_and_completes_the_streams() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let around = around(Duration::ZERO);
+    let refresh = offer("a", Reading::Anew { is_resumable: false, replaces: true });
+    for sync in 1..=2 {
+        let mut out = Output::begin(&log, std::slice::from_ref(&refresh), &around).unwrap();
+        assert_eq!(out.sync(), sync);
+        assert!(out.resume_from().unwrap().is_empty());
+        put(&mut out, "a", &["1"]);
+        state(&mut out, "a", "{\"end\":true}");
+        put(&mut out, "a", &["2"]);
+        out.finish().unwrap();
+        let generation = out.generation(&refresh.definition.name);
+        assert!(generation.replaces() && generation.number == sync, "{generation:?}");
+    }
+    let rows: Vec<(String, u64)> =
+        [("1", 1), ("2", 1), ("1", 2), ("2", 2)].map(|(row, generation)| (row.to_owned(), generation)).into();
+    assert_eq!(delivered(&log), rows);
+}
+
+#[test]
+fn an_attempt_of_the_same_sync_raises_the_generation_only_of_what_can_not_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let around = around(Duration::ZERO);
+    let offers = [
+        offer("whole", Reading::Anew { is_resumable: false, replaces: true }),
+        offer("parts", Reading::Anew { is_resumable: true, replaces: true }),
+        offer("onward", ONWARD),
+    ];
+    for attempt in 1..=3 {
+        let mut out = Output::begin(&log, &offers, &around).unwrap();
+        assert_eq!(out.sync(), 1);
+        let of = |name: &str| out.generation(&StreamName { namespace: None, name: name.to_owned() }).number;
+        assert_eq!((of("whole"), of("parts"), of("onward")), (attempt, 1, 0));
+        assert_eq!(out.resume_from().unwrap().streams.len(), if attempt == 1 { 0 } else { 2 });
+        for name in ["whole", "parts", "onward"] {
+            put(&mut out, name, &["1"]);
+            state(&mut out, name, "1");
+        }
+    }
+}
+
+#[test]
+fn a_global_state_covers_all_streams() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let around = around(Duration::ZERO);
+    let mut out = Output::begin(&log, &[offer("a", ONWARD), offer("b", ONWARD)], &around).unwrap();
+    put(&mut out, "a", &["1"]);
+    put(&mut out, "b", &["2"]);
+    assert!(!out.is_settled());
+    out.global_state("[7]").unwrap();
+    assert!(out.is_settled());
+    assert_eq!(out.resume_from().unwrap().global.as_deref(), Some("[7]"));
+    assert_eq!(out.committed(), 2);
+}
+
+#[test]
+fn at_the_cap_the_source_waits_and_can_be_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        size_max: Some(4 << 20),
+        segment_bytes: 64 << 10,
+        when_full: highwater::WhenFull::Wait(Duration::from_millis(10)),
+        ..Config::default()
+    };
+    let (log, _) = Log::open(dir.path(), config).unwrap();
+    let around = around(Duration::ZERO);
+    // A destination that does not move.
+    let _feed = Feed::open(&log, "slow", Start::Earliest, None).unwrap();
+    let mut out = Output::begin(&log, &[offer("a", ONWARD)], &around).unwrap();
+    let stop = around.stop.clone();
+    let stopper = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        stop.ask(Urgency::Now);
+    });
+    let handle = out.find(None, "a").unwrap();
+    let row = vec![b'x'; 100_000];
+    let failure = (0..1000).find_map(|n| {
+        let appended = out.record(handle, Op::Insert { key: b"", row: &row }, Meta::default());
+        appended.and_then(|()| out.state(handle, &n.to_string())).err()
+    });
+    assert_eq!(failure.unwrap().kind(), crate::FailureKind::Cancelled);
+    stopper.join().unwrap();
+    // The reserve for bookkeeping is beside the cap.
+    assert!(log.status().unwrap().disk_bytes <= 6 << 20);
+}

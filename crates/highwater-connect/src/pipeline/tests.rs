@@ -1,0 +1,93 @@
+use std::time::Duration;
+
+use highwater::Start;
+
+use super::*;
+
+const SHOP: &str = r#"
+version = 1
+name = "shop"
+log = "shop.hw"
+hash_key = "pepper"
+
+[source]
+type = "airbyte"
+command = ["source-shop"]
+[source.config]
+host = "db"
+port = 5432
+password = "${env:HIGHWATER_TEST_UNSET}"
+
+[[streams]]
+name = "orders"
+namespace = ""
+sync_mode = "incremental"
+cursor = ["updated_at"]
+primary_key = ["id", ["a", "b"]]
+exclude = ["card"]
+hash = ["email"]
+
+[retry]
+attempts_without_progress = 2
+backoff = { initial = "1s", factor = 2, max = "1m", jitter = false }
+
+[destinations.lake]
+type = "jsonl"
+path = "lake"
+batch = { max_size = "1MiB", max_age = "250ms" }
+start = "now"
+retry = { attempts_without_progress = 9 }
+"#;
+
+fn error(text: &str) -> String {
+    Pipeline::parse(text, Path::new("/base")).unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_is_read_with_its_parts_when_they_are_needed() {
+    let shop = Pipeline::parse(SHOP, Path::new("/base")).unwrap();
+    assert_eq!(
+        (shop.log.to_str(), shop.work.to_str()),
+        (Some("/base/shop.hw"), Some("/base/shop.hw.connect"))
+    );
+    let streams = shop.streams().unwrap();
+    assert_eq!(streams[0].name.namespace.as_deref(), Some(""));
+    assert_eq!(
+        streams[0].primary_key.as_deref(),
+        Some(&[vec!["id".into()], vec!["a".into(), "b".into()]][..])
+    );
+    let (delivery, mut section) = shop.destination("lake").unwrap();
+    assert_eq!((delivery.start, delivery.batch.max_bytes), (Start::Now, 1 << 20));
+    assert_eq!(delivery.batch.max_age, Duration::from_millis(250));
+    assert_eq!(delivery.retry.attempts_without_progress, 9);
+    assert_eq!(delivery.retry.max, Duration::from_secs(60));
+    assert_eq!(section.needed_text("path").unwrap(), "lake");
+    // The variable has no value: only who needs the source is told.
+    let mut source = shop.source();
+    assert!(source.json("config").unwrap_err().to_string().contains("HIGHWATER_TEST_UNSET"));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    assert_eq!(error("x = "), "line 1: string values must be quoted, expected literal string");
+    assert_eq!(error("version = 2"), "version: 2 is not known; this is 1");
+    assert_eq!(error(&SHOP.replace("[retry]", "[retrie]")), "retrie: unknown key; did you mean retry?");
+    assert_eq!(
+        error(&SHOP.replace("factor", "faktor")),
+        "retry.backoff.faktor: unknown key; did you mean factor?"
+    );
+    let shop = Pipeline::parse(&SHOP.replace("exclude", "exlude"), Path::new("/")).unwrap();
+    let wrong = shop.streams().unwrap_err().to_string();
+    assert_eq!(wrong, "streams[0].exlude: unknown key; did you mean exclude?");
+    assert_eq!(
+        shop.destination("lakes").unwrap_err().to_string(),
+        "there is no destination lakes; did you mean lake?"
+    );
+}
+
+#[test]
+fn a_secret_is_not_in_what_a_pipeline_shows() {
+    let shop = Pipeline::parse(SHOP, Path::new("/base")).unwrap();
+    assert_eq!(shop.hash_key().unwrap().as_deref(), Some("pepper"));
+    assert_eq!(shop.secrets().hide("the pepper"), "the ***");
+}

@@ -1,0 +1,183 @@
+//! `${env:NAME}`, `${file:PATH}` and `${hw:dir}` in the values of a pipeline file.
+//!
+//! They are put in after the file is parsed, so a value can't change what the file says. What comes from the environment or
+//! from a file is a secret: it is remembered, and taken out of everything that is shown.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::failure::{Failure, Result};
+
+/// A secret file may be so long, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Shorter values are not hidden: they would turn up by chance in every other line.
+const HIDDEN_BYTES_MIN: usize = 4;
+
+/// What variables stand for.
+#[derive(Debug, Clone)]
+pub struct Variables {
+    /// Paths in the pipeline file are relative to this directory, that of the file.
+    base: PathBuf,
+    /// What `${hw:dir}` stands for.
+    work: PathBuf,
+    secrets: Secrets,
+}
+
+impl Variables {
+    /// `base` is the pipeline file's directory, `work` that of the pipeline's own files.
+    pub fn new(base: impl Into<PathBuf>, work: impl Into<PathBuf>) -> Self {
+        Variables { base: base.into(), work: work.into(), secrets: Secrets::default() }
+    }
+
+    /// The secrets that were met so far.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The directory that relative paths start from.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// Puts values for the variables in a text. Each value is taken as it is: a variable in it stays what it is.
+    pub fn resolve(&self, text: &str) -> Result<String> {
+        let mut resolved = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            resolved.push_str(&rest[..start]);
+            let inside = &rest[start + 2..];
+            let end = inside.find('}').ok_or_else(|| {
+                Failure::config(format!("a variable begins with ${{ and has no }} in {text:?}"))
+            })?;
+            resolved.push_str(&self.value(&inside[..end])?);
+            rest = &inside[end + 1..];
+        }
+        resolved.push_str(rest);
+        Ok(resolved)
+    }
+
+    fn value(&self, variable: &str) -> Result<String> {
+        let unknown = || {
+            Failure::config(format!(
+                "variable ${{{variable}}} is unknown: there are ${{env:NAME}}, ${{file:PATH}} and ${{hw:dir}}"
+            ))
+        };
+        match variable.split_once(':').ok_or_else(unknown)? {
+            ("env", name) => {
+                let value = std::env::var(name).map_err(|error| {
+                    Failure::config(format!("variable ${{{variable}}} has no value")).because(error)
+                })?;
+                Ok(self.secrets.remember(value))
+            }
+            ("file", path) => Ok(self.secrets.remember(self.file(path)?)),
+            ("hw", "dir") => {
+                let text = self.work.to_str();
+                Ok(text.ok_or_else(|| Failure::config("the directory's name is not UTF-8"))?.to_owned())
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    /// A file's content, without the line break that an editor puts at its end.
+    fn file(&self, path: &str) -> Result<String> {
+        let path = self.base.join(path);
+        let cant =
+            |e: std::io::Error| Failure::config(format!("reading the secret {}", path.display())).because(e);
+        let file = std::fs::File::open(&path).map_err(cant)?;
+        let mut text = String::new();
+        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(cant)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(Failure::config(format!("the secret {} is longer than 1 MiB", path.display())));
+        }
+        let end = text.trim_end_matches(['\n', '\r']).len();
+        text.truncate(end);
+        Ok(text)
+    }
+}
+
+/// Values that may not be shown. Clones share them.
+#[derive(Clone, Default)]
+pub struct Secrets(Arc<Mutex<Vec<String>>>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}
+
+impl Secrets {
+    /// Remembers a secret, and gives it back. Of several lines, each is one, too.
+    pub fn remember(&self, value: String) -> String {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for part in std::iter::once(value.as_str()).chain(value.lines()) {
+            if part.len() >= HIDDEN_BYTES_MIN && !known.iter().any(|one| one == part) {
+                known.push(part.to_owned());
+            }
+        }
+        // A secret that contains another goes first, or its rest would stay.
+        known.sort_by_key(|one| std::cmp::Reverse(one.len()));
+        value
+    }
+
+    /// Remembers every text in a JSON value: what a connector sent as its new configuration.
+    pub fn remember_all(&self, value: &serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => {
+                self.remember(text.clone());
+            }
+            serde_json::Value::Array(list) => list.iter().for_each(|one| self.remember_all(one)),
+            serde_json::Value::Object(map) => map.values().for_each(|one| self.remember_all(one)),
+            _ => {}
+        }
+    }
+
+    /// The text with `***` in place of every secret, as it is and as JSON escapes it.
+    pub fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = Cow::Borrowed(text);
+        for secret in known.iter() {
+            for spelling in spellings(secret) {
+                if shown.contains(&*spelling) {
+                    shown = Cow::Owned(shown.replace(&*spelling, "***"));
+                }
+            }
+        }
+        shown
+    }
+}
+
+fn spellings(secret: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let escaped = serde_json::to_string(secret).ok().map(|text| text[1..text.len() - 1].to_owned());
+    let escaped = escaped.filter(|text| text != secret).map(Cow::Owned);
+    std::iter::once(Cow::Borrowed(secret)).chain(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_becomes_its_value_and_a_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("token"), "a\"b${env:HOME}\n").unwrap();
+        let variables = Variables::new(dir.path(), "/work");
+        let text = variables.resolve("x-${file:token}-${hw:dir}").unwrap();
+        assert_eq!(text, "x-a\"b${env:HOME}-/work");
+        let hidden = variables.secrets().hide(r#"is {"t":"a\"b${env:HOME}"} or a"b${env:HOME}"#).into_owned();
+        assert_eq!(hidden, r#"is {"t":"***"} or ***"#);
+        assert!(!format!("{variables:?}").contains("HOME"));
+    }
+
+    #[test]
+    fn what_can_not_be_resolved_is_named() {
+        let variables = Variables::new(".", ".");
+        let error = |text: &str| variables.resolve(text).unwrap_err().to_string();
+        assert!(error("${env:HIGHWATER_NO_SUCH_VARIABLE}").contains("HIGHWATER_NO_SUCH_VARIABLE"));
+        assert!(error("${file:no/such}").contains("no/such"));
+        assert!(error("${hw:dri}").contains("${hw:dri}"));
+        assert!(error("${env:X").contains("no }"));
+        assert_eq!(variables.resolve("$x {y} $").unwrap(), "$x {y} $");
+    }
+}

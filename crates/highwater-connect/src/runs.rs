@@ -1,0 +1,140 @@
+//! Each attempt to read the source, on record in the log: when it began, how it ended, what it brought.
+//!
+//! They are records of the stream `runs` of our namespace: one when the attempt begins, and one when it ends. An attempt with
+//! no end was killed, or is under way.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use highwater::{Commit, Log, LogReader, Op, Sequence, StreamSpec};
+use serde::{Deserialize, Serialize};
+
+use crate::bookkeeping::{self, NAMESPACE};
+use crate::failure::{Failure, Result};
+
+/// An attempt, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which run: the same for all attempts of one process.
+    pub run: String,
+    /// Which attempt of it, from 1.
+    pub attempt: u32,
+    /// When it began, in microseconds since 1970.
+    pub started_us: i64,
+    /// How it ended; `None` if it did not: it was killed, or is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// When, in microseconds since 1970.
+    pub ended_us: i64,
+    /// `complete`, `stopped`, or the kind of the failure.
+    pub outcome: String,
+    /// Why it failed, without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The sync it was part of; 0 if it failed before that was known.
+    pub sync: u64,
+    /// Records that it committed.
+    pub records: u64,
+    /// The first checkpoint that it can have made.
+    pub first: Sequence,
+    /// The last checkpoint that it can have made; below `first` if it made none.
+    pub last: Sequence,
+}
+
+/// Puts the attempts of one process on record.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    run: String,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        Journal { run: format!("{:x}-{:x}", now_us(), std::process::id()) }
+    }
+
+    /// An attempt begins; it is on record, durably, when this returns.
+    pub(crate) fn begin(&self, log: &Log, attempt: u32) -> Result<Attempt> {
+        let attempt = Attempt { run: self.run.clone(), attempt, started_us: now_us(), end: None };
+        write(log, &attempt)?;
+        Ok(attempt)
+    }
+
+    /// It has ended.
+    pub(crate) fn end(log: &Log, mut attempt: Attempt, end: End) -> Result<()> {
+        attempt.end = Some(end);
+        write(log, &attempt)
+    }
+}
+
+/// The present, in microseconds since 1970.
+pub(crate) fn now_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn write(log: &Log, attempt: &Attempt) -> Result<()> {
+    let stream = log.stream(StreamSpec::new(RUNS).namespace(NAMESPACE))?;
+    // For this moment only: a state of all streams belongs to a writer that owns them all.
+    let mut writer = log.writer(&[&stream])?;
+    let row = serde_json::to_vec(attempt).map_err(|e| Failure::permanent("recording a run").because(e))?;
+    writer.append(&stream, Op::Insert { key: b"", row: &row })?;
+    writer.commit(Commit::new().records(&stream))?;
+    Ok(())
+}
+
+const RUNS: &str = "runs";
+
+/// The attempts whose records are still in the log, oldest first, at most `last` of them. Blocks for reading what there is.
+pub fn attempts(log: &LogReader, last: usize) -> Result<Vec<Attempt>> {
+    let Some(end) = log.end() else { return Ok(Vec::new()) };
+    let mut found: BTreeMap<(i64, String, u32), Attempt> = BTreeMap::new();
+    let mut reader = log.reader(log.first())?;
+    while reader.next_sequence() <= end.sequence {
+        let Some(checkpoint) = reader.next()? else { break };
+        let ours = |name: &highwater::StreamName| bookkeeping::is_ours(name) && name.name == RUNS;
+        let Some(counts) = checkpoint.streams().iter().find(|counts| ours(&counts.name)) else { continue };
+        for record in checkpoint.records_of(counts.stream) {
+            let attempt: Attempt = serde_json::from_slice(&record?.payload)
+                .map_err(|e| Failure::permanent("a recorded run can't be read").because(e))?;
+            found.insert((attempt.started_us, attempt.run.clone(), attempt.attempt), attempt);
+            if found.len() > last {
+                found.pop_first();
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater::Config;
+
+    #[test]
+    fn an_attempt_is_found_with_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+        assert_eq!(attempts(&log, 9).unwrap(), []);
+        let journal = Journal::new();
+        let first = journal.begin(&log, 1).unwrap();
+        let end = End {
+            ended_us: now_us(),
+            outcome: "transient".to_owned(),
+            error: Some("no".to_owned()),
+            sync: 1,
+            records: 3,
+            first: Sequence::new(2),
+            last: Sequence::new(4),
+        };
+        Journal::end(&log, first.clone(), end.clone()).unwrap();
+        let second = journal.begin(&log, 2).unwrap();
+        let ended = Attempt { end: Some(end), ..first };
+        assert_eq!(attempts(&log, 9).unwrap(), [ended, second.clone()]);
+        assert_eq!(attempts(&log, 1).unwrap(), [second]);
+    }
+}

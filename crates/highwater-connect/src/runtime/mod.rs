@@ -1,0 +1,199 @@
+//! A pipeline at work: the source's thread writes the log, each destination's thread delivers from it. None waits for another,
+//! but at the log's cap, where the source waits for who has still to read.
+
+mod delivering;
+mod parts;
+mod reading;
+mod retry;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use highwater::{ErrorKind, Log, LogReader, Sequence};
+
+pub use delivering::{Deliverer, Goal};
+pub use parts::{destination, source, source_connector};
+pub use reading::{Ended, read};
+pub use retry::Retry;
+
+use crate::destination::Destination;
+use crate::event::{Event, Reporter};
+use crate::failure::{Failure, Result};
+use crate::feed::Feed;
+use crate::output::Surroundings;
+use crate::pipeline::{Delivery, Pipeline};
+use crate::source::Source;
+use crate::stop::Stop;
+
+/// How often what everybody has is pruned.
+const PRUNE_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked whether all are done.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Somebody asked to stop before everything was done.
+    pub is_stopped: bool,
+    /// Why the source was given up.
+    pub source: Option<Failure>,
+    /// Destinations that were given up, and why.
+    pub destinations: Vec<(String, Failure)>,
+    /// Destinations that another process delivers.
+    pub elsewhere: Vec<String>,
+}
+
+/// A destination that is ready to be delivered to.
+struct Ready {
+    name: String,
+    delivery: Delivery,
+    destination: Box<dyn Destination>,
+    feed: Feed,
+}
+
+/// Destinations that were given up: nothing is to be waited for from them.
+pub type GivenUp = Arc<Mutex<BTreeSet<String>>>;
+
+/// Runs a pipeline until its source has sent everything and all of it is delivered, or somebody asks to stop. What fails does
+/// not end what works. Fails if it can't begin: the log is written by another process, the file is wrong.
+pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outcome> {
+    let mut source = source(pipeline, reporter, stop)?;
+    let (log, recovery) = Log::open(&pipeline.log, pipeline.storage.config())?;
+    let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
+    reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
+    let mut outcome = Outcome::default();
+    let ready = get_ready(pipeline, &log, &mut outcome, reporter)?;
+    let given_up = GivenUp::default();
+    let around = Surroundings {
+        policy: pipeline.checkpoint,
+        reporter: reporter.clone(),
+        stop: stop.clone(),
+        waits_when_full: !pipeline.storage.fails_when_full,
+        given_up: given_up.clone(),
+        labels: vec![("pipeline".to_owned(), pipeline.name.clone())],
+    };
+    let goal = Goal::default();
+    std::thread::scope(|scope| {
+        let reader: &LogReader = &log;
+        let deliveries: Vec<_> = ready
+            .into_iter()
+            .map(|ready| {
+                let (goal, given_up) = (&goal, &given_up);
+                let name = ready.name.clone();
+                let work = move || deliver(ready, reader, goal, reporter, stop, given_up);
+                (name, scope.spawn(work))
+            })
+            .collect();
+        let log = &log;
+        let (source, around, retry) = (&mut source, &around, pipeline.retry);
+        let reading = scope.spawn(move || read(log, &mut **source as &mut dyn Source, around, retry));
+        let mut pruned = Instant::now();
+        while !reading.is_finished() {
+            std::thread::sleep(LOOK_EVERY);
+            prune_now_and_then(log, pipeline, reporter, &mut pruned);
+        }
+        match reading.join() {
+            Ok(Ok(Ended::Complete)) => {}
+            Ok(Ok(Ended::Stopped)) => outcome.is_stopped = true,
+            Ok(Err(failure)) => outcome.source = Some(failure),
+            Err(_) => outcome.source = Some(Failure::permanent("the source's thread panicked")),
+        }
+        goal.set(log.end().map_or(Sequence::NONE, |end| end.sequence));
+        while deliveries.iter().any(|(_, thread)| !thread.is_finished()) {
+            std::thread::sleep(LOOK_EVERY);
+            prune_now_and_then(log, pipeline, reporter, &mut pruned);
+        }
+        for (name, thread) in deliveries {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => outcome.destinations.push((name, failure)),
+                Err(_) => {
+                    outcome.destinations.push((name, Failure::permanent("its thread panicked")));
+                }
+            }
+        }
+    });
+    outcome.is_stopped |= stop.is_asked();
+    prune(&log, pipeline, reporter);
+    log.close()?;
+    Ok(outcome)
+}
+
+/// Makes the destinations and takes their consumers. One that is wrong is told before anything starts.
+fn get_ready(
+    pipeline: &Pipeline,
+    log: &Log,
+    outcome: &mut Outcome,
+    reporter: &Reporter,
+) -> Result<Vec<Ready>> {
+    let mut ready = Vec::new();
+    for name in pipeline.destination_names() {
+        let (delivery, section) = pipeline.destination(name)?;
+        let destination = destination(&pipeline.name, section)?;
+        match Feed::open(log, name, delivery.start, delivery.max_lag) {
+            Ok(feed) => ready.push(Ready { name: name.to_owned(), delivery, destination, feed }),
+            Err(failure) if is_elsewhere(&failure) => {
+                reporter.note(format!("{name} is delivered by another process"));
+                outcome.elsewhere.push(name.to_owned());
+            }
+            Err(failure) => return Err(failure.while_doing(format!("destination {name}"))),
+        }
+    }
+    Ok(ready)
+}
+
+fn is_elsewhere(failure: &Failure) -> bool {
+    failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::ConsumerBusy)
+}
+
+fn deliver(
+    mut ready: Ready,
+    log: &LogReader,
+    goal: &Goal,
+    reporter: &Reporter,
+    stop: &Stop,
+    given_up: &GivenUp,
+) -> Result<()> {
+    let deliverer = Deliverer { name: &ready.name, log, delivery: &ready.delivery, goal, reporter, stop };
+    let delivered = deliverer.run(ready.feed, &mut *ready.destination);
+    if delivered.is_err() {
+        given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(ready.name);
+    }
+    delivered
+}
+
+/// Delivers one destination of a pipeline, from whatever process, until somebody asks to stop; or, if `until_end`, until it has
+/// what is in the log now.
+pub fn deliver_only(
+    pipeline: &Pipeline,
+    name: &str,
+    until_end: bool,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<()> {
+    let (delivery, section) = pipeline.destination(name)?;
+    let mut destination = destination(&pipeline.name, section)?;
+    let log = LogReader::open(&pipeline.log)?;
+    let goal = Goal::default();
+    if until_end {
+        goal.set(log.end().map_or(Sequence::NONE, |end| end.sequence));
+    }
+    let deliverer = Deliverer { name, log: &log, delivery: &delivery, goal: &goal, reporter, stop };
+    let feed = deliverer.open()?;
+    deliverer.run(feed, &mut *destination)
+}
+
+fn prune_now_and_then(log: &Log, pipeline: &Pipeline, reporter: &Reporter, last: &mut Instant) {
+    if last.elapsed() >= PRUNE_EVERY {
+        prune(log, pipeline, reporter);
+        *last = Instant::now();
+    }
+}
+
+/// That it could not be pruned ends no run: the log is larger than it need be.
+fn prune(log: &Log, pipeline: &Pipeline, reporter: &Reporter) {
+    if let Err(error) = log.prune(&pipeline.storage.retain) {
+        reporter.warning(format!("pruning the log: {error}"));
+    }
+}

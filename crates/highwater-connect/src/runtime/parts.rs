@@ -1,0 +1,103 @@
+//! From the tables of a pipeline file to a source and destinations.
+
+use std::path::Path;
+
+use crate::airbyte::{self, AirbyteSource, Connector};
+use crate::destination::Destination;
+use crate::destination::jsonl::JsonLines;
+use crate::destination::sql::{Postgres, Sqlite};
+use crate::event::Reporter;
+use crate::failure::{Failure, Result};
+use crate::pipeline::{Pipeline, Section};
+use crate::singer::SingerSource;
+use crate::source::Source;
+use crate::source::files::Files;
+use crate::stop::Stop;
+
+#[derive(Debug, Clone, Copy)]
+enum SourceType {
+    Airbyte,
+    Singer,
+    Files,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum DestinationType {
+    JsonLines,
+    Sqlite,
+    Postgres,
+}
+
+const SOURCES: &[(&str, SourceType)] =
+    &[("airbyte", SourceType::Airbyte), ("singer", SourceType::Singer), ("files", SourceType::Files)];
+const DESTINATIONS: &[(&str, DestinationType)] = &[
+    ("jsonl", DestinationType::JsonLines),
+    ("sqlite", DestinationType::Sqlite),
+    ("postgres", DestinationType::Postgres),
+];
+/// The source of a pipeline.
+pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Box<dyn Source>> {
+    let mut section = pipeline.source();
+    match needed(&mut section, SOURCES)? {
+        SourceType::Airbyte => {
+            let connector = connector(pipeline, section, reporter, stop)?;
+            Ok(Box::new(AirbyteSource::new(connector, pipeline.streams()?, pipeline.hash_key()?)))
+        }
+        SourceType::Singer => {
+            let catalog = section.text("catalog")?.map(|path| pipeline.variables().base().join(path));
+            let connector = connector(pipeline, section, reporter, stop)?;
+            Ok(Box::new(SingerSource::new(connector, pipeline.streams()?, pipeline.hash_key()?, catalog)))
+        }
+        SourceType::Files => files(pipeline, section),
+    }
+}
+
+fn files(pipeline: &Pipeline, section: Section<'_>) -> Result<Box<dyn Source>> {
+    if !pipeline.streams()?.is_empty() {
+        return Err(Failure::config("streams: a file source names its one stream in [source]"));
+    }
+    Ok(Box::new(Files::read_settings(section)?))
+}
+
+fn connector(
+    pipeline: &Pipeline,
+    section: Section<'_>,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<Connector> {
+    let base: &Path = pipeline.variables().base();
+    let settings = airbyte::Settings::read(section)?;
+    Connector::new(settings, "source", base, &pipeline.work, reporter.clone(), stop.clone())
+}
+
+/// The source's connector, where it is one that can be asked: `None` otherwise.
+pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Option<Connector>> {
+    let mut section = pipeline.source();
+    match needed(&mut section, SOURCES)? {
+        SourceType::Airbyte => connector(pipeline, section, reporter, stop).map(Some),
+        SourceType::Singer => {
+            section.text("catalog")?;
+            connector(pipeline, section, reporter, stop).map(|_| None)
+        }
+        SourceType::Files => files(pipeline, section).map(|_| None),
+    }
+}
+
+/// A destination of the pipeline of that name, from its table without what is the same for all.
+pub fn destination(pipeline: &str, mut section: Section<'_>) -> Result<Box<dyn Destination>> {
+    match needed(&mut section, DESTINATIONS)? {
+        DestinationType::JsonLines => Ok(Box::new(JsonLines::read(section)?)),
+        DestinationType::Postgres => Ok(Box::new(Postgres::read(pipeline, section)?)),
+        DestinationType::Sqlite => Ok(Box::new(Sqlite::read(pipeline, section)?)),
+    }
+}
+
+fn needed<T: Copy>(section: &mut Section<'_>, types: &[(&str, T)]) -> Result<T> {
+    match section.choice("type", types)? {
+        Some(meant) => Ok(meant),
+        None => {
+            let known: Vec<&str> = types.iter().map(|(name, _)| *name).collect();
+            Err(section.wrong("type", format!("is missing; there are {}", known.join(", "))))
+        }
+    }
+}

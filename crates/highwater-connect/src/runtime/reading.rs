@@ -1,0 +1,117 @@
+//! Reads a source into the log, again and again until it has come to its end.
+
+use highwater::{Log, Sequence};
+
+use super::retry::Retry;
+use crate::event::Event;
+use crate::failure::{Failure, FailureKind, Result};
+use crate::output::{Output, Surroundings};
+use crate::pipeline::RetryPolicy;
+use crate::runs::{self, End, Journal};
+use crate::source::Source;
+
+/// How it ended, if it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The source has sent everything.
+    Complete,
+    /// Somebody asked to stop.
+    Stopped,
+}
+
+/// Reads until the source has sent everything, somebody asks to stop, or it is given up. Blocks for all of that.
+pub fn read(log: &Log, source: &mut dyn Source, around: &Surroundings, retry: RetryPolicy) -> Result<Ended> {
+    let mut retry = Retry::new(retry);
+    let journal = Journal::new();
+    for attempt in 1.. {
+        let recorded = journal.begin(log, attempt)?;
+        let mut brought = Brought { first: next(log), ..Brought::default() };
+        let ended = once(log, source, around, attempt, &mut brought);
+        let end = brought.end(log, around, &ended);
+        // A log that takes nothing more can't take this either; why is in the failure.
+        let put = Journal::end(log, recorded, end);
+        let failure = match ended {
+            Ok(ended) => return put.map(|()| ended),
+            Err(failure) if failure.kind() == FailureKind::Cancelled => return put.map(|()| Ended::Stopped),
+            Err(failure) => failure,
+        };
+        if brought.has_progress {
+            retry.progress();
+        }
+        // The log takes nothing more before it is opened again.
+        let is_over = log.status()?.failed;
+        let wait = if is_over { None } else { retry.next(&failure) };
+        let retry_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        around.reporter.failed("source", &failure, retry.failed(), retry_ms);
+        let Some(wait) = wait else { return Err(failure) };
+        if around.stop.wait(wait) {
+            return Ok(Ended::Stopped);
+        }
+    }
+    Ok(Ended::Stopped)
+}
+
+/// The number of the next checkpoint.
+fn next(log: &Log) -> Sequence {
+    log.end().map_or(Sequence::FIRST, |end| end.sequence.next())
+}
+
+/// What an attempt brought.
+#[derive(Debug, Default)]
+struct Brought {
+    has_progress: bool,
+    sync: u64,
+    records: u64,
+    first: Sequence,
+}
+
+impl Brought {
+    fn end(&self, log: &Log, around: &Surroundings, ended: &Result<Ended>) -> End {
+        let (outcome, error) = match ended {
+            Ok(Ended::Complete) => ("complete", None),
+            Ok(Ended::Stopped) => ("stopped", None),
+            Err(failure) if failure.kind() == FailureKind::Cancelled => ("stopped", None),
+            Err(failure) => (failure.kind().name(), Some(around.reporter.shown(&failure.to_string()))),
+        };
+        End {
+            ended_us: runs::now_us(),
+            outcome: outcome.to_owned(),
+            error,
+            sync: self.sync,
+            records: self.records,
+            first: self.first,
+            last: next(log).previous(),
+        }
+    }
+}
+
+fn once(
+    log: &Log,
+    source: &mut dyn Source,
+    around: &Surroundings,
+    attempt: u32,
+    brought: &mut Brought,
+) -> Result<Ended> {
+    let offers = source.streams()?;
+    let mut out = Output::begin(log, &offers, around)?;
+    brought.sync = out.sync();
+    around.reporter.tell(Event::Reading { sync: out.sync(), attempt });
+    let from = out.resume_from()?;
+    let read = source.read(&from, &mut out);
+    let is_stopping = around.stop.is_asked();
+    let ended = match read {
+        Ok(()) if !is_stopping => out.finish().map(|()| Ended::Complete),
+        Ok(()) => out.settle().map(|()| Ended::Stopped),
+        // What the source could vouch for is kept; the rest it sends again.
+        Err(failure) => settle_after(&mut out, failure),
+    };
+    (brought.has_progress, brought.records) = (out.has_progress(), out.committed());
+    ended
+}
+
+fn settle_after(out: &mut Output<'_>, failure: Failure) -> Result<Ended> {
+    match out.settle() {
+        Ok(()) => Err(failure),
+        Err(worse) => Err(worse),
+    }
+}

@@ -1,0 +1,48 @@
+//! Several deliveries into one database.
+
+use highwater::OpKind;
+use highwater_connect::FailureKind;
+use highwater_connect::destination::sql::{Deletes, Mode, Settings};
+
+use crate::modes::{busy_world, check_tables};
+use crate::subject::Subject;
+use crate::world::World;
+
+pub(crate) fn two_pipelines_do_not_meet(subject: &dyn Subject) {
+    let worlds = [busy_world(41, 6), busy_world(42, 6)];
+    let settings = ["one", "two"].map(|name| Settings::new(name).mode(Mode::Upsert).deletes(Deletes::Hard));
+    let mut destinations = settings.map(|settings| subject.open(settings));
+    for i in 0..6 {
+        for (world, destination) in worlds.iter().zip(&mut destinations) {
+            destination.apply(&world.batches(&format!("feed-{i}"), 1)[i]).unwrap();
+        }
+    }
+    for (world, name) in worlds.iter().zip(["one", "two"]) {
+        check_tables(subject, world, Mode::Upsert, Deletes::Hard, name);
+    }
+    // And a third, of the same log as the first, in another mode.
+    let third = Settings::new("three").mode(Mode::History).deletes(Deletes::Soft);
+    worlds[0].deliver(&mut *subject.open(third)).unwrap();
+    check_tables(subject, &worlds[0], Mode::History, Deletes::Soft, "three");
+    check_tables(subject, &worlds[0], Mode::Upsert, Deletes::Hard, "one");
+}
+
+pub(crate) fn a_table_keeps_its_mode_and_its_key(subject: &dyn Subject) {
+    let mut world = World::new();
+    let orders = world.stream("orders", &["id"], None);
+    world.append(&orders, OpKind::Upsert, "[1]", r#"{"id":1}"#);
+    world.commit();
+    // A table of the user's is not touched.
+    let destination = &mut *subject.open(Settings::new("shop"));
+    assert_eq!(destination.stored().unwrap(), None);
+    subject.run(&format!("CREATE TABLE {} (x text)", subject.table("orders")));
+    world.deliver(destination).unwrap();
+    assert_eq!(subject.texts(&format!("SELECT 'x' FROM {}", subject.table("orders"))).len(), 0);
+
+    world.append(&orders, OpKind::Upsert, "[2]", r#"{"id":2}"#);
+    world.commit();
+    let failure = world.deliver(&mut *subject.open(Settings::new("shop").mode(Mode::Append))).unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Config);
+    assert!(failure.to_string().contains("upsert"), "{failure}");
+    world.deliver(destination).unwrap();
+}

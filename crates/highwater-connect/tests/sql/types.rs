@@ -1,0 +1,204 @@
+//! Columns: their types, their values, and how they change.
+
+use highwater::OpKind;
+use highwater_connect::FailureKind;
+use highwater_connect::destination::sql::{Mode, Settings};
+
+use crate::model::canonical;
+use crate::subject::{Row, Subject};
+use crate::world::{Definition, World};
+
+fn schema(columns: &[(&str, &str)]) -> String {
+    let columns: Vec<String> = columns.iter().map(|(name, schema)| format!("\"{name}\":{schema}")).collect();
+    format!("{{\"properties\":{{{}}}}}", columns.join(","))
+}
+
+const INTEGER: &str = r#"{"type":"integer"}"#;
+const NUMBER: &str = r#"{"type":["null","number"]}"#;
+const STRING: &str = r#"{"type":"string"}"#;
+const DATE: &str = r#"{"type":"string","format":"date"}"#;
+const UNION: &str = r#"{"type":["string","integer"]}"#;
+const OBJECT: &str = r#"{"type":"object"}"#;
+
+/// A column, its schema, and values: as JSON, and as they come back.
+type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+fn values(rows: &[Row], column: &str) -> Vec<String> {
+    rows.iter().map(|row| row[column].clone().unwrap_or_else(|| "NULL".to_owned())).collect()
+}
+
+pub(crate) fn values_come_back_exactly(subject: &dyn Subject) {
+    let date_time = r#"{"type":"string","format":"date-time"}"#;
+    let cases: [Case; 10] = [
+        ("i", INTEGER, &[("9223372036854775807", "9223372036854775807"), ("-5.0", "-5"), ("null", "NULL")]),
+        (
+            "big",
+            r#"{"type":"integer","airbyte_type":"big_integer"}"#,
+            &[
+                ("18446744073709551615", "18446744073709551615"),
+                ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ],
+        ),
+        (
+            "n",
+            NUMBER,
+            &[
+                ("0.1", "0.1"),
+                ("12345678901234567890.123456789", "12345678901234567890.123456789"),
+                ("3.141592653589793", "3.141592653589793"),
+            ],
+        ),
+        ("s", STRING, &[(r#""\t\\N\"é\ud83d\ude00\r\n""#, "\t\\N\"é😀\r\n"), (r#""""#, ""), ("5", "5")]),
+        ("d", DATE, &[(r#""2024-02-29""#, "2024-02-29")]),
+        ("t", date_time, &[(r#""2024-02-29T12:00:00.123456Z""#, "2024-02-29T12:00:00.123456Z")]),
+        (
+            "l",
+            r#"{"type":"string","airbyte_type":"timestamp_without_timezone"}"#,
+            &[(r#""2024-02-29 12:00:00""#, "2024-02-29 12:00:00")],
+        ),
+        (
+            "c",
+            r#"{"type":"string","format":"time","airbyte_type":"time_without_timezone"}"#,
+            &[(r#""12:30:00""#, "12:30:00")],
+        ),
+        ("u", UNION, &[("1", "1"), (r#""1""#, r#""1""#)]),
+        ("o", OBJECT, &[(r#"{"b":[1,null],"a":"\n"}"#, r#"{"a":"\n","b":[1,null]}"#)]),
+    ];
+    let mut world = World::new();
+    let columns: Vec<(&str, &str)> = cases.iter().map(|(name, schema, _)| (*name, *schema)).collect();
+    let stream = world.stream("s", &[], Some(&schema(&columns)));
+    for (name, _, values) in &cases {
+        for (raw, _) in *values {
+            world.insert(&stream, &format!("{{\"{name}\":{raw}}}"));
+        }
+    }
+    world.commit();
+    let applied = world.deliver(&mut *subject.open(Settings::new("shop"))).unwrap();
+    assert_eq!(applied.rejected, []);
+    let rows = subject.dump("s");
+    let mut at = 0;
+    for (name, _, values) in &cases {
+        for (raw, expected) in *values {
+            let found = rows[at][*name].clone().unwrap_or_else(|| "NULL".to_owned());
+            let found = if *name == "o" { canonical(&found) } else { found };
+            assert_eq!(found, *expected, "{name} {raw}");
+            at += 1;
+        }
+    }
+    let types: Vec<String> = subject.columns("s").into_iter().take(10).map(|(_, kind)| kind).collect();
+    let expected = match subject.is_sqlite() {
+        true => ["INTEGER", "ANY", "ANY", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT"],
+        false => [
+            "bigint",
+            "numeric",
+            "numeric",
+            "text",
+            "date",
+            "timestamp with time zone",
+            "timestamp without time zone",
+            "time without time zone",
+            "jsonb",
+            "jsonb",
+        ],
+    };
+    assert_eq!(types, expected);
+}
+
+pub(crate) fn columns_are_added_and_widened(subject: &dyn Subject) {
+    for mode in [Mode::Append, Mode::Overwrite] {
+        let mut world = World::new();
+        let stream = world.stream("s", &[], None);
+        let name = mode.name();
+        let mut destination = subject.open(Settings::new(name).mode(mode));
+        let stages: [(&[(&str, &str)], &str); 5] = [
+            (
+                &[("a", INTEGER), ("b", DATE), ("c", r#"{"type":"boolean"}"#), ("n", NUMBER), ("s", STRING)],
+                r#"{"a":1,"b":"2024-01-31","c":true,"n":0.1,"s":"x\"y","later":[1]}"#,
+            ),
+            // An integer beyond 64 bits widens its column by itself.
+            (&[("a", INTEGER)], r#"{"a":18446744073709551616}"#),
+            (&[("a", NUMBER), ("b", STRING), ("later", OBJECT)], r#"{"a":2.5,"b":"no date","later":{}}"#),
+            (
+                &[("a", UNION), ("b", OBJECT), ("c", UNION), ("n", UNION), ("s", UNION)],
+                r#"{"a":"three","b":{},"c":"c"}"#,
+            ),
+            (&[("a", INTEGER)], r#"{"a":4}"#),
+        ];
+        for (columns, row) in stages {
+            world.insert(&stream, row);
+            // Built aside in mode overwrite, so both tables change.
+            let generation = (1, 1, false);
+            let schema = schema(columns);
+            world.commit_defined(&[Definition { name: "s", key: &[], schema: &schema, generation }]);
+            let applied = world.deliver(&mut *destination).unwrap();
+            assert_eq!(applied.rejected, [], "{row}");
+        }
+        let schema = schema(&[]);
+        world.commit_defined(&[Definition {
+            name: "s",
+            key: &[],
+            schema: &schema,
+            generation: (1, 1, true),
+        }]);
+        world.deliver(&mut *destination).unwrap();
+        let rows = subject.dump(&crate::modes::table_of(subject, name, "s"));
+        assert_eq!(values(&rows, "a"), ["1", "18446744073709551616", "2.5", "\"three\"", "4"]);
+        assert_eq!(values(&rows, "b"), ["\"2024-01-31\"", "NULL", "\"no date\"", "{}", "NULL"]);
+        assert_eq!(values(&rows, "c"), ["true", "NULL", "NULL", "\"c\"", "NULL"]);
+        assert_eq!(values(&rows, "n")[0], "0.1");
+        assert_eq!(values(&rows, "s")[0], "\"x\\\"y\"");
+        assert_eq!(values(&rows, "later"), ["NULL", "NULL", "{}", "NULL", "NULL"]);
+        assert_eq!(canonical(&values(&rows, "_highwater_extra")[0]), r#"{"later":[1]}"#);
+    }
+}
+
+pub(crate) fn a_change_that_would_lose_values_is_refused_by_name(subject: &dyn Subject) {
+    let mut world = World::new();
+    let stream = world.stream("s", &[], Some(&schema(&[("price", STRING)])));
+    world.insert(&stream, r#"{"price":"cheap"}"#);
+    world.commit();
+    let mut destination = subject.open(Settings::new("shop"));
+    world.deliver(&mut *destination).unwrap();
+    let stream = world.stream("s", &[], Some(&schema(&[("price", INTEGER)])));
+    world.insert(&stream, r#"{"price":5}"#);
+    world.commit();
+    let failure = world.deliver(&mut *destination).unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Config);
+    assert!(
+        failure.to_string().contains("\"price\" holds text") && failure.to_string().contains("\"s\""),
+        "{failure}"
+    );
+    // A schema that tells of both is taken, and what waited arrives.
+    let stream = world.stream("s", &[], Some(&schema(&[("price", UNION)])));
+    world.insert(&stream, r#"{"price":6}"#);
+    world.commit();
+    world.deliver(&mut *destination).unwrap();
+    assert_eq!(values(&subject.dump("s"), "price"), ["\"cheap\"", "5", "6"]);
+}
+
+pub(crate) fn row_identity_survives_added_columns(subject: &dyn Subject) {
+    let mut world = World::new();
+    let settings = Settings::new("shop").mode(Mode::Upsert);
+    for columns in [&[("a", INTEGER)][..], &[("a", INTEGER), ("b", STRING)]] {
+        let schema = schema(columns);
+        let stream = world.stream("s", &[], Some(&schema));
+        for _ in 0..3 {
+            // The very same record, thrice.
+            world.append(&stream, OpKind::Insert, "", r#"{"a":1,"b":"x"}"#);
+        }
+        world.commit_defined(&[Definition {
+            name: "s",
+            key: &[],
+            schema: &schema,
+            generation: (0, 0, false),
+        }]);
+        for size in [1, 100] {
+            for batch in world.batches(&format!("{size}-{}", columns.len()), size) {
+                subject.open(settings.clone()).apply(&batch).unwrap();
+            }
+        }
+    }
+    let rows = subject.dump("s");
+    assert_eq!(values(&rows, "_highwater_row"), ["0", "1", "2", "0", "1", "2"]);
+    assert_eq!(values(&rows, "b"), ["NULL", "NULL", "NULL", "x", "x", "x"]);
+}
