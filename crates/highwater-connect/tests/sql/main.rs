@@ -45,6 +45,7 @@ checks!(
     positions::killed_at_any_moment,
     positions::another_history_has_diverged,
     positions::a_lost_connection_is_no_loss,
+    positions::a_refused_commit_leaves_nothing,
     positions::a_failed_batch_leaves_nothing,
     refusals::one_refused_record_does_not_fail_the_others,
     refusals::what_a_constraint_refuses_is_found_among_many,

@@ -74,7 +74,8 @@ fn compare(subject: &dyn Subject, mode: Mode, deletes: Deletes, seed: u64) {
 }
 
 pub(crate) fn check_tables(subject: &dyn Subject, world: &World, mode: Mode, deletes: Deletes, name: &str) {
-    let refused = format!("SELECT reason FROM {} WHERE name = '{name}'", subject.table("_highwater_rejected"));
+    let refused =
+        format!("SELECT reason FROM {} WHERE name = '{name}'", subject.table("_highwater_rejected"));
     assert_eq!(subject.texts(&refused), Vec::<Vec<_>>::new(), "{name}");
     let batches = world.batches("model", 100);
     for (stream, key) in [("orders", Some("id")), ("events", None)] {
