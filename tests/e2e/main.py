@@ -5,6 +5,7 @@ import sys
 
 import connectors
 import nostate
+import pipeline
 import processes
 import resume
 import volume
@@ -13,6 +14,7 @@ import volume
 def main():
     parser = argparse.ArgumentParser(prog="tests/e2e/run", description=__doc__)
     parser.add_argument("--kills", default="50", help="in the resume test, at least (default 50)")
+    parser.add_argument("--pipeline-kills", default="12", help="in the pipeline test, at least (default 12)")
     parser.add_argument("--count", default="100000", help="of users in the volume test (default 100000: 200,100 records)")
     parser.add_argument("--seed", help="default: a random one, printed")
     options = parser.parse_args()
@@ -21,6 +23,7 @@ def main():
         "nostate": (nostate.main, []),
         "volume": (volume.main, ["--count", options.count, *seed]),
         "resume": (resume.main, ["--kills", options.kills, *seed]),
+        "pipeline": (pipeline.main, ["--kills", options.pipeline_kills, *seed]),
     }
     code = processes.report("prepare", lambda _: (processes.highwater(), connectors.install_all()), [])
     if code:

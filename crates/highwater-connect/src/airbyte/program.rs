@@ -1,7 +1,7 @@
 //! A connector as a program: its settings, its configuration on disk, and the commands that ask one question.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,10 +13,8 @@ use super::trace::{self, Trace};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::files;
-use crate::lines::Lines;
 use crate::pipeline::Section;
-use crate::process::{Leftovers, Program, Running, describe};
-use crate::pump::Pump;
+use crate::process::{Heard, Leftovers, Program, Running, Talk};
 use crate::stop::{Stop, Urgency};
 
 /// The part of a pipeline file that describes an Airbyte connector.
@@ -81,9 +79,6 @@ impl Settings {
     }
 }
 
-/// How often a wait looks whether it should stop.
-const PATIENCE: Duration = Duration::from_millis(100);
-
 /// A connector that can be asked and read. One at a time has its work directory.
 #[derive(Debug)]
 pub struct Connector {
@@ -124,12 +119,12 @@ impl Connector {
         Ok(Connector { settings, program, of: of.into(), work: work.to_owned(), reporter, stop })
     }
 
-    pub(super) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
     /// Writes a file for the program, mode 0600; its path, as the program sees it.
-    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<String> {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<String> {
         let name = format!("{}.{name}", self.of);
         let path = self.work.join(&name);
         let written = files::write_private(&path, content);
@@ -212,7 +207,7 @@ impl Connector {
     }
 
     /// Starts it. The mark says so to a successor.
-    pub(super) fn start(
+    pub(crate) fn start(
         &self,
         arguments: &[String],
         listens: bool,
@@ -230,8 +225,20 @@ impl Connector {
 
     /// The arguments that name the configuration, which is written.
     pub(super) fn configured(&self, command: &str) -> Result<Vec<String>> {
+        let mut arguments = self.config_argument()?;
+        arguments.insert(0, command.to_owned());
+        Ok(arguments)
+    }
+
+    /// The argument that names the configuration, which is written, for programs without commands.
+    pub(crate) fn config_argument(&self) -> Result<Vec<String>> {
         let config = self.write("config.json", self.config()?.as_bytes())?;
-        Ok(vec![command.to_owned(), "--config".to_owned(), config])
+        Ok(vec!["--config".to_owned(), config])
+    }
+
+    /// Whether somebody asked to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.urgency() > Urgency::None
     }
 
     /// What it says about its configuration, as it says it. Blocks for its answer.
@@ -272,37 +279,26 @@ impl Connector {
         wanted: &str,
         answer: impl Fn(&Message<'_>) -> Option<T>,
     ) -> Result<T> {
-        let (mut running, _mark) = self.start(arguments, false)?;
-        let output = running.output().ok_or_else(|| Failure::permanent("no output to read"))?;
-        let mut lines = Lines::new(Pump::start(output, PATIENCE));
+        let (running, _mark) = self.start(arguments, false)?;
+        let mut talk = Talk::new(running, self.settings.silence_timeout)?;
         let (mut found, mut failure) = (None, None);
-        let mut heard = Instant::now();
         loop {
-            match lines.next() {
-                Ok(Some(line)) => {
-                    heard = Instant::now();
-                    self.take_answer(line.bytes, &answer, &mut found, &mut failure)?;
-                }
-                Ok(None) => break,
-                Err(e) if e.kind() == std::io::ErrorKind::TimedOut => {
-                    if self.stop.urgency() > Urgency::None {
-                        return Err(Failure::cancelled());
-                    }
-                    if heard.elapsed() > self.settings.silence_timeout {
-                        return Err(self.silent());
-                    }
-                    if running.wait(Duration::ZERO)?.is_some() && found.is_some() {
-                        break;
-                    }
-                }
-                Err(e) => return Err(Failure::transient(format!("reading {}", self.of)).because(e)),
+            match talk.next().map_err(|failure| failure.while_doing(&self.of))? {
+                Heard::Line(line) => self.take_answer(line.bytes, &answer, &mut found, &mut failure)?,
+                Heard::Nothing if self.is_stopping() => return Err(Failure::cancelled()),
+                Heard::Nothing => {}
+                Heard::End => break,
             }
         }
-        let status = running.wait(self.settings.stop_timeout)?;
-        match (found, failure, status) {
+        let ended = talk.conclude(self.settings.stop_timeout)?;
+        match (found, failure, ended) {
+            // An answer is one, however the process ends behind it.
             (Some(found), _, _) => Ok(found),
             (None, Some(failure), _) => Err(failure),
-            (None, None, status) => Err(self.ended(&mut running, status, wanted)),
+            (None, None, Some(ended)) => Err(ended.while_doing(&self.of)),
+            (None, None, None) => {
+                Err(Failure::permanent(format!("{} ended without a {wanted} message", self.of)))
+            }
         }
     }
 
@@ -334,34 +330,15 @@ impl Connector {
         Ok(())
     }
 
-    pub(super) fn noise(&self, line: &[u8]) {
+    pub(crate) fn noise(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         if !text.trim().is_empty() {
             self.reporter.line(&self.of, &text);
         }
     }
 
-    pub(super) fn silent(&self) -> Failure {
-        let time = crate::quantity::time(self.settings.silence_timeout);
-        Failure::transient(format!("{} said nothing for {time} and was ended", self.of))
-    }
-
-    fn ended(
-        &self,
-        running: &mut Running,
-        status: Option<std::process::ExitStatus>,
-        wanted: &str,
-    ) -> Failure {
-        let how = status.map_or("did not end".to_owned(), describe);
-        let said = match running.last_words() {
-            words if words.is_empty() => String::new(),
-            words => format!("; it said: {words}"),
-        };
-        Failure::transient(format!("{} {how} without a {wanted} message{said}", self.of))
-    }
-
     /// Who is told.
-    pub(super) fn reporter(&self) -> &Reporter {
+    pub(crate) fn reporter(&self) -> &Reporter {
         &self.reporter
     }
 }

@@ -1,7 +1,5 @@
 //! Any Airbyte source, as a command.
 
-use std::io::ErrorKind;
-use std::process::{ChildStdout, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::discovered::{Configured, catalog_text, configure};
@@ -10,18 +8,11 @@ use super::message::StateKind;
 use super::program::Connector;
 use super::session::{Session, Taken};
 use crate::failure::{Failure, Result};
-use crate::lines::Lines;
 use crate::output::Output;
 use crate::pipeline::StreamChoice;
-use crate::process::{Running, describe};
-use crate::pump::Pump;
+use crate::process::{Heard, Talk};
 use crate::source::{Offer, Source, State};
 use crate::stop::Urgency;
-
-/// How long a read waits for a line before it looks around.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// A process is gone, but something that it started still holds its output: so long it may go on.
-const DRAIN: Duration = Duration::from_secs(2);
 
 /// A source that speaks the Airbyte protocol.
 #[derive(Debug)]
@@ -97,15 +88,15 @@ impl Source for AirbyteSource {
         let streams = self.streams.as_deref().unwrap_or_default();
         let arguments = self.arguments(streams, from, out)?;
         let (running, _mark) = self.connector.start(&arguments, false)?;
+        let talk = Talk::new(running, self.connector.settings().silence_timeout)?;
         let session = Session::new(&self.connector, out, streams)?;
-        Read { connector: &self.connector, running, session, stopping_since: None }.run()
+        Read { connector: &self.connector, session, stopping_since: None }.run(talk)
     }
 }
 
-/// One read, from the start of the process to its end. Dropped, the process is ended.
+/// One read, from the start of the process to its end.
 struct Read<'a, 'o> {
     connector: &'a Connector,
-    running: Running,
     session: Session<'a, 'o>,
     stopping_since: Option<Instant>,
 }
@@ -118,58 +109,43 @@ enum End {
     Stopped,
 }
 
+fn of_source(failure: Failure) -> Failure {
+    failure.while_doing("the source")
+}
+
 impl Read<'_, '_> {
-    fn run(mut self) -> Result<()> {
-        let output = self.running.output().ok_or_else(|| Failure::permanent("no output to read"))?;
-        match self.take_all(output)? {
-            End::Input => self.conclude(),
-            End::Stopped => {
-                // It wrote for a reader that is gone; what it still says is of no use.
-                self.running.end(Duration::from_secs(1))?;
-                Ok(())
-            }
+    fn run(mut self, mut talk: Talk) -> Result<()> {
+        match self.take_all(&mut talk)? {
+            End::Input => self.conclude(&mut talk),
+            // It wrote for a reader that is gone; what it still says is of no use.
+            End::Stopped => talk.end(Duration::from_secs(1)),
         }
     }
 
-    fn take_all(&mut self, output: ChildStdout) -> Result<End> {
-        let mut lines = Lines::new(Pump::start(output, PATIENCE));
-        let mut heard = Instant::now();
+    fn take_all(&mut self, talk: &mut Talk) -> Result<End> {
         loop {
-            let taken = match lines.next() {
-                Ok(Some(line)) => {
+            let taken = match talk.next().map_err(of_source)? {
+                Heard::Line(line) => {
                     if line.fresh {
-                        heard = Instant::now();
                         self.session.out().tick();
                     }
                     let taken = self.session.take(line.bytes);
-                    let taken = taken.map_err(|f| self.at_line(f, line.number))?;
+                    let taken = taken.map_err(|failure| at_line(failure, line.number))?;
                     if !line.fresh && taken == Taken::Other {
                         continue;
                     }
                     taken
                 }
-                Ok(None) => return Ok(End::Input),
-                Err(e) if e.kind() == ErrorKind::TimedOut => {
+                Heard::Nothing => {
                     self.session.out().idle()?;
-                    if heard.elapsed() > self.connector.settings().silence_timeout {
-                        return Err(self.connector.silent());
-                    }
-                    if heard.elapsed() > DRAIN && self.running.wait(Duration::ZERO)?.is_some() {
-                        return Ok(End::Input);
-                    }
                     Taken::Other
                 }
-                Err(e) => return Err(Failure::permanent("reading the source's output").because(e)),
+                Heard::End => return Ok(End::Input),
             };
             if self.should_stop(taken) {
                 return Ok(End::Stopped);
             }
         }
-    }
-
-    fn at_line(&self, failure: Failure, number: u64) -> Failure {
-        let is_ours = failure.log_error().is_some() || failure.kind() == crate::FailureKind::Cancelled;
-        if is_ours { failure } else { failure.while_doing(format!("line {number} of the source's output")) }
     }
 
     /// Somebody asked: at once, or at a state, or where nothing would be lost, or when it takes too long.
@@ -187,23 +163,14 @@ impl Read<'_, '_> {
     }
 
     /// The output is at its end: how the process ended, and what it said.
-    fn conclude(&mut self) -> Result<()> {
-        let status = self.running.wait(self.connector.settings().stop_timeout)?;
-        if let Some(failure) = self.session.failure() {
-            return Err(failure);
-        }
-        match status {
-            Some(status) if status.success() => self.session.incomplete().map_or(Ok(()), Err),
-            status => Err(self.bad_end(status)),
-        }
+    fn conclude(&mut self, talk: &mut Talk) -> Result<()> {
+        let ended = talk.conclude(self.connector.settings().stop_timeout)?;
+        let failure = self.session.failure().or(ended.map(of_source)).or_else(|| self.session.incomplete());
+        failure.map_or(Ok(()), Err)
     }
+}
 
-    fn bad_end(&mut self, status: Option<ExitStatus>) -> Failure {
-        let how = status.map_or("closed its output and did not end".to_owned(), describe);
-        let said = match self.running.last_words() {
-            words if words.is_empty() => String::new(),
-            words => format!("; it said last: {words}"),
-        };
-        Failure::transient(format!("the source {how}{said}"))
-    }
+fn at_line(failure: Failure, number: u64) -> Failure {
+    let is_ours = failure.log_error().is_some() || failure.kind() == crate::FailureKind::Cancelled;
+    if is_ours { failure } else { failure.while_doing(format!("line {number} of the source's output")) }
 }

@@ -58,6 +58,10 @@ pub struct Output<'a> {
     around: &'a Surroundings,
     /// What the bookkeeping says after the next commit.
     book: Book,
+    /// What it says in the log.
+    written: Book,
+    /// The two differ.
+    is_book_changed: bool,
     ours: sync::Ours,
     last_commit: Instant,
     watch: Watch,
@@ -70,6 +74,7 @@ impl<'a> Output<'a> {
     pub fn begin(log: &'a Log, offers: &[Offer], around: &'a Surroundings) -> Result<Self> {
         let mut writer = log.writer(&[])?;
         let ours = sync::Ours::register(log, &mut writer)?;
+        let book = Book::newest(log)?;
         let mut output = Output {
             log,
             writer,
@@ -77,7 +82,9 @@ impl<'a> Output<'a> {
             entries: Vec::new(),
             global: Pending::None,
             around,
-            book: Book::newest(log)?,
+            written: book.clone(),
+            book,
+            is_book_changed: false,
             ours,
             last_commit: Instant::now(),
             watch: Watch::new(),
@@ -158,6 +165,7 @@ impl<'a> Output<'a> {
     pub fn state(&mut self, handle: Handle, text: &str) -> Result<()> {
         self.entries[handle.0].pending = Pending::clean(text);
         self.entries[handle.0].since_state = 0;
+        self.watch.state();
         if self.is_due() { self.commit_clean() } else { Ok(()) }
     }
 
@@ -166,6 +174,24 @@ impl<'a> Output<'a> {
         self.global = Pending::clean(text);
         self.entries.iter_mut().for_each(|entry| entry.since_state = 0);
         if self.is_due() { self.commit_clean() } else { Ok(()) }
+    }
+
+    /// The stream has another schema from the next checkpoint on. A schema that is no JSON is left out.
+    pub fn set_schema(&mut self, handle: Handle, schema: &str) {
+        let name = self.entries[handle.0].stream.name();
+        let Some(known) = self.book.streams.iter_mut().find(|known| known.name == *name) else { return };
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(schema).is_ok();
+        if is_json && known.schema.as_deref() != Some(schema) {
+            known.schema = Some(schema.to_owned());
+            self.is_book_changed = true;
+        }
+    }
+
+    /// For sources that can give a state after any record: whether one is due, by the policy's records, bytes and time, or
+    /// because the source is to stop.
+    pub fn wants_state(&self, handle: Handle) -> bool {
+        let records = self.entries[handle.0].since_state;
+        records > 0 && (self.around.stop.is_asked() || self.watch.wants_state(records, &self.around.policy))
     }
 
     /// Records of this stream since its last state: what the source's own count is compared with.
@@ -250,10 +276,14 @@ impl<'a> Output<'a> {
                 plan.set(&entry.stream, text);
             }
         }
-        if plan.is_empty() { Ok(()) } else { self.commit(&plan) }
+        if plan.is_empty() { Ok(()) } else { self.commit(plan) }
     }
 
-    fn commit(&mut self, plan: &Plan) -> Result<()> {
+    /// Commits, with what has changed in the bookkeeping.
+    fn commit(&mut self, mut plan: Plan) -> Result<()> {
+        if self.is_book_changed {
+            self.ours.plan(&self.written, &self.book, &mut plan)?;
+        }
         let labels = &self.around.labels;
         let committed = match self.writer.commit(plan.commit(labels)) {
             Err(error) if *error.kind() == highwater::ErrorKind::Full => {
@@ -262,6 +292,9 @@ impl<'a> Output<'a> {
             }
             other => other?,
         };
+        if std::mem::take(&mut self.is_book_changed) {
+            self.written = self.book.clone();
+        }
         self.committed_now(&committed)
     }
 

@@ -31,7 +31,7 @@ impl Ours {
     }
 
     /// What of the bookkeeping differs from what the log has.
-    fn plan(&self, before: &Book, now: &Book, plan: &mut Plan) -> Result<()> {
+    pub(super) fn plan(&self, before: &Book, now: &Book, plan: &mut Plan) -> Result<()> {
         let definitions = now.definitions_text()?;
         if definitions != before.definitions_text()? {
             plan.set(&self.definitions, definitions);
@@ -72,8 +72,7 @@ pub(super) fn state(log: &LogReader) -> Result<State> {
 impl Output<'_> {
     /// Registers what is offered. A new sync counts on and raises the generation of what is read anew.
     pub(super) fn begin_sync(&mut self, offers: &[Offer]) -> Result<()> {
-        let before = self.book.clone();
-        let is_new = before.sync == 0 || before.ended;
+        let is_new = self.book.sync == 0 || self.book.ended;
         if is_new {
             self.book.sync += 1;
             self.book.ended = false;
@@ -87,11 +86,8 @@ impl Output<'_> {
                 plan.clear(&stream);
             }
         }
-        self.ours.plan(&before, &self.book, &mut plan)?;
-        if !plan.is_empty() {
-            self.commit(&plan)?;
-        }
-        Ok(())
+        self.is_book_changed = self.book != self.written;
+        if plan.is_empty() && !self.is_book_changed { Ok(()) } else { self.commit(plan) }
     }
 
     fn register(&mut self, definition: &StreamDefinition) -> Result<Stream> {
@@ -140,7 +136,6 @@ impl Output<'_> {
     /// The source has sent everything: what is left is committed, all streams are complete, the sync has ended.
     /// Blocks for a flush.
     pub fn finish(&mut self) -> Result<()> {
-        let before = self.book.clone();
         let mut plan = Plan::with_global(self.global.take());
         for entry in &mut self.entries {
             match entry.pending.take() {
@@ -153,8 +148,8 @@ impl Output<'_> {
             }
         }
         self.book.ended = true;
-        self.ours.plan(&before, &self.book, &mut plan)?;
-        self.commit(&plan)?;
+        self.is_book_changed = true;
+        self.commit(plan)?;
         let records = self.committed();
         self.around.reporter.tell(Event::Progress { streams: self.progress() });
         self.around.reporter.tell(Event::SyncEnded { sync: self.book.sync, records });

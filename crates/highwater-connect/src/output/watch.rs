@@ -17,16 +17,41 @@ pub(super) struct Watch {
     since: Option<Instant>,
     warned: bool,
     told: Instant,
+    /// Bytes since the last state that was offered, and when that was.
+    offered_bytes: u64,
+    offered: Instant,
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
-        Watch { records: 0, bytes: 0, since: None, warned: false, told: Instant::now() }
+        Watch {
+            records: 0,
+            bytes: 0,
+            since: None,
+            warned: false,
+            told: Instant::now(),
+            offered_bytes: 0,
+            offered: Instant::now(),
+        }
     }
 
     pub(super) fn record(&mut self, bytes: u64) {
         self.records += 1;
         self.bytes += bytes;
+        self.offered_bytes += bytes;
+    }
+
+    /// The source has offered a state.
+    pub(super) fn state(&mut self) {
+        (self.offered_bytes, self.offered) = (0, Instant::now());
+    }
+
+    /// Whether a source that leaves it to us should offer a state, `records` after its last.
+    pub(super) fn wants_state(&self, records: u64, policy: &CheckpointPolicy) -> bool {
+        records >= policy.every_records
+            || self.offered_bytes >= policy.every_bytes
+            // The clock is looked at now and then only.
+            || records.is_multiple_of(64) && self.offered.elapsed() >= policy.every_time
     }
 
     /// A checkpoint was made; if it took in everything, or any part of what is counted, the count begins anew.

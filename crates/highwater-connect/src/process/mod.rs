@@ -2,6 +2,7 @@
 
 mod cut;
 mod leftover;
+mod talk;
 
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 pub use leftover::{Leftovers, Mark};
+pub use talk::{Heard, Talk};
 
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};

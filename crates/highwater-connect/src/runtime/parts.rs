@@ -2,35 +2,39 @@
 
 use std::path::Path;
 
-use crate::airbyte::{AirbyteSource, Connector, Settings};
+use crate::airbyte::{self, AirbyteSource, Connector};
 use crate::destination::Destination;
 use crate::destination::jsonl::JsonLines;
 use crate::destination::sql::{Postgres, Sqlite};
 use crate::event::Reporter;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::pipeline::{Pipeline, Section};
+use crate::singer::SingerSource;
 use crate::source::Source;
+use crate::source::files::Files;
 use crate::stop::Stop;
 
 #[derive(Debug, Clone, Copy)]
 enum SourceType {
     Airbyte,
+    Singer,
+    Files,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum DestinationType {
     JsonLines,
-    Postgres,
     Sqlite,
+    Postgres,
 }
 
-const SOURCES: &[(&str, SourceType)] = &[("airbyte", SourceType::Airbyte)];
+const SOURCES: &[(&str, SourceType)] =
+    &[("airbyte", SourceType::Airbyte), ("singer", SourceType::Singer), ("files", SourceType::Files)];
 const DESTINATIONS: &[(&str, DestinationType)] = &[
     ("jsonl", DestinationType::JsonLines),
-    ("postgres", DestinationType::Postgres),
     ("sqlite", DestinationType::Sqlite),
+    ("postgres", DestinationType::Postgres),
 ];
-
 /// The source of a pipeline.
 pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Box<dyn Source>> {
     let mut section = pipeline.source();
@@ -39,7 +43,20 @@ pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<B
             let connector = connector(pipeline, section, reporter, stop)?;
             Ok(Box::new(AirbyteSource::new(connector, pipeline.streams()?, pipeline.hash_key()?)))
         }
+        SourceType::Singer => {
+            let catalog = section.text("catalog")?.map(|path| pipeline.variables().base().join(path));
+            let connector = connector(pipeline, section, reporter, stop)?;
+            Ok(Box::new(SingerSource::new(connector, pipeline.streams()?, pipeline.hash_key()?, catalog)))
+        }
+        SourceType::Files => files(pipeline, section),
     }
+}
+
+fn files(pipeline: &Pipeline, section: Section<'_>) -> Result<Box<dyn Source>> {
+    if !pipeline.streams()?.is_empty() {
+        return Err(Failure::config("streams: a file source names its one stream in [source]"));
+    }
+    Ok(Box::new(Files::read_settings(section)?))
 }
 
 fn connector(
@@ -49,7 +66,7 @@ fn connector(
     stop: &Stop,
 ) -> Result<Connector> {
     let base: &Path = pipeline.variables().base();
-    let settings = Settings::read(section)?;
+    let settings = airbyte::Settings::read(section)?;
     Connector::new(settings, "source", base, &pipeline.work, reporter.clone(), stop.clone())
 }
 
@@ -58,6 +75,11 @@ pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -
     let mut section = pipeline.source();
     match needed(&mut section, SOURCES)? {
         SourceType::Airbyte => connector(pipeline, section, reporter, stop).map(Some),
+        SourceType::Singer => {
+            section.text("catalog")?;
+            connector(pipeline, section, reporter, stop).map(|_| None)
+        }
+        SourceType::Files => files(pipeline, section).map(|_| None),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where a log comes from.
 
+pub mod files;
+
 use highwater::StreamName;
 
 use crate::definition::StreamDefinition;

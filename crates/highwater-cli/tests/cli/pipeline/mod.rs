@@ -2,6 +2,7 @@
 
 mod failures;
 mod kills;
+mod others;
 mod place;
 
 use place::Place;

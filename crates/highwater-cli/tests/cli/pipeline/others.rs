@@ -1,0 +1,71 @@
+//! Sources of other kinds: Singer taps, files; and SQLite.
+
+use super::place::Place;
+
+const TAP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/pipeline/tap.py");
+
+/// A pipeline file with another source.
+fn place(source: &str, more: &str) -> Place {
+    let place = Place::new("{}", "");
+    place.file(
+        "pipeline.toml",
+        &format!(
+            "version = 1\nname = 'pipe'\nlog = 'pipe.hw'\nhash_key = 'pepper'\n[source]\n{source}\n\
+             [checkpoint]\nmin_interval = '0ms'\nevery = {{ records = 100 }}\n\
+             [retry]\nattempts_without_progress = 3\nbackoff = {{ initial = '10ms', max = '50ms' }}\n\
+             [destinations.lake]\ntype = 'jsonl'\npath = 'lake'\n{more}\n"
+        ),
+    );
+    place
+}
+
+fn tap(config: &str) -> String {
+    format!("type = 'singer'\ncommand = ['python3', '{TAP}']\n[source.config]\n{config}")
+}
+
+#[test]
+fn a_tap_is_read_on_from_its_last_state() {
+    let place = place(&tap("streams = { a = 25, b = 7 }\npage = 10\nfail_after = 2\npause_ms = 20"), "");
+    let ran = place.run("run", &[]).exits(0);
+    assert!(ran.err.contains("the tap broke"), "{}", ran.err);
+    place.holds(&[("a", 25), ("b", 7)]);
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25), ("b", 7)]);
+    let row = &place.rows("a")[3];
+    assert_eq!((&row["key"][0], &row["emitted_us"]), (&3.into(), &1_704_067_200_000_000_i64.into()));
+}
+
+#[test]
+fn a_taps_streams_and_columns_are_chosen() {
+    let streams = "[[streams]]\nname = 'a'\nexclude = ['email']\n";
+    let place = place(&tap("streams = { a = 25, b = 7 }\npage = 10"), streams);
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25)]);
+    assert!(place.rows("b").is_empty());
+    assert!(place.rows("a").iter().all(|row| row["data"].get("email").is_none()));
+}
+
+#[test]
+fn files_are_read_in_order_and_may_grow() {
+    let source = "type = 'files'\npath = 'in'\nstream = 'a'\nprimary_key = ['id']";
+    let place = place(source, "[destinations.base]\ntype = 'sqlite'\npath = 'base.db'\nmode = 'append'");
+    std::fs::create_dir(place.path("in")).unwrap();
+    let lines =
+        |ids: std::ops::Range<u64>| -> String { ids.map(|id| format!("{{\"id\":{id}}}\n")).collect() };
+    place.file("in/1.jsonl", &lines(0..250));
+    place.file("in/2.jsonl", &lines(250..300));
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 300)]);
+    // The last one is in the middle of being written.
+    place.file("in/2.jsonl", &(lines(250..320) + "{\"id\":32"));
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 320)]);
+    place.file("in/2.jsonl", &lines(250..321));
+    place.file("in/3.jsonl", &lines(321..330));
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 330)]);
+    place.file("in/3.jsonl", "{}\n");
+    let ran = place.run("run", &[]).exits(8);
+    assert!(ran.err.contains("is not the file that was read"), "{}", ran.err);
+    assert!(place.path("base.db").exists());
+}

@@ -1,0 +1,276 @@
+//! Any Singer tap, as a command.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use highwater::{Meta, Op, key};
+use serde_json::Value;
+
+use super::catalog::{self, Selected};
+use super::message::{self, Message};
+use crate::airbyte::Connector;
+use crate::failure::{Failure, Result};
+use crate::output::{Handle, Output};
+use crate::pipeline::StreamChoice;
+use crate::process::{Heard, Talk};
+use crate::source::{Offer, Source, State};
+use crate::stop::Urgency;
+
+/// No catalog is longer, in bytes.
+const CATALOG_BYTES_MAX: u64 = 256 << 20;
+
+/// A source that speaks Singer. Its state is one for all streams.
+#[derive(Debug)]
+pub struct SingerSource {
+    connector: Connector,
+    choices: Vec<StreamChoice>,
+    hash_key: Option<String>,
+    /// A catalog that a person wrote, for a tap that can't discover.
+    catalog: Option<PathBuf>,
+    /// The catalog's text and what is read of it, made once and used for all attempts.
+    selected: Option<(String, Vec<Selected>)>,
+}
+
+impl SingerSource {
+    /// Reads the streams that are chosen, or all. With `catalog`, that file is used and the tap is not asked what it has.
+    pub fn new(
+        connector: Connector,
+        choices: Vec<StreamChoice>,
+        hash_key: Option<String>,
+        catalog: Option<PathBuf>,
+    ) -> Self {
+        SingerSource { connector, choices, hash_key, catalog, selected: None }
+    }
+
+    fn selected(&mut self) -> Result<&(String, Vec<Selected>)> {
+        let selected = match self.selected.take() {
+            Some(selected) => selected,
+            None => {
+                let mut catalog = self.discover()?;
+                let streams = catalog::select(&mut catalog, &self.choices, self.hash_key.as_deref())?;
+                (catalog.to_string(), streams)
+            }
+        };
+        Ok(self.selected.insert(selected))
+    }
+
+    fn discover(&self) -> Result<Value> {
+        let text = match &self.catalog {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|e| Failure::config(format!("reading the catalog {}", path.display())).because(e))?,
+            None => self.ask_for_catalog()?,
+        };
+        serde_json::from_str(&text)
+            .map_err(|e| Failure::permanent("the tap's catalog is not JSON").because(e))
+    }
+
+    /// The answer is one document over many lines.
+    fn ask_for_catalog(&self) -> Result<String> {
+        let mut arguments = self.connector.config_argument()?;
+        arguments.push("--discover".to_owned());
+        let (running, _mark) = self.connector.start(&arguments, false)?;
+        let mut talk = Talk::new(running, self.connector.settings().silence_timeout)?;
+        let mut text = Vec::new();
+        loop {
+            match talk.next().map_err(of_tap)? {
+                Heard::Line(line) => {
+                    text.extend_from_slice(line.bytes);
+                    text.push(b'\n');
+                    if text.len() as u64 > CATALOG_BYTES_MAX {
+                        return Err(Failure::permanent("the tap's catalog is longer than 256 MiB"));
+                    }
+                }
+                Heard::Nothing if self.connector.is_stopping() => return Err(Failure::cancelled()),
+                Heard::Nothing => {}
+                Heard::End => break,
+            }
+        }
+        if let Some(failure) = talk.conclude(self.connector.settings().stop_timeout)? {
+            return Err(of_tap(failure));
+        }
+        let mut catalog = String::new();
+        let read = text.as_slice().read_to_string(&mut catalog);
+        read.map_err(|e| Failure::permanent("the tap's catalog is not text").because(e))?;
+        Ok(catalog)
+    }
+}
+
+fn of_tap(failure: Failure) -> Failure {
+    failure.while_doing("the tap")
+}
+
+impl Source for SingerSource {
+    fn streams(&mut self) -> Result<Vec<Offer>> {
+        self.selected()?.1.iter().map(Selected::offer).collect()
+    }
+
+    fn read(&mut self, from: &State, out: &mut Output<'_>) -> Result<()> {
+        let mut arguments = self.connector.config_argument()?;
+        let (catalog, streams) = self.selected()?.clone();
+        arguments.extend(["--catalog".to_owned(), self.connector.write("catalog.json", catalog.as_bytes())?]);
+        if let Some(state) = &from.global {
+            arguments.extend(["--state".to_owned(), self.connector.write("state.json", state.as_bytes())?]);
+        }
+        let (running, _mark) = self.connector.start(&arguments, false)?;
+        let mut talk = Talk::new(running, self.connector.settings().silence_timeout)?;
+        let mut session = Session::new(&self.connector, out, &streams)?;
+        session.run(&mut talk)
+    }
+}
+
+/// One read.
+struct Session<'a, 'o> {
+    connector: &'a Connector,
+    out: &'a mut Output<'o>,
+    /// In the order of the handles.
+    streams: Vec<(Handle, &'a Selected)>,
+    told: HashSet<String>,
+    row: String,
+    stopping_since: Option<Instant>,
+}
+
+impl<'a, 'o> Session<'a, 'o> {
+    fn new(connector: &'a Connector, out: &'a mut Output<'o>, selected: &'a [Selected]) -> Result<Self> {
+        let mut streams = Vec::new();
+        for stream in selected {
+            let handle = out.find(None, &stream.name.name);
+            let handle = handle
+                .ok_or_else(|| Failure::permanent(format!("stream {} was not announced", stream.name)))?;
+            streams.push((handle, stream));
+        }
+        let told = HashSet::new();
+        Ok(Session { connector, out, streams, told, row: String::new(), stopping_since: None })
+    }
+
+    fn run(&mut self, talk: &mut Talk) -> Result<()> {
+        loop {
+            let is_state = match talk.next().map_err(of_tap)? {
+                Heard::Line(line) => {
+                    if line.fresh {
+                        self.out.tick();
+                    }
+                    let is_state = self.take(line.bytes).map_err(|failure| at_line(failure, line.number))?;
+                    if !line.fresh && !is_state {
+                        continue;
+                    }
+                    is_state
+                }
+                Heard::Nothing => {
+                    self.out.idle()?;
+                    false
+                }
+                Heard::End => break,
+            };
+            if self.should_stop(is_state) {
+                return talk.end(Duration::from_secs(1));
+            }
+        }
+        let failure = talk.conclude(self.connector.settings().stop_timeout)?;
+        failure.map_or(Ok(()), |failure| Err(of_tap(failure)))
+    }
+
+    fn should_stop(&mut self, is_state: bool) -> bool {
+        match self.out.urgency() {
+            Urgency::None => false,
+            Urgency::Now => true,
+            Urgency::Soon => {
+                let since = *self.stopping_since.get_or_insert_with(Instant::now);
+                is_state || self.out.is_settled() || since.elapsed() > self.connector.settings().stop_timeout
+            }
+        }
+    }
+
+    /// Whether it was a state.
+    fn take(&mut self, line: &[u8]) -> Result<bool> {
+        let Some(message) = message::parse(line) else {
+            self.connector.noise(line);
+            return Ok(false);
+        };
+        match &*message.kind {
+            "RECORD" => self.record(&message)?,
+            "SCHEMA" => self.schema(&message)?,
+            "STATE" => {
+                let value = message.value.ok_or_else(|| Failure::permanent("a STATE has no value"))?;
+                if !message::is_empty_state(value.get()) {
+                    self.out.global_state(value.get())?;
+                    return Ok(true);
+                }
+            }
+            other => {
+                if self.told.len() < 100 && self.told.insert(other.to_owned()) {
+                    let text = format!("messages of type {other} are of no use here, and left out");
+                    self.connector.reporter().note(text);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn find(&mut self, message: &Message<'_>) -> Result<Option<(Handle, &'a Selected)>> {
+        let name = message.stream.as_deref();
+        let name = name.ok_or_else(|| Failure::permanent(format!("a {} names no stream", &*message.kind)))?;
+        let handle = self.out.find(None, name);
+        let found = self.streams.iter().find(|(known, _)| Some(*known) == handle).copied();
+        if found.is_none() && self.told.len() < 100 && self.told.insert(format!("stream {name}")) {
+            self.connector.reporter().warning(format!(
+                "the tap sends stream {name}, which it was not asked for; that is left out"
+            ));
+        }
+        Ok(found)
+    }
+
+    fn schema(&mut self, message: &Message<'_>) -> Result<()> {
+        let Some((handle, stream)) = self.find(message)? else { return Ok(()) };
+        let key: Vec<_> =
+            message.key_properties.iter().flatten().map(|column| vec![column.clone()]).collect();
+        if !key.is_empty()
+            && key != self.out.stream(handle).key()
+            && self.told.insert(format!("key {}", stream.name))
+        {
+            self.connector.reporter().warning(format!(
+                "the tap's key of stream {} is another than its catalog's; that of the catalog, or of the pipeline file, counts",
+                stream.name
+            ));
+        }
+        let Some(schema) = message.schema else { return Ok(()) };
+        match &stream.filter {
+            Some(filter) => self.out.set_schema(handle, &filter.schema(schema.get())?),
+            None => self.out.set_schema(handle, schema.get()),
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, message: &Message<'_>) -> Result<()> {
+        let Some((handle, stream)) = self.find(message)? else { return Ok(()) };
+        let data = message.record.map(|record| record.get()).filter(|record| record.starts_with('{'));
+        let data = data.ok_or_else(|| Failure::permanent("a RECORD has no object"))?;
+        let mut row = std::mem::take(&mut self.row);
+        let payload = match &stream.filter {
+            Some(filter) => {
+                filter.record(data, &mut row)?;
+                row.as_str()
+            }
+            None => data,
+        };
+        let columns = self.out.stream(handle).key();
+        let keyless = columns.is_empty();
+        let key = if keyless { Vec::new() } else { key::of_payload(payload, columns)? };
+        let bytes = payload.as_bytes();
+        let op = match (message::is_deleted(data), keyless) {
+            (true, _) => Op::Delete { key: &key, row: bytes },
+            (false, true) => Op::Insert { key: &key, row: bytes },
+            (false, false) => Op::Upsert { key: &key, row: bytes },
+        };
+        let meta = Meta { emitted_us: message::extracted_us(message), metadata: b"" };
+        self.out.record(handle, op, meta)?;
+        self.row = row;
+        Ok(())
+    }
+}
+
+fn at_line(failure: Failure, number: u64) -> Failure {
+    let is_ours = failure.log_error().is_some() || failure.kind() == crate::FailureKind::Cancelled;
+    if is_ours { failure } else { failure.while_doing(format!("line {number} of the tap's output")) }
+}
