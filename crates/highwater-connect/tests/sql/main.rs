@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code")]
 
 mod child;
+mod conformance;
 mod model;
 mod modes;
 mod names;
@@ -32,6 +33,7 @@ macro_rules! checks {
 }
 
 checks!(
+    conformance::the_suite_passes,
     modes::append_holds_what_the_log_holds,
     modes::upsert_holds_what_the_source_holds,
     modes::history_holds_every_version,
