@@ -81,7 +81,7 @@ fn sqlite(log: &Log, dir: &Path, report: &mut Report) -> Done<()> {
     for (name, mode) in [("append", Mode::Append), ("upsert", Mode::Upsert), ("history", Mode::History)] {
         let settings = Settings::new(name).mode(mode);
         report.time(&format!("SQLite, {name}"), || {
-            deliver(log, &format!("sqlite {name}"), &mut Sqlite::new(path(name), settings))
+            deliver(log, &format!("sqlite-{name}"), &mut Sqlite::new(path(name), settings))
         })?;
     }
     // The rows of the upsert, into a table of the same making.
@@ -113,7 +113,7 @@ fn postgres(log: &Log, url: &str, report: &mut Report) -> Done<()> {
     for (name, mode) in [("append", Mode::Append), ("upsert", Mode::Upsert), ("history", Mode::History)] {
         let settings = Settings::new(name).mode(mode);
         let mut to = Postgres::new(url, "speed", settings)?;
-        report.time(&format!("PostgreSQL, {name}"), || deliver(log, &format!("postgres {name}"), &mut to))?;
+        report.time(&format!("PostgreSQL, {name}"), || deliver(log, &format!("postgres-{name}"), &mut to))?;
         if mode == Mode::Upsert {
             // All rows are there already; another delivery under the same name would be recognised.
             client.batch_execute("DELETE FROM speed._highwater_positions")?;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code")]
 
 mod child;
+mod conformance;
 mod model;
 mod modes;
 mod names;
@@ -32,6 +33,7 @@ macro_rules! checks {
 }
 
 checks!(
+    conformance::the_suite_passes,
     modes::append_holds_what_the_log_holds,
     modes::upsert_holds_what_the_source_holds,
     modes::history_holds_every_version,
@@ -45,6 +47,7 @@ checks!(
     positions::killed_at_any_moment,
     positions::another_history_has_diverged,
     positions::a_lost_connection_is_no_loss,
+    positions::a_refused_commit_leaves_nothing,
     positions::a_failed_batch_leaves_nothing,
     refusals::one_refused_record_does_not_fail_the_others,
     refusals::what_a_constraint_refuses_is_found_among_many,

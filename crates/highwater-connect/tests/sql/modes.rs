@@ -88,11 +88,15 @@ pub(crate) fn check_tables(subject: &dyn Subject, world: &World, mode: Mode, del
 
 /// The table of a stream, of which several deliveries may have one.
 pub(crate) fn table_of(subject: &dyn Subject, name: &str, stream: &str) -> String {
+    find_table(subject, name, stream).unwrap()
+}
+
+pub(crate) fn find_table(subject: &dyn Subject, name: &str, stream: &str) -> Option<String> {
     let streams = subject.table("_highwater_streams");
     let name = name.replace('\'', "''");
     let sql =
         format!("SELECT table_name FROM {streams} WHERE name = '{name}' AND stream = '[null,\"{stream}\"]'");
-    subject.texts(&sql)[0][0].clone().unwrap()
+    subject.texts(&sql).first()?.first()?.clone()
 }
 
 pub(crate) fn append_holds_what_the_log_holds(subject: &dyn Subject) {

@@ -141,3 +141,33 @@ pub(crate) fn a_lost_connection_is_no_loss(subject: &dyn Subject) {
     }
     check_tables(subject, &world, Mode::Upsert, Deletes::Hard, "shop");
 }
+
+/// What is refused only when the transaction ends: nothing of it may be remembered.
+pub(crate) fn a_refused_commit_leaves_nothing(subject: &dyn Subject) {
+    if subject.is_sqlite() {
+        return;
+    }
+    let mut world = World::new();
+    let first = world.stream("a", &[], None);
+    world.insert(&first, "{}");
+    world.commit();
+    let mut destination = subject.open(Settings::new("shop").mode(Mode::Append));
+    world.deliver(&mut *destination).unwrap();
+    let (table, refuse) = (subject.table("a"), subject.table("refuse"));
+    subject.run(&format!(
+        "CREATE FUNCTION {refuse}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$; \
+         CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION {refuse}()"
+    ));
+    let second = world.stream("b", &[], None);
+    world.insert(&first, "{}");
+    world.insert(&second, "{}");
+    world.commit();
+    let failure = world.deliver(&mut *destination).unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Permanent);
+    assert!(failure.to_string().contains("not today"), "{failure}");
+    assert_eq!((subject.count("a"), subject.tables().contains(&"b".to_owned())), (1, false));
+    subject.run(&format!("DROP TRIGGER refuse ON {table}"));
+    assert_eq!(destination.apply(&world.batches("again", 100)[0]).unwrap().rejected, []);
+    assert_eq!((subject.count("a"), subject.count("b")), (2, 1));
+}

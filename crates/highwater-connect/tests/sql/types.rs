@@ -104,52 +104,64 @@ pub(crate) fn values_come_back_exactly(subject: &dyn Subject) {
     assert_eq!(types, expected);
 }
 
+/// A schema's columns, and a record's members.
+type Stage = (&'static [(&'static str, &'static str)], &'static str);
+
+const STAGES: [Stage; 5] = [
+    (
+        &[("a", INTEGER), ("b", DATE), ("c", r#"{"type":"boolean"}"#), ("n", NUMBER), ("s", STRING)],
+        r#""a":1,"b":"2024-01-31","c":true,"n":0.1,"s":"x\"y","later":[1]"#,
+    ),
+    // An integer beyond 64 bits widens its column by itself.
+    (&[("a", INTEGER)], r#""a":18446744073709551616"#),
+    (&[("a", NUMBER), ("b", STRING), ("later", OBJECT)], r#""a":2.5,"b":"no date","later":{}"#),
+    (
+        &[("a", UNION), ("b", OBJECT), ("c", UNION), ("n", UNION), ("s", UNION)],
+        r#""a":"three","b":{},"c":"c""#,
+    ),
+    (&[("a", INTEGER)], r#""a":4"#),
+];
+
+/// Stage by stage, and all in one batch, where rows wait while their table changes.
 pub(crate) fn columns_are_added_and_widened(subject: &dyn Subject) {
-    for mode in [Mode::Append, Mode::Overwrite] {
-        let mut world = World::new();
-        let stream = world.stream("s", &[], None);
-        let name = mode.name();
-        let mut destination = subject.open(Settings::new(name).mode(mode));
-        let stages: [(&[(&str, &str)], &str); 5] = [
-            (
-                &[("a", INTEGER), ("b", DATE), ("c", r#"{"type":"boolean"}"#), ("n", NUMBER), ("s", STRING)],
-                r#"{"a":1,"b":"2024-01-31","c":true,"n":0.1,"s":"x\"y","later":[1]}"#,
-            ),
-            // An integer beyond 64 bits widens its column by itself.
-            (&[("a", INTEGER)], r#"{"a":18446744073709551616}"#),
-            (&[("a", NUMBER), ("b", STRING), ("later", OBJECT)], r#"{"a":2.5,"b":"no date","later":{}}"#),
-            (
-                &[("a", UNION), ("b", OBJECT), ("c", UNION), ("n", UNION), ("s", UNION)],
-                r#"{"a":"three","b":{},"c":"c"}"#,
-            ),
-            (&[("a", INTEGER)], r#"{"a":4}"#),
-        ];
-        for (columns, row) in stages {
-            world.insert(&stream, row);
-            // Built aside in mode overwrite, so both tables change.
-            let generation = (1, 1, false);
-            let schema = schema(columns);
-            world.commit_defined(&[Definition { name: "s", key: &[], schema: &schema, generation }]);
-            let applied = world.deliver(&mut *destination).unwrap();
-            assert_eq!(applied.rejected, [], "{row}");
+    let keyed = &["k"][..];
+    for (mode, key) in
+        [(Mode::Append, &[][..]), (Mode::Overwrite, &[]), (Mode::Upsert, keyed), (Mode::History, keyed)]
+    {
+        for at_once in [false, true] {
+            let name = format!("{} {at_once}", mode.name());
+            let mut destination = subject.open(Settings::new(&name).mode(mode));
+            let mut world = World::new();
+            let stream = world.stream("s", key, None);
+            for (k, (columns, members)) in STAGES.into_iter().enumerate() {
+                let columns: Vec<(&str, &str)> = [("k", INTEGER)].iter().chain(columns).copied().collect();
+                let schema = schema(&columns);
+                let key_of = |k: usize| if key.is_empty() { String::new() } else { format!("[{k}]") };
+                world.append(&stream, OpKind::Insert, &key_of(k), &format!("{{\"k\":{k},{members}}}"));
+                // Built aside in mode overwrite, so both tables change.
+                let generation = (1, 1, k + 1 == STAGES.len());
+                world.commit_defined(&[Definition { name: "s", key, schema: &schema, generation }]);
+                if !at_once {
+                    assert_eq!(world.deliver(&mut *destination).unwrap().rejected, [], "{members}");
+                }
+            }
+            if at_once {
+                let applied = destination.apply(&world.batches("all", 100)[0]).unwrap();
+                assert_eq!(applied.rejected, []);
+            }
+            check_stages(&subject.dump(&crate::modes::table_of(subject, &name, "s")));
         }
-        let schema = schema(&[]);
-        world.commit_defined(&[Definition {
-            name: "s",
-            key: &[],
-            schema: &schema,
-            generation: (1, 1, true),
-        }]);
-        world.deliver(&mut *destination).unwrap();
-        let rows = subject.dump(&crate::modes::table_of(subject, name, "s"));
-        assert_eq!(values(&rows, "a"), ["1", "18446744073709551616", "2.5", "\"three\"", "4"]);
-        assert_eq!(values(&rows, "b"), ["\"2024-01-31\"", "NULL", "\"no date\"", "{}", "NULL"]);
-        assert_eq!(values(&rows, "c"), ["true", "NULL", "NULL", "\"c\"", "NULL"]);
-        assert_eq!(values(&rows, "n")[0], "0.1");
-        assert_eq!(values(&rows, "s")[0], "\"x\\\"y\"");
-        assert_eq!(values(&rows, "later"), ["NULL", "NULL", "{}", "NULL", "NULL"]);
-        assert_eq!(canonical(&values(&rows, "_highwater_extra")[0]), r#"{"later":[1]}"#);
     }
+}
+
+fn check_stages(rows: &[Row]) {
+    assert_eq!(values(rows, "a"), ["1", "18446744073709551616", "2.5", "\"three\"", "4"]);
+    assert_eq!(values(rows, "b"), ["\"2024-01-31\"", "NULL", "\"no date\"", "{}", "NULL"]);
+    assert_eq!(values(rows, "c"), ["true", "NULL", "NULL", "\"c\"", "NULL"]);
+    assert_eq!(values(rows, "n")[0], "0.1");
+    assert_eq!(values(rows, "s")[0], "\"x\\\"y\"");
+    assert_eq!(values(rows, "later"), ["NULL", "NULL", "{}", "NULL", "NULL"]);
+    assert_eq!(canonical(&values(rows, "_highwater_extra")[0]), r#"{"later":[1]}"#);
 }
 
 pub(crate) fn a_change_that_would_lose_values_is_refused_by_name(subject: &dyn Subject) {

@@ -10,6 +10,17 @@
 //! Columns are added as the schema grows and widened where no value is lost (integer to number, days and times to text, anything
 //! to JSON); another change is refused, and the refusal names the column. An integer beyond 64 bits widens its column by itself.
 //!
+//! What is exact, and what is not. Numbers of any size are, in PostgreSQL as `numeric`; in SQLite as a number where it holds all of it
+//! and as text otherwise. Nested values are: SQLite keeps their text, PostgreSQL's `jsonb` their content. PostgreSQL rounds times to
+//! microseconds and keeps a moment without its zone; SQLite keeps the source's text. A value that does not fit its column's type
+//! (`"2024-02-31"` as a date, a NUL character in PostgreSQL's text) has its record refused; other records are not touched by that.
+//! A string column takes what is no string as its JSON text, since many sources are careless there.
+//!
+//! Questions: *Why a key as text, and not the key's own columns?* They may be null, nested, or widened; the log's canonical key
+//! is none of that. *Why is a complete generation copied into its table, and not the table exchanged?* Grants, indexes and views would
+//! be lost with the old one. *Why does the database's commit always wait for the disk?* The log forgets what was acknowledged.
+//! *Why a name for each delivery?* Its position is found by it. Found by the log instead, another log would look like a new one.
+//!
 //! Tables of ours: `_highwater_positions` (how far which delivery is), `_highwater_streams` (which table and columns a stream has),
 //! `_highwater_rejected` (which records were refused, and why), `_highwater_version`.
 
