@@ -100,6 +100,7 @@ fn nothing_of_ours_shortens_a_file() {
         sources(&dir.unwrap().path().join("src"), &mut files);
     }
     files.retain(|file| !file.starts_with(root.join("crates/highwater-sim"))); // files that are none
+    files.retain(|file| !file.ends_with("tests.rs")); // nobody maps what a test damages
     let shortens = |file: &PathBuf| {
         let text = std::fs::read_to_string(file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();

@@ -26,7 +26,7 @@ from processes import Violation
 
 DAYS = 30
 RUN_SECONDS_MAX = 120
-STOPPED = 75
+LOCKED, NOT_FOUND = 5, 6
 
 FILE = """
 version = 1
@@ -118,11 +118,13 @@ class Test:
             pipeline = Pipeline(folder, content, server.url, min_interval)
             delivery = None
             while sum(self.kills.values()) < wanted:
+                if not delivery and pipeline.log.exists():
+                    # First, or the run would take the destination for its own.
+                    delivery = self._start(pipeline, "deliver", "--only", "base")
+                    time.sleep(self.rng.uniform(0, 0.3))
                 run = self._start(pipeline, "run")
-                delivery = delivery or self._start(pipeline, "deliver", "--only", "base")
-                delivery = self._disturb(pipeline, run, delivery)
-                if run.ended():
-                    run.wait(1)
+                delivery, is_through = self._disturb(pipeline, run, delivery)
+                if is_through:
                     break
             if delivery:
                 delivery.kill()
@@ -138,7 +140,8 @@ class Test:
         return pipeline.start(command, *options)
 
     def _disturb(self, pipeline, run, delivery):
-        """Lets a run work for a while, then kills somebody; the run is dead afterwards, the delivery perhaps."""
+        """Lets a run work for a while, then kills somebody. The run is dead afterwards, the delivery perhaps: then it is None.
+        Whether the run had come to its end by itself."""
         victim = self.rng.choices(["run", "source", "delivery"], [50, 25, 25])[0]
         self._await_source(pipeline, run)
         # The source takes a second or two to begin, and some seconds to end.
@@ -148,12 +151,14 @@ class Test:
             if self._kill_group(group):
                 self.kills[victim] += 1
             time.sleep(self.rng.uniform(0, 3))
-        if victim == "delivery" and not delivery.ended():
+        if victim == "delivery" and delivery and not delivery.ended():
             delivery.kill()
             self.kills[victim] += 1
-        if delivery.ended():
+            time.sleep(self.rng.uniform(0, 0.5))
+        if delivery and delivery.ended():
             code = delivery.wait(20)
-            if code not in (-signal.SIGKILL, 6, STOPPED):
+            # The run may have been quicker in taking the destination, or killed before it had made the log.
+            if code not in (-signal.SIGKILL, LOCKED, NOT_FOUND):
                 raise Violation(f"the delivery ended with {code} by itself\n{delivery.tail()}")
             delivery = None
         if not run.ended():
@@ -162,7 +167,7 @@ class Test:
         code = run.wait(20)
         if code not in (-signal.SIGKILL, 0):
             raise Violation(f"the run ended with {code} by itself\n{run.tail()}")
-        return delivery
+        return delivery, code == 0
 
     def _await_source(self, pipeline, run):
         deadline = time.monotonic() + 30

@@ -283,7 +283,7 @@ impl Connector {
         let mut talk = Talk::new(running, self.settings.silence_timeout)?;
         let (mut found, mut failure) = (None, None);
         loop {
-            match talk.next().map_err(|failure| failure.while_doing(&self.of))? {
+            match talk.listen().map_err(|failure| failure.while_doing(&self.of))? {
                 Heard::Line(line) => self.take_answer(line.bytes, &answer, &mut found, &mut failure)?,
                 Heard::Nothing if self.is_stopping() => return Err(Failure::cancelled()),
                 Heard::Nothing => {}

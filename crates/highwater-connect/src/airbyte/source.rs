@@ -124,7 +124,7 @@ impl Read<'_, '_> {
 
     fn take_all(&mut self, talk: &mut Talk) -> Result<End> {
         loop {
-            let taken = match talk.next().map_err(of_source)? {
+            let taken = match talk.listen().map_err(of_source)? {
                 Heard::Line(line) => {
                     if line.fresh {
                         self.session.out().tick();

@@ -46,7 +46,7 @@ impl Talk {
     }
 
     /// Waits a moment for a line. Fails if it was silent for too long, or sends a line without an end.
-    pub fn next(&mut self) -> Result<Heard<'_>> {
+    pub fn listen(&mut self) -> Result<Heard<'_>> {
         if self.silent > self.silence_timeout {
             let time = crate::quantity::time(self.silence_timeout);
             return Err(Failure::transient(format!("it said nothing for {time} and was ended")));

@@ -74,7 +74,7 @@ impl SingerSource {
         let mut talk = Talk::new(running, self.connector.settings().silence_timeout)?;
         let mut text = Vec::new();
         loop {
-            match talk.next().map_err(of_tap)? {
+            match talk.listen().map_err(of_tap)? {
                 Heard::Line(line) => {
                     text.extend_from_slice(line.bytes);
                     text.push(b'\n');
@@ -146,7 +146,7 @@ impl<'a, 'o> Session<'a, 'o> {
 
     fn run(&mut self, talk: &mut Talk) -> Result<()> {
         loop {
-            let is_state = match talk.next().map_err(of_tap)? {
+            let is_state = match talk.listen().map_err(of_tap)? {
                 Heard::Line(line) => {
                     if line.fresh {
                         self.out.tick();
