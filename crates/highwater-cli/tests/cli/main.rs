@@ -13,6 +13,7 @@ mod helpers;
 mod jsonl;
 #[cfg(target_os = "linux")]
 mod namespace;
+mod operations;
 mod reading;
 mod states;
 mod trouble;
