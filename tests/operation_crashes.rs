@@ -8,7 +8,7 @@ use highwater::environment::Stepped;
 use highwater::{Commit, Config, Log, LogReader, Op, Operation, Sequence, Start, StreamName, StreamSpec};
 use highwater_sim::{Random, SimDisk, State};
 
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 16;
 
 fn config() -> Config {
     Config { segment_bytes: 64 << 10, environment: Arc::new(Stepped::new(5, 1)), ..Config::default() }
@@ -115,8 +115,12 @@ fn an_operation_is_there_whole_or_not_at_all() {
 
 #[test]
 fn a_consumer_that_was_moved_stays_so() {
-    let seek =
-        |to| move |log: &Log| drop(log.seek_consumer("lake", Start::After(Sequence::new(to))).unwrap());
+    let seek = |to| {
+        move |log: &Log| {
+            let at = log.seek_consumer("lake", Start::After(Sequence::new(to))).unwrap();
+            assert_eq!(at.get(), to);
+        }
+    };
     let places = [4, 1, 3, 0, 2, 1];
     let (a, b, c, d, e) = (seek(1), seek(3), seek(0), seek(2), seek(1));
     cut_everywhere(&[&a, &b, &c, &d, &e], |disk, done, what| {

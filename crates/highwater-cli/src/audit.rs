@@ -40,9 +40,9 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         ));
     }
     if args.json {
-        print_json(&log)?
+        print_json(&log)?;
     } else {
-        print_table(&log)?
+        print_table(&log)?;
     }
     Ok(Code::Well)
 }

@@ -129,8 +129,8 @@ fn compare_elements(path: &str, old: &[&str], new: &[&str], depth: usize, change
     for n in 0..both {
         compare(at(n), old[n], new[n], depth - 1, changes);
     }
-    for n in both..new.len() {
-        note(at(n), None, Some(new[n]), changes);
+    for (n, new) in new.iter().enumerate().skip(both) {
+        note(at(n), None, Some(new), changes);
     }
     // From behind, so that each place is still right when its turn comes.
     for n in (both..old.len()).rev() {

@@ -55,9 +55,9 @@ pub(crate) fn history(args: &History) -> Result<Code, Failure> {
         ));
     }
     if args.json {
-        print_json(&entries)?
+        print_json(&entries)?;
     } else {
-        print_table(&entries)?
+        print_table(&entries)?;
     }
     Ok(Code::Well)
 }
