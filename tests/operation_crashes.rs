@@ -98,7 +98,7 @@ fn an_operation_is_there_whole_or_not_at_all() {
         assert!(log.verify(&mut |_| {}).unwrap().is_sound(), "{what}");
         let mut audited = 0;
         log.audit(&mut |entry| {
-            audited += usize::from(matches!(entry.event, highwater::AuditEvent::Operation { .. }))
+            audited += usize::from(matches!(entry.event, highwater::AuditEvent::Operation { .. }));
         })
         .unwrap();
         assert_eq!(audited, at, "{what}");
