@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::config::Durability;
 use crate::error::{Error, Result};
+use crate::format::commit::ADMINISTRATIVE;
 use crate::journal::{CommitRequest, Journal};
 use crate::position::StreamId;
 use crate::streams::Stream;
@@ -34,6 +35,7 @@ pub struct Commit {
     states: Vec<(StreamId, StateInput)>,
     labels: Vec<(String, String)>,
     durability: Durability,
+    flags: u32,
 }
 
 /// A state as it was given; errors wait for the call that can return them.
@@ -109,6 +111,12 @@ impl Commit {
         self
     }
 
+    /// Somebody's work by hand, not a pipeline's.
+    pub(crate) fn administrative(mut self) -> Self {
+        self.flags |= ADMINISTRATIVE;
+        self
+    }
+
     fn state(mut self, stream: &Stream, state: StateInput) -> Self {
         self.streams.push(stream.id());
         self.set(stream.id(), state);
@@ -148,6 +156,7 @@ impl Commit {
             states,
             labels: self.labels,
             durability: self.durability,
+            flags: self.flags,
             ..CommitRequest::default()
         };
         Ok((if self.all { Cover::All } else { Cover::Named(self.streams) }, request))

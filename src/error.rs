@@ -60,6 +60,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The log or its file system allows reading only.
     ReadOnly,
+    /// Somebody committed since the log was looked at, so what was decided then may be wrong: look again.
+    Outdated,
     /// The deadline passed.
     Timeout,
     /// The process was forked after the log was opened: only the process that opened it may use it.

@@ -36,6 +36,7 @@
 //!
 //! What it promises (P1 to P12), the format, and what was decided against are in DESIGN.md.
 
+mod audit;
 mod background;
 mod commit;
 mod compaction;
@@ -54,6 +55,7 @@ mod locate;
 mod lock;
 mod log;
 mod log_reader;
+mod operation;
 mod origin;
 mod packer;
 mod pin;
@@ -63,8 +65,10 @@ mod pruning;
 mod reader;
 mod recovery;
 pub mod repair;
+mod rewind;
 mod salvage;
 mod segment;
+mod space;
 mod states;
 mod status;
 pub mod storage;
@@ -74,6 +78,7 @@ mod verify;
 mod view;
 mod writer;
 
+pub use audit::{AuditEntry, AuditEvent};
 pub use commit::Commit;
 pub use compaction::{Compacted, CompactionProgress, StreamCompacted};
 pub use config::{Compaction, Compression, Config, Digest, Durability, ReadMode, Retention, WhenFull};
@@ -85,11 +90,14 @@ pub use format::define::{ColumnPath, StreamName};
 pub use journal::Committed;
 pub use log::Log;
 pub use log_reader::LogReader;
+pub use operation::Operation;
 pub use pin::Pin;
 pub use position::{CheckpointId, LogId, Position, Sequence, StreamId};
-pub use pruning::Pruning;
-pub use reader::{Checkpoint, Reader, Record, RecordRef, Records, StreamCounts};
+pub use pruning::{Holder, Pruning};
+pub use reader::{Checkpoint, OperationRecord, Reader, Record, RecordRef, Records, StreamCounts};
 pub use recovery::Recovery;
+pub use rewind::{Repeats, Rewinding, StateRewound, Tally};
+pub use space::{Held, Space};
 pub use states::{StateText, States};
 pub use status::{SegmentStatus, Status};
 pub use streams::{Fingerprint, Stream, StreamInfo, StreamSpec};

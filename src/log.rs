@@ -14,11 +14,13 @@ use crate::format::{BLOCK, names};
 use crate::journal::{Committed, Head, Journal, State};
 use crate::lock;
 use crate::log_reader::LogReader;
+use crate::operation::{self, Operation};
 use crate::origin::Origin;
 use crate::position::{Address, LogId, Position, Sequence};
 use crate::protection::Protection;
 use crate::pruning::{self, Pruning};
 use crate::recovery::{self, Found, Look, Recovery, Row};
+use crate::rewind::Rewinding;
 use crate::segment::{Files, Segment};
 use crate::storage::{self, Access, Disk, FileSystem, Lock, Storage, StorageFile};
 use crate::streams::{self, Stream, StreamSpec};
@@ -166,6 +168,42 @@ impl Log {
     /// it returns.
     pub fn drop_stream(&self, stream: &Stream) -> Result<Committed> {
         streams::drop_stream(&self.journal, stream)
+    }
+
+    /// Changes states by hand, in a checkpoint of its own that says who did it and why. Durable when it returns; blocks for one
+    /// write and one flush.
+    ///
+    /// Fails with [`ErrorKind::NotFound`] for a stream that is not registered, [`ErrorKind::StreamBusy`] while a writer owns
+    /// one of the streams (for the global state: any stream), [`ErrorKind::Outdated`] where the operation asks for that, and
+    /// [`ErrorKind::Invalid`] for a state that is no JSON, or an operation that does not say who, what and why.
+    pub fn operate(&self, operation: Operation) -> Result<Committed> {
+        operation::operate(&self.journal, operation)
+    }
+
+    /// Brings the states of an earlier checkpoint back, as [`plan_rewind`](LogReader::plan_rewind) has told, in a new checkpoint.
+    /// Nothing is erased. Durable when it returns; blocks for reading those states, one write and one flush.
+    ///
+    /// Fails with [`ErrorKind::Outdated`] if somebody committed since the plan was made, with [`ErrorKind::StreamBusy`] while a
+    /// writer owns one of the streams, and with [`ErrorKind::Invalid`] for a plan that changes nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use highwater::{Commit, Config, Log, Sequence, StreamSpec};
+    /// let (log, _) = Log::open(dir.path(), Config::default())?;
+    /// let orders = log.stream(StreamSpec::new("orders"))?;
+    /// for page in 1..=3 {
+    ///     log.writer(&[&orders])?.commit(Commit::new().stream(&orders, &page))?;
+    /// }
+    /// let plan = log.plan_rewind(Sequence::new(1), None)?;
+    /// assert_eq!(plan.states.len(), 1);
+    /// let made = log.rewind(&plan, "ada", "page 2 was wrong")?;
+    /// assert_eq!(made.sequence(), Sequence::new(4));
+    /// assert_eq!(log.state()?.get::<u32>(&orders)?, Some(1));
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn rewind(&self, plan: &Rewinding, who: &str, why: &str) -> Result<Committed> {
+        let then = self.state_at(plan.to.sequence)?;
+        self.operate(plan.operation(&then, who, why)?)
     }
 
     /// Closes the log: flushes what is committed, and leaves it so that the next opening has nothing to do. Dropping the

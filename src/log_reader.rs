@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::audit::{AuditEntry, audit};
 use crate::compaction::{self, Compacted, CompactionProgress};
 use crate::config::{Compaction, Retention};
 use crate::consumer::{Consumer, ConsumerInfo, Start};
@@ -13,9 +14,11 @@ use crate::format::define::StreamName;
 use crate::lock;
 use crate::origin::{Foreign, Origin};
 use crate::pin::{self, Pin};
-use crate::position::{LogId, Position, Sequence};
+use crate::position::{CheckpointId, LogId, Position, Sequence};
 use crate::pruning::{self, Pruning};
 use crate::reader::Reader;
+use crate::rewind::{self, Rewinding, Tally};
+use crate::space::{Space, space};
 use crate::states::States;
 use crate::status::{Status, status};
 use crate::storage::{Disk, Storage};
@@ -126,6 +129,13 @@ impl LogReader {
         States::at(&self.origin, sequence)
     }
 
+    /// Whether the global state counts for a source that changed from a state per stream to one for all, or back: the newer one
+    /// does, and after a rewind the one that did then. Of streams in the namespace `_highwater`, a runtime's own, the states do
+    /// not count. May block for reading one commit.
+    pub fn is_global_newest(&self, states: &States) -> Result<bool> {
+        rewind::is_global_newest(&self.origin, states)
+    }
+
     /// The streams, in the order in which they were registered.
     pub fn streams(&self) -> Result<Vec<StreamInfo>> {
         definitions(&self.origin).collect()
@@ -139,6 +149,32 @@ impl LogReader {
         })?;
         let at = at.ok_or_else(|| Error::not_found(format!("no stream {name} in this log")))?;
         read_definition(self.origin.files(), at).map(StreamInfo::new)
+    }
+
+    /// What [`Log::rewind`](crate::Log::rewind) to this checkpoint would mean, of one stream's state or of all: which states
+    /// change, which records the source will read again, which consumers have some of them already. Changes nothing; blocks for
+    /// reading the commits behind `to`.
+    ///
+    /// Fails with [`ErrorKind::Gap`](crate::ErrorKind::Gap) if the checkpoint is pruned, and with
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is none of that number.
+    pub fn plan_rewind(&self, to: Sequence, only: Option<&StreamName>) -> Result<Rewinding> {
+        rewind::plan(&self.origin, to, only)
+    }
+
+    /// The last checkpoint that was committed at this time (microseconds since 1970-01-01 UTC) or before; `None` if all that
+    /// are kept are younger. Blocks for reading the commits.
+    pub fn checkpoint_at(&self, time_us: i64) -> Result<Option<Position>> {
+        rewind::last_before(&self.origin, time_us)
+    }
+
+    /// The checkpoint with this UUID, if it is kept. Blocks for reading the commits.
+    pub fn find_checkpoint(&self, id: CheckpointId) -> Result<Option<Position>> {
+        rewind::with_id(&self.origin, id)
+    }
+
+    /// What the checkpoints behind `after`, up to `through`, hold of each stream. Blocks for reading their commits, no record.
+    pub fn tally(&self, after: Sequence, through: Sequence) -> Result<Vec<Tally>> {
+        rewind::tally(&self.origin, after, through)
     }
 
     /// A reader of all checkpoints from `from` on. Fails with [`ErrorKind::Gap`](crate::ErrorKind::Gap) if that was
@@ -157,6 +193,17 @@ impl LogReader {
     /// A named consumer that may not fall behind further than `max_lag`.
     pub fn consumer_with_max_lag(&self, name: &str, start: Start, max_lag: MaxLag) -> Result<Consumer> {
         Consumer::open(self.origin.clone(), name, start, Some(max_lag))
+    }
+
+    /// Moves a consumer that nobody uses, forward or back: what it passes it will never get, what it goes back over it gets
+    /// again. [`tally`](LogReader::tally) tells how much that is. Returns the checkpoint behind which it stands. Durable when it
+    /// returns; blocks for two flushes.
+    ///
+    /// Fails with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an unknown consumer or checkpoint, with
+    /// [`ErrorKind::ConsumerBusy`](crate::ErrorKind::ConsumerBusy) while somebody uses it, and with
+    /// [`ErrorKind::Gap`](crate::ErrorKind::Gap) where what follows the place is pruned.
+    pub fn seek_consumer(&self, name: &str, to: Start) -> Result<Sequence> {
+        crate::consumer::seek(&self.origin, name, to)
     }
 
     /// Forgets a consumer that nobody uses.
@@ -197,6 +244,30 @@ impl LogReader {
         progress: &mut dyn FnMut(&CompactionProgress) -> ControlFlow<()>,
     ) -> Result<Compacted> {
         compaction::plan(&self.origin, compaction, progress)
+    }
+
+    /// Where the log's bytes are, and who holds them under this retention. Blocks for reading every frame's header.
+    pub fn space(&self, retention: &Retention) -> Result<Space> {
+        space(&self.origin, retention)
+    }
+
+    /// What happened to the log beside the work of pipelines: recoveries, prunings, compactions, repairs and operations by hand,
+    /// in the order in which they happened. It reaches back as far as segments are kept. Blocks for reading every frame's header;
+    /// an error comes after what was told before it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use highwater::{AuditEvent, Config, Log, Operation};
+    /// let (log, _) = Log::open(dir.path(), Config::default())?;
+    /// log.operate(Operation::new("set global", "ada", "moved here").set_global("{}"))?;
+    /// let mut entries = Vec::new();
+    /// log.audit(&mut |entry| entries.push(entry))?;
+    /// let AuditEvent::Operation { record, .. } = &entries[0].event else { panic!() };
+    /// assert_eq!((record.verb(), record.who.as_deref()), ("set", Some("ada")));
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn audit(&self, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {
+        audit(&self.origin, tell)
     }
 
     /// A snapshot of what the log is doing.

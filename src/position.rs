@@ -125,6 +125,16 @@ macro_rules! uuid_text {
                 self.0.fmt(f)
             }
         }
+
+        impl FromStr for $name {
+            type Err = crate::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let uuid =
+                    text.parse().map_err(|_| crate::Error::invalid(format!("not a UUID: {text:?}")))?;
+                Ok($name(uuid))
+            }
+        }
     };
 }
 uuid_text!(LogId);

@@ -105,6 +105,21 @@ impl States {
         streams.map(|(id, name, at)| Ok((name.clone(), self.text(id, at)?))).collect()
     }
 
+    /// Which state was set by which checkpoint; the global one has no name.
+    pub(crate) fn sinces(&self) -> impl Iterator<Item = (StreamId, Option<&StreamName>, Sequence)> {
+        self.entries.iter().map(|(id, name, at)| (*id, name.as_ref(), at.since))
+    }
+
+    /// A state's text by its stream's number, which outlives names.
+    pub(crate) fn text_of(&self, stream: StreamId) -> Result<Option<String>> {
+        Ok(self.find(|id, _| id == stream)?.map(|state| state.text))
+    }
+
+    /// Whether the stream was dropped since, or meanwhile.
+    pub(crate) fn is_dropped(&self, stream: StreamId) -> bool {
+        self.origin.with_view(|view| view.is_dropped(stream))
+    }
+
     /// Every text, for verification.
     pub(crate) fn each(&self) -> impl Iterator<Item = Result<StateText>> {
         self.entries.iter().map(|(id, _, at)| self.text(*id, at))

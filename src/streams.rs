@@ -11,7 +11,7 @@ use crate::format::commit::ADMINISTRATIVE;
 use crate::format::define::{ColumnPath, Definition, StreamName};
 use crate::journal::{CommitRequest, Committed, Journal, NewStateText, State, Unit};
 use crate::position::{Address, LogId, Sequence, StreamId};
-use crate::view::{STREAMS_MAX, read_definition};
+use crate::view::{STREAMS_MAX, read_definition, unknown_stream};
 
 /// The longest name or namespace, in bytes.
 const NAME_BYTES_MAX: usize = 64 << 10;
@@ -238,6 +238,18 @@ pub(crate) fn register(journal: &Journal, spec: StreamSpec) -> Result<Stream> {
         state.unwritten.insert(changed.stream, changed.clone());
     }
     Ok(handle(journal.log(), &changed, spec.compression))
+}
+
+/// A registered stream by its name.
+pub(crate) fn find(journal: &Journal, name: &StreamName) -> Result<Stream> {
+    let at = {
+        let state = journal.state();
+        match state.view.find(name) {
+            Some(id) => defined_at(&state, id),
+            None => return Err(unknown_stream(name, &state.view)),
+        }
+    };
+    Ok(handle(journal.log(), &read_written(journal, at)?, None))
 }
 
 fn defined_at(state: &State, id: StreamId) -> Address {

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{CONSUMER_FILE, ConsumerState, MaxLag};
 use crate::format::names;
 use crate::locate;
+use crate::lock;
 use crate::origin::{Horizon, Origin, gap};
 use crate::position::{Address, CheckpointId, Sequence};
 use crate::protection::Protection;
@@ -168,6 +169,41 @@ fn read_settled(storage: &dyn Storage, file_name: &str) -> std::io::Result<Vec<u
         sleep(Duration::from_millis(5));
     }
     Ok(Vec::new())
+}
+
+/// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged can be moved,
+/// too. Its lag policy stays; streams that were acknowledged further are forgotten. Returns where it stands.
+pub(crate) fn seek(origin: &Origin, name: &str, start: Start) -> Result<Sequence> {
+    check_name(name)?;
+    let storage = &*origin.files().storage;
+    let file_name = names::consumer(name);
+    let io = |e| Error::io(format!("moving consumer {name}"), &file_name, e);
+    let unknown = || Error::not_found(format!("no consumer {name} in this log"));
+    // Before the lock, which would make the file.
+    read_state(storage, name)?.ok_or_else(unknown)?;
+    let _lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?.ok_or_else(|| {
+        Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use; end what uses it first"))
+    })?;
+    let file = storage.open(&file_name, Access::Write).map_err(io)?;
+    // The newest slot has to be durable before an older one is written over.
+    file.sync().map_err(io)?;
+    let before = read_state(storage, name)?.ok_or_else(unknown)?;
+    // No pruning passes the new place before it is written.
+    let _turn = lock::turn_to_hold(storage)?;
+    let last = origin.horizon()?.last.sequence;
+    if matches!(start, Start::After(sequence) if sequence > last) {
+        return Err(Error::not_found(format!(
+            "the log's last checkpoint is {last}; nothing stands behind it"
+        )));
+    }
+    let after = ConsumerState {
+        generation: before.generation + 1,
+        max_lag: before.max_lag,
+        ..starting(origin, start)?
+    };
+    storage::write_all_at(&*file, &[&after.encode()], after.slot_offset()).map_err(io)?;
+    file.sync().map_err(io)?;
+    Ok(after.sequence)
 }
 
 /// Forgets a consumer: nothing is kept for it any more.

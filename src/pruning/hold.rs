@@ -1,5 +1,9 @@
 //! Who needs what: retention, consumers, pins.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use crate::config::Retention;
 use crate::consumer::{ConsumerInfo, on_device, read_state};
 use crate::environment::micros;
@@ -24,10 +28,47 @@ pub(crate) enum Purpose {
     Compact,
 }
 
+/// Who needs checkpoints to stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Holder {
+    /// A consumer that has not acknowledged them.
+    Consumer {
+        /// Its name.
+        name: String,
+    },
+    /// A pin.
+    Pin {
+        /// Its name.
+        name: String,
+        /// Who made it.
+        owner: String,
+    },
+    /// The newest so many are kept.
+    MinCount {
+        /// So many.
+        checkpoints: u64,
+    },
+    /// The young ones are kept.
+    MinAge,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Holder::Consumer { name } => write!(f, "consumer {name}"),
+            Holder::Pin { name, owner } => write!(f, "pin {name} of {owner}"),
+            Holder::MinCount { checkpoints } => write!(f, "the newest {checkpoints} (min_count)"),
+            Holder::MinAge => f.write_str("min_age"),
+        }
+    }
+}
+
 /// The checkpoints that have to stay, each with who needs them.
 #[derive(Debug)]
 pub(crate) struct Holds {
-    needs: Vec<(Sequence, String)>,
+    needs: Vec<(Sequence, Holder)>,
     names: Vec<(String, Sequence)>,
     /// Consumers that fell too far behind, with what they had acknowledged.
     pub(super) detached: Vec<(String, Sequence)>,
@@ -66,6 +107,11 @@ impl Holds {
         self.needs.iter().map(|(sequence, _)| *sequence).min().unwrap_or(Sequence::FIRST)
     }
 
+    /// Who needs what: the first checkpoint that has to stay for each.
+    pub(crate) fn needs(&self) -> &[(Sequence, Holder)] {
+        &self.needs
+    }
+
     /// Whether this consumer was seen, at this very position.
     pub(super) fn knew(&self, consumer: &str, sequence: Sequence) -> bool {
         self.names.iter().any(|(name, at)| name == consumer && *at == sequence)
@@ -101,14 +147,14 @@ fn collect(
     let mut holds = Holds {
         needs: vec![(
             by_count.max(Sequence::FIRST),
-            format!("the newest {} (min_count)", retention.min_count.max(1)),
+            Holder::MinCount { checkpoints: retention.min_count.max(1) },
         )],
         names: Vec::new(),
         detached: Vec::new(),
     };
     if !retention.min_age.is_zero() {
         let before = now_us.saturating_sub(micros(retention.min_age));
-        holds.needs.push((younger_than(files, horizon, before)?, "min_age".to_owned()));
+        holds.needs.push((younger_than(files, horizon, before)?, Holder::MinAge));
     }
     for (name, state) in positions {
         let lag = lag_bytes(files, &horizon.retained, state.at, horizon.end);
@@ -118,13 +164,13 @@ fn collect(
             }
             // One that was left behind before needs nothing that is still here.
             _ if state.sequence.next() < first => {}
-            _ => holds.needs.push((state.sequence.next(), format!("consumer {name}"))),
+            _ => holds.needs.push((state.sequence.next(), Holder::Consumer { name: name.clone() })),
         }
         holds.names.push((name, state.sequence));
     }
     for name in Survey::of(storage)?.pins {
         if let Some(pin) = pin::read(storage, &name)?.filter(|pin| pin.expires_us > now_us) {
-            holds.needs.push((pin.from, format!("pin {name} of {}", pin.owner)));
+            holds.needs.push((pin.from, Holder::Pin { name, owner: pin.owner }));
         }
     }
     Ok(holds)
@@ -176,7 +222,7 @@ fn durable_position(storage: &dyn Storage, name: &str) -> Result<Option<Consumer
 }
 
 /// Every registered consumer's position.
-pub(super) fn positions(storage: &dyn Storage) -> Result<Vec<(String, ConsumerState)>> {
+pub(crate) fn positions(storage: &dyn Storage) -> Result<Vec<(String, ConsumerState)>> {
     let names = Survey::of(storage)?.consumers;
     names
         .into_iter()

@@ -1,5 +1,6 @@
 //! Reading committed checkpoints in order, and their records.
 
+mod operation;
 mod records;
 
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use crate::protection::Protection;
 use crate::segment::Walker;
 use crate::streams::Fingerprint;
 
+pub use operation::OperationRecord;
+pub(crate) use operation::{FROM, WHAT, WHO, WHY};
 pub use records::{Record, RecordRef, Records};
 
 /// Reads checkpoints in order, durable ones only. After its first error it gives nothing but that error.
@@ -285,15 +288,23 @@ impl Checkpoint {
 
     /// Bytes on disk of its frames that hold a stream's records: headers included, compressed as they are.
     pub fn disk_bytes_of(&self, stream: StreamId) -> Result<u64> {
-        let bytes = self.extent_bytes(stream);
+        let bytes = self.extent_bytes(|of| of == stream, |_| true);
         bytes.map_err(|error| self.origin.explain(error, self.sequence()))
     }
 
-    fn extent_bytes(&self, stream: StreamId) -> Result<u64> {
+    /// The same of all streams, without those in base files.
+    pub(crate) fn segment_bytes(&self) -> Result<u64> {
+        let bytes = self.extent_bytes(|_| true, |extent| !extent.at.segment().is_base());
+        bytes.map_err(|error| self.origin.explain(error, self.sequence()))
+    }
+
+    fn extent_bytes(&self, of: impl Fn(StreamId) -> bool, counts: impl Fn(&Extent) -> bool) -> Result<u64> {
         let files = self.origin.files();
-        let sum = |extents: &[Extent]| extents.iter().map(|extent| u64::from(extent.bytes)).sum::<u64>();
+        let sum = |extents: &[Extent]| {
+            extents.iter().filter(|extent| counts(extent)).map(|extent| u64::from(extent.bytes)).sum::<u64>()
+        };
         let mut bytes = 0;
-        for part in self.commit.streams.iter().filter(|part| part.stream == stream) {
+        for part in self.commit.streams.iter().filter(|part| of(part.stream)) {
             bytes += sum(&part.extents);
             for at in &part.parts {
                 let body = files.body(*at, Kind::Part)?;

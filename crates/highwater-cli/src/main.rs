@@ -3,21 +3,28 @@
 //! Data goes to standard output, everything else to standard error. Each command is a module with its arguments;
 //! [`failure`] has the exit codes.
 
+mod ask;
+mod audit;
+mod by;
 mod cat;
 mod check;
 mod checkpoints;
 mod compact;
+mod consumer;
 mod deliver;
 mod discover;
+mod du;
 mod failure;
 mod generate;
 mod info;
 mod ingest;
 mod init;
+mod json;
 mod known;
 mod output;
 mod prune;
 mod repair;
+mod rewind;
 mod run;
 mod runs;
 mod state;
@@ -72,6 +79,12 @@ enum Command {
     Prune(prune::Args),
     Compact(compact::Args),
     Repair(repair::Args),
+    Rewind(rewind::Rewind),
+    Reset(rewind::Reset),
+    #[command(subcommand)]
+    Consumer(consumer::Command),
+    Du(du::Args),
+    Audit(audit::Args),
     Completions(generate::Completions),
     Man(generate::Man),
 }
@@ -95,6 +108,11 @@ impl Command {
             Command::Prune(args) => prune::run(args),
             Command::Compact(args) => compact::run(args),
             Command::Repair(args) => repair::run(args),
+            Command::Rewind(args) => rewind::rewind(args),
+            Command::Reset(args) => rewind::reset(args),
+            Command::Consumer(command) => consumer::run(command),
+            Command::Du(args) => du::run(args),
+            Command::Audit(args) => audit::run(args),
             Command::Completions(args) => generate::completions(args),
             Command::Man(args) => generate::man(args),
         }
@@ -105,7 +123,7 @@ impl Command {
         match self {
             Command::Ingest(args) => Some(&args.log),
             Command::Cat(args) => Some(&args.log),
-            Command::State(state::Command::Get(args)) => Some(&args.log),
+            Command::State(command) => Some(command.log()),
             Command::Checkpoints(args) => Some(&args.log),
             Command::Info(args) => Some(&args.log),
             Command::Verify(args) => Some(&args.log),
@@ -113,6 +131,11 @@ impl Command {
             Command::Runs(args) => Some(&args.log),
             Command::Compact(args) => Some(&args.log),
             Command::Repair(args) => Some(&args.log),
+            Command::Rewind(args) => Some(&args.log),
+            Command::Reset(args) => Some(&args.log),
+            Command::Consumer(command) => Some(command.log()),
+            Command::Du(args) => Some(&args.log),
+            Command::Audit(args) => Some(&args.log),
             Command::Init(_)
             | Command::Check(_)
             | Command::Discover(_)

@@ -1,6 +1,15 @@
 //! `highwater state`: the states that a source resumes from.
 
-use std::path::PathBuf;
+mod change;
+mod copy;
+mod diff;
+mod edit;
+mod history;
+mod input;
+mod set;
+mod target;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use highwater::{LogReader, Sequence, StateText, StreamName};
@@ -9,21 +18,53 @@ use highwater_connect::bookkeeping;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub(crate) use change::{open, refuse_beside_writer};
+
 use crate::failure::{Code, Failure};
-use crate::known::{self, Wanted};
+use crate::known;
 use crate::output;
+use crate::state::target::Target;
 use crate::terminal;
 
 const EXAMPLES: &str = "\
 Examples:
   highwater state get shop.hw > state.json && source-faker read --config c.json --catalog cat.json --state state.json
   highwater state get shop.hw --format json | jq '.streams[] | {name, since}'
-  highwater state get shop.hw --at 41 --stream users";
+  highwater state get shop.hw --at 41 --stream users
+  highwater state get shop.hw --stream users --format text      its very text
 
-/// Show the states that a source resumes from
+What this prints, highwater state set takes back, in each format.";
+
+/// Show the states that a source resumes from, their history, and change them
+///
+/// What changes a state makes a checkpoint of its own, which says who did it and why. Nothing is erased. While a process writes
+/// the log it is refused, and says which.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Get(Get),
+    Set(set::Set),
+    Edit(edit::Edit),
+    Merge(set::Merge),
+    Copy(copy::Copy),
+    Clear(set::Clear),
+    History(history::History),
+    Diff(diff::Diff),
+}
+
+impl Command {
+    /// The log it works on.
+    pub(crate) fn log(&self) -> &Path {
+        match self {
+            Command::Get(args) => &args.log,
+            Command::Set(args) => &args.log,
+            Command::Edit(args) => &args.log,
+            Command::Merge(args) => &args.log,
+            Command::Copy(args) => &args.log,
+            Command::Clear(args) => &args.log,
+            Command::History(args) => &args.log,
+            Command::Diff(args) => &args.log,
+        }
+    }
 }
 
 /// Print the states at the last checkpoint, or at an earlier one
@@ -34,7 +75,8 @@ pub(crate) enum Command {
 pub(crate) struct Get {
     /// The log's directory
     pub(crate) log: PathBuf,
-    /// airbyte: what a source takes with --state, one GLOBAL or the STREAMs, never both; json: everything
+    /// airbyte: what a source takes with --state, one GLOBAL or the STREAMs, never both; json: everything; text: one state,
+    /// to the letter
     #[arg(long, value_enum, default_value_t = Format::Airbyte)]
     format: Format,
     /// The same as --format json
@@ -44,20 +86,39 @@ pub(crate) struct Get {
     #[arg(long, value_name = "SEQ")]
     at: Option<u64>,
     #[command(flatten)]
-    wanted: Wanted,
+    target: Target,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     Airbyte,
     Json,
+    Text,
 }
 
 pub(crate) fn run(command: &Command) -> Result<Code, Failure> {
-    let Command::Get(args) = command;
+    match command {
+        Command::Get(args) => get(args),
+        Command::Set(args) => set::set(args),
+        Command::Edit(args) => edit::edit(args),
+        Command::Merge(args) => set::merge(args),
+        Command::Copy(args) => copy::copy(args),
+        Command::Clear(args) => set::clear(args),
+        Command::History(args) => history::history(args),
+        Command::Diff(args) => diff::diff(args),
+    }
+}
+
+fn get(args: &Get) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     output::say_unconfirmed(&log);
-    let stream = args.wanted.find(&log)?.map(|info| info.name);
+    if args.format == Format::Text {
+        return args.print_text(&log);
+    }
+    if args.target.global {
+        return Err(Failure::usage("the global state alone: say --format text, too"));
+    }
+    let stream = args.target.wanted.find(&log)?.map(|info| info.name);
     let found = Found::read(&log, args.at.map(Sequence::new), stream.as_ref())?;
     if args.json || args.format == Format::Json {
         found.print_json(&log)?;
@@ -65,6 +126,24 @@ pub(crate) fn run(command: &Command) -> Result<Code, Failure> {
         found.print_airbyte()?;
     }
     Ok(Code::Well)
+}
+
+impl Get {
+    fn print_text(&self, log: &LogReader) -> Result<Code, Failure> {
+        use std::io::Write;
+        let name = self.target.one(log)?;
+        let states = match self.at {
+            Some(at) => log.state_at(Sequence::new(at))?,
+            None => log.state()?,
+        };
+        let Some(text) = target::text(&states, &name)? else {
+            return Err(Failure::not_found(format!("{} is not set", target::describe(&name))));
+        };
+        let mut out = output::buffered();
+        writeln!(out, "{text}")?;
+        out.flush()?;
+        Ok(Code::Well)
+    }
 }
 
 /// Without what the runtime keeps there for itself.
@@ -78,6 +157,7 @@ pub(crate) struct Found {
     sequence: Sequence,
     global: Option<StateText>,
     streams: Vec<(StreamName, StateText)>,
+    is_global_newest: bool,
 }
 
 impl Found {
@@ -98,17 +178,16 @@ impl Found {
             }
             None => (states.global()?, of_sources(states.all()?)),
         };
-        Ok(Found { sequence, global, streams })
+        let is_global_newest = log.is_global_newest(&states)?;
+        Ok(Found { sequence, global, streams, is_global_newest })
     }
 
     /// Which kind the source sent last, and so understands.
     pub(crate) fn kind(&self) -> Option<StateKind> {
-        let newest = self.streams.iter().map(|(_, text)| text.since).max();
         match &self.global {
-            Some(global) if newest.is_none_or(|since| since <= global.since) => {
-                Some(message::global_kind(&global.text))
-            }
-            _ => newest.map(|_| StateKind::Stream),
+            Some(global) if self.is_global_newest => Some(message::global_kind(&global.text)),
+            _ if self.streams.is_empty() => None,
+            _ => Some(StateKind::Stream),
         }
     }
 

@@ -13,6 +13,7 @@ mod helpers;
 mod jsonl;
 #[cfg(target_os = "linux")]
 mod namespace;
+mod operations;
 #[cfg(target_os = "linux")]
 mod pipeline;
 mod reading;

@@ -61,9 +61,8 @@ pub(super) fn state(log: &LogReader) -> Result<State> {
     let streams = states.all()?.into_iter().filter(|(name, _)| !bookkeeping::is_ours(name));
     let streams: Vec<_> = streams.collect();
     let global = states.global()?;
-    let newest = streams.iter().map(|(_, state)| state.since).max();
     Ok(State {
-        is_global_newest: global.as_ref().is_some_and(|global| newest.is_none_or(|n| n <= global.since)),
+        is_global_newest: log.is_global_newest(&states)?,
         global: global.map(|state| state.text),
         streams: streams.into_iter().map(|(name, state)| (name, state.text)).collect(),
     })

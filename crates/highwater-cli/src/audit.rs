@@ -1,0 +1,119 @@
+//! `highwater audit`: what happened to a log beside the work of pipelines.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use highwater::{AuditEntry, AuditEvent, LogReader, OperationRecord, Sequence};
+use serde::Serialize;
+
+use crate::failure::{Code, Failure};
+use crate::known;
+use crate::output;
+use crate::terminal;
+use highwater_connect::quantity::{bytes, plural, timestamp};
+use highwater_connect::text::tame;
+
+const EXAMPLES: &str = "\
+Examples:
+  highwater audit shop.hw
+  highwater audit shop.hw --json | jq '.entries[] | select(.event == \"operation\")'     what people did, and why";
+
+/// Show what happened to a log: recoveries, prunings, repairs, what people did by hand
+///
+/// It is read from the log itself and reaches back as far as segments are kept. The oldest comes first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The log's directory
+    pub(crate) log: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let log = known::open(&args.log)?;
+    output::say_unconfirmed(&log);
+    if log.first() > Sequence::FIRST {
+        terminal::note(format!(
+            "what is before checkpoint {} is pruned, and what happened then is not on record any more",
+            log.first()
+        ));
+    }
+    if args.json {
+        print_json(&log)?;
+    } else {
+        print_table(&log)?;
+    }
+    Ok(Code::Well)
+}
+
+/// With the time as people read it, too.
+#[derive(Serialize)]
+struct Json {
+    time: String,
+    #[serde(flatten)]
+    entry: AuditEntry,
+}
+
+fn gather(log: &LogReader) -> Result<Vec<AuditEntry>, Failure> {
+    let mut entries = Vec::new();
+    log.audit(&mut |entry| entries.push(entry))?;
+    Ok(entries)
+}
+
+#[derive(Serialize)]
+struct Document {
+    entries: Vec<Json>,
+}
+
+fn print_json(log: &LogReader) -> Result<(), Failure> {
+    let entries = gather(log)?.into_iter().map(|entry| Json { time: timestamp(entry.time_us), entry });
+    Ok(output::json(Document { entries: entries.collect() })?)
+}
+
+fn print_table(log: &LogReader) -> Result<(), Failure> {
+    let mut table = output::table(["TIME", "AFTER", "WHAT"], &[1]);
+    for entry in gather(log)? {
+        table.add_row([timestamp(entry.time_us), entry.after.to_string(), tame(&sentence(&entry.event))]);
+    }
+    let mut out = output::buffered();
+    writeln!(out, "{}", table.trim_fmt())?;
+    Ok(out.flush()?)
+}
+
+fn sentence(event: &AuditEvent) -> String {
+    match event {
+        AuditEvent::Recovery { dropped_frames, dropped_bytes, rewritten_bytes, why } => {
+            let dropped = plural(*dropped_frames, "frame");
+            let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+            let rewritten = match rewritten_bytes {
+                0 => String::new(),
+                n => format!(", {} written again", bytes(*n)),
+            };
+            format!("recovery: {dropped} dropped, {}{rewritten}{why}", bytes(*dropped_bytes))
+        }
+        AuditEvent::Pruning { first, detached } if detached.is_empty() => {
+            format!("pruning: checkpoint {first} is the oldest that was kept")
+        }
+        AuditEvent::Pruning { first, detached } => {
+            let who = detached.iter().map(|(name, at)| format!("{name} (at {at})"));
+            let who = who.collect::<Vec<_>>().join(", ");
+            format!("pruning: checkpoint {first} is the oldest that was kept; left behind: {who}")
+        }
+        AuditEvent::Compaction { first } => format!("compaction: everything up to checkpoint {first} is one"),
+        AuditEvent::Repair { repair, first, last, why, .. } => {
+            format!("repair {repair}: checkpoints {first} to {last} were given up ({why})")
+        }
+        AuditEvent::Operation { position, record } => {
+            format!("checkpoint {}: {}", position.sequence, operation(record))
+        }
+        _ => "something that this version does not know".to_owned(),
+    }
+}
+
+fn operation(record: &OperationRecord) -> String {
+    let who = record.who.as_ref().map_or(String::new(), |who| format!(", by {who}"));
+    let why = record.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    format!("{}{who}{why}", record.what)
+}

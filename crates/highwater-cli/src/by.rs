@@ -1,0 +1,33 @@
+//! Who changes a log by hand, and why: it is kept with what they did.
+
+use clap::Args;
+
+/// Who and why.
+#[derive(Debug, Args)]
+pub(crate) struct By {
+    /// Why; it is kept in the log
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub(crate) reason: String,
+    /// Who; it is kept in the log. Default: the user and the machine
+    #[arg(long, value_name = "WHO", value_parser = said)]
+    by: Option<String>,
+}
+
+impl By {
+    pub(crate) fn who(&self) -> String {
+        self.by.clone().unwrap_or_else(me)
+    }
+}
+
+fn said(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("it says nothing".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn me() -> String {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "somebody".to_owned());
+    match std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        Ok(host) => format!("{user} on {}", host.trim()),
+        Err(_) => user,
+    }
+}

@@ -1,0 +1,87 @@
+//! `highwater du`: where a log's bytes are, and who holds them.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use highwater::{Holder, Retention, Space};
+
+use crate::failure::{Code, Failure};
+use crate::known;
+use crate::output;
+use highwater_connect::quantity::{self, bytes, plural};
+use highwater_connect::text::tame;
+
+const EXAMPLES: &str = "\
+Examples:
+  highwater du shop.hw
+  highwater du shop.hw --min-age 7d       as if everything younger than that were to be kept
+  highwater du shop.hw --json | jq '.holders[] | {kind, name, alone_bytes}'";
+
+/// Show where a log's bytes are, and who holds them
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The log's directory
+    pub(crate) log: PathBuf,
+    /// Count as held: so many of the newest checkpoints
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    min_count: u64,
+    /// Count as held: every checkpoint younger than this, like 7d, 12h or 30m
+    #[arg(long, value_name = "D", value_parser = quantity::duration, default_value = "0s", hide_default_value = true)]
+    min_age: Duration,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let log = known::open(&args.log)?;
+    let space = log.space(&Retention { min_count: args.min_count, min_age: args.min_age })?;
+    if args.json {
+        output::json(space)?;
+    } else {
+        print(&space)?;
+    }
+    Ok(Code::Well)
+}
+
+fn print(space: &Space) -> Result<(), Failure> {
+    let mut out = output::buffered();
+    write_parts(&mut out, space)?;
+    let mut table = output::table(["HELD BY", "FROM", "BYTES", "ALONE"], &[1, 2, 3]);
+    for held in &space.holders {
+        table.add_row([
+            tame(&name(&held.holder)),
+            held.from.to_string(),
+            bytes(held.bytes),
+            bytes(held.alone_bytes),
+        ]);
+    }
+    writeln!(out, "\n{}", table.trim_fmt())?;
+    let reclaimable = bytes(space.reclaimable_bytes);
+    writeln!(out, "\nreclaimable now  {reclaimable}; ALONE is what a pruning would free if that one let go")?;
+    Ok(out.flush()?)
+}
+
+fn write_parts(out: &mut impl Write, space: &Space) -> std::io::Result<()> {
+    let segments = plural(space.segments, "segment");
+    let spares = plural(space.spare_segments, "file");
+    writeln!(out, "on disk      {}", bytes(space.disk_bytes))?;
+    writeln!(out, "segments     {} in {segments}, of which", bytes(space.segment_bytes))?;
+    writeln!(out, "  records      {}", bytes(space.record_bytes))?;
+    writeln!(out, "  dead         {} that no kept checkpoint names", bytes(space.dead_bytes))?;
+    writeln!(out, "  bookkeeping  {}", bytes(space.bookkeeping_bytes))?;
+    writeln!(out, "  free         {} to be written yet", bytes(space.free_bytes))?;
+    writeln!(out, "bases        {} that live on of pruned segments", bytes(space.base_bytes))?;
+    writeln!(out, "spare        {} in {spares} to be written over", bytes(space.spare_bytes))?;
+    writeln!(out, "set aside    {} by repairs", bytes(space.aside_bytes))?;
+    writeln!(out, "other        {}", bytes(space.other_bytes))
+}
+
+fn name(holder: &Holder) -> String {
+    match holder {
+        Holder::MinCount { checkpoints: 1 } => "the newest checkpoint".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,196 @@
+//! What all commands that write states have in common: they say what changes, and make one checkpoint of it.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::Args;
+use highwater::{Config, Log, LogReader, Operation, Position, Sequence};
+use serde::Serialize;
+
+use super::target::{self, Name};
+use crate::ask;
+use crate::by::By;
+use crate::failure::{Code, Failure};
+use crate::json::{self, Change};
+use crate::output;
+use crate::terminal;
+use highwater_connect::quantity::plural;
+
+/// How a command writes.
+#[derive(Debug, Args)]
+pub(crate) struct Writing {
+    #[command(flatten)]
+    pub(crate) by: By,
+    /// Only say what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A state before and after.
+#[derive(Debug)]
+pub(crate) struct NewState {
+    pub(crate) name: Name,
+    pub(crate) old: Option<String>,
+    pub(crate) new: Option<String>,
+}
+
+impl NewState {
+    fn changes(&self) -> Vec<Change> {
+        json::diff(self.old.as_deref(), self.new.as_deref())
+    }
+
+    /// White space is no reason for a checkpoint, unless it is all that changes.
+    fn is_change(&self) -> bool {
+        self.old != self.new
+    }
+}
+
+/// What a command is about to do.
+pub(crate) struct Plan<'a> {
+    pub(crate) path: &'a Path,
+    /// What was decided was decided by looking here.
+    pub(crate) log: &'a LogReader,
+    pub(crate) verb: &'static str,
+    pub(crate) states: Vec<NewState>,
+    /// Where the states come from, if not from this log's end.
+    pub(crate) from: Option<Position>,
+    /// Whether to ask, where nobody said --yes.
+    pub(crate) asks: bool,
+}
+
+impl Writing {
+    /// Says what changes, asks, and does it.
+    pub(crate) fn write(&self, mut plan: Plan<'_>) -> Result<Code, Failure> {
+        plan.states.retain(NewState::is_change);
+        plan.say();
+        if plan.states.is_empty() {
+            terminal::note("nothing changes, so nothing was written");
+            return self.print(&plan, None);
+        }
+        if self.dry_run {
+            return self.print(&plan, None);
+        }
+        if plan.asks && !self.yes {
+            refuse_beside_writer(plan.log)?;
+            ask::confirm("Write it?")?;
+        }
+        let made = operate(plan.path, plan.operation(&self.by))?;
+        self.print(&plan, Some(made))
+    }
+
+    fn print(&self, plan: &Plan<'_>, made: Option<Sequence>) -> Result<Code, Failure> {
+        if self.json {
+            output::json(Json {
+                done: made.is_some(),
+                sequence: made,
+                states: plan.states.iter().map(StateJson::new).collect(),
+            })?;
+        } else if let Some(made) = made {
+            let mut out = output::buffered();
+            writeln!(out, "checkpoint {made}: {}", plan.what())?;
+            out.flush()?;
+        }
+        Ok(Code::Well)
+    }
+}
+
+impl Plan<'_> {
+    fn what(&self) -> String {
+        match self.states.as_slice() {
+            [one] => format!("{} {}", self.verb, target::describe(&one.name)),
+            several => format!("{} {}", self.verb, plural(several.len() as u64, "state")),
+        }
+    }
+
+    fn say(&self) {
+        for state in &self.states {
+            terminal::say(target::describe(&state.name));
+            say_changes(&state.changes());
+        }
+    }
+
+    fn operation(&self, by: &By) -> Operation {
+        let mut operation = Operation::new(self.what(), by.who(), &*by.reason).expecting(self.log.end());
+        if let Some(from) = self.from {
+            operation = operation.from(from);
+        }
+        for NewState { name, new, .. } in &self.states {
+            operation = match (name, new) {
+                (None, Some(text)) => operation.set_global(&**text),
+                (None, None) => operation.clear_global(),
+                (Some(stream), Some(text)) => operation.set(stream, &**text),
+                (Some(stream), None) => operation.clear(stream),
+            };
+        }
+        operation
+    }
+}
+
+/// So many lines of a difference are shown.
+const LINES_MAX: usize = 50;
+
+fn say_changes(changes: &[Change]) {
+    for change in changes.iter().take(LINES_MAX) {
+        terminal::say(format!("  {change}"));
+    }
+    if changes.len() > LINES_MAX {
+        terminal::say(format!("  and {} more", plural((changes.len() - LINES_MAX) as u64, "difference")));
+    }
+    if changes.is_empty() {
+        terminal::say("  only white space, the order of keys or the spelling of a text");
+    }
+}
+
+/// Opens the log for writing, which nobody else may do meanwhile, and makes the checkpoint.
+pub(crate) fn operate(path: &Path, operation: Operation) -> Result<Sequence, Failure> {
+    let log = open(path)?;
+    let made = log.operate(operation)?;
+    log.close()?;
+    Ok(made.sequence())
+}
+
+/// Opens a log for writing; a mistyped path makes none.
+pub(crate) fn open(path: &Path) -> Result<Log, Failure> {
+    let (log, recovery) = Log::open(path, Config { create: false, ..Config::default() })?;
+    if !recovery.is_clean() {
+        terminal::say(&recovery);
+    }
+    Ok(log)
+}
+
+/// Before somebody is asked or given an editor in vain.
+pub(crate) fn refuse_beside_writer(log: &LogReader) -> Result<(), Failure> {
+    if !log.is_live()? {
+        return Ok(());
+    }
+    Err(Failure::locked(format!("{} is being written by {}", log.path().display(), log.holder())))
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    /// Whether it happened, or only would.
+    done: bool,
+    /// The checkpoint that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<Sequence>,
+    states: Vec<StateJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct StateJson<'a> {
+    /// `null`: the global state.
+    stream: &'a Name,
+    patch: Vec<Change>,
+}
+
+impl<'a> StateJson<'a> {
+    fn new(state: &'a NewState) -> Self {
+        StateJson { stream: &state.name, patch: state.changes() }
+    }
+}

@@ -1,0 +1,33 @@
+//! Work by hand: states, rewinds, consumers, and what is on record of it.
+
+mod consumers;
+mod edit;
+mod rewind;
+mod states;
+mod watch;
+
+use crate::helpers::*;
+
+pub(crate) const WHY: &[&str] = &["--reason", "a test", "--by", "ada"];
+
+/// With who and why.
+pub(crate) fn by_hand<'a>(options: &[&'a str]) -> Vec<&'a str> {
+    options.iter().chain(WHY).copied().collect()
+}
+
+/// Checkpoints 1 and 2 of `a`, 3 of `b`: a record each, and a cursor.
+pub(crate) fn two_streams() -> Log {
+    let lines = [
+        records("a", [1]),
+        vec![state("a", "1")],
+        records("a", [2]),
+        vec![state("a", "2")],
+        records("b", [3]),
+        vec![state("b", "3")],
+    ];
+    Log::of(&lines.concat())
+}
+
+pub(crate) fn sequence(log: &Log) -> u64 {
+    log.run("info", &["--json"]).exits(0).json()["status"]["end"]["sequence"].as_u64().unwrap()
+}

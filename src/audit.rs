@@ -1,0 +1,157 @@
+//! What happened to a log beside the work of pipelines: recoveries, prunings, repairs, operations by hand. It is read from the
+//! frames that told of it at the time.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::format::BLOCK;
+use crate::format::commit::Commit;
+use crate::format::frame::{Header, Kind};
+use crate::format::note::{Pruned, Recovered, Repaired};
+use crate::format::wire::Decoded;
+use crate::origin::Origin;
+use crate::position::{Address, Position, Sequence};
+use crate::reader::OperationRecord;
+use crate::segment::{Files, Walker};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// When, in microseconds since 1970-01-01 UTC.
+    pub time_us: i64,
+    /// The last checkpoint before it.
+    pub after: Sequence,
+    /// What.
+    #[serde(flatten)]
+    pub event: AuditEvent,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AuditEvent {
+    /// An opening dropped what no commit named, or what was torn, or wrote again what was not on the device.
+    Recovery {
+        /// Frames that were dropped.
+        dropped_frames: u64,
+        /// Their bytes.
+        dropped_bytes: u64,
+        /// Bytes that were written again.
+        rewritten_bytes: u64,
+        /// Why the end was torn; empty if it was not.
+        why: String,
+    },
+    /// Old segments went.
+    Pruning {
+        /// The oldest checkpoint that was kept.
+        first: Sequence,
+        /// Consumers that fell behind further than they may and were left behind, with what they had acknowledged.
+        detached: Vec<(String, Sequence)>,
+    },
+    /// Old checkpoints were made into one, or a log that begins with such a one was pruned.
+    Compaction {
+        /// The base checkpoint.
+        first: Sequence,
+    },
+    /// A repair gave checkpoints up.
+    Repair {
+        /// Its number; what it set aside bears it.
+        repair: u32,
+        /// The first checkpoint that was lost.
+        first: Sequence,
+        /// The last one.
+        last: Sequence,
+        /// What follows was kept, and the numbers stay empty.
+        skipped: bool,
+        /// Where the damage was, and what.
+        why: String,
+    },
+    /// Somebody worked on the log by hand.
+    Operation {
+        /// The checkpoint that it is.
+        position: Position,
+        /// What, who, why, from where.
+        #[serde(flatten)]
+        record: OperationRecord,
+    },
+}
+
+/// Reads the record from the oldest frame that is kept on; tells entry by entry, in the order in which it happened.
+pub(crate) fn audit(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {
+    let horizon = origin.horizon()?;
+    let files = origin.files();
+    let mut walker = Walker::new(files.get(horizon.retained.first_live)?, BLOCK);
+    let mut last = crate::view::read_start(files, horizon.retained.first_live)?.1.snapshot.last.sequence;
+    while walker.address() < horizon.end {
+        let at = walker.address();
+        let header = walker.header()?.map_err(|fault| files.damaged(at, fault))?;
+        if is_of_interest(header.kind) {
+            let body = walker.body(&header)?.map_err(|fault| files.damaged(at, fault))?;
+            let entry = read(files, &header, &body, at, &mut last)
+                .map_err(|malformed| files.damaged(at, malformed))?;
+            entry.into_iter().for_each(&mut *tell);
+        }
+        walker.step(&header);
+        if header.kind == Kind::Seal {
+            let next = walker.segment().id().next();
+            if Address::new(next, BLOCK) >= horizon.end {
+                break;
+            }
+            walker = Walker::new(files.get(next)?, BLOCK);
+        }
+    }
+    Ok(())
+}
+
+fn is_of_interest(kind: Kind) -> bool {
+    matches!(kind, Kind::Commit | Kind::Recovery | Kind::Pruned | Kind::Repaired)
+}
+
+/// What a frame tells; `last` follows the checkpoints.
+fn read(
+    files: &Files,
+    header: &Header,
+    body: &[u8],
+    at: Address,
+    last: &mut Sequence,
+) -> Decoded<Option<AuditEntry>> {
+    let after = *last;
+    let entry = |time_us, event| Some(AuditEntry { time_us, after, event });
+    Ok(match header.kind {
+        Kind::Commit => {
+            let commit = Commit::decode(body, at)?;
+            *last = commit.head.sequence;
+            let record = OperationRecord::of(commit.head.flags, &commit.labels);
+            let position =
+                Position { log: files.log, sequence: commit.head.sequence, checkpoint: commit.head.id };
+            record.and_then(|record| entry(commit.head.time_us, AuditEvent::Operation { position, record }))
+        }
+        Kind::Recovery => {
+            let note = Recovered::decode(body)?;
+            let event = AuditEvent::Recovery {
+                dropped_frames: note.dropped_frames,
+                dropped_bytes: note.dropped_bytes,
+                rewritten_bytes: note.rewritten_bytes,
+                why: note.why,
+            };
+            entry(note.time_us, event)
+        }
+        Kind::Pruned => {
+            let note = Pruned::decode(body)?;
+            let first = note.retained.first_sequence;
+            let event = match note.retained.compacted {
+                Some(_) => AuditEvent::Compaction { first },
+                None => AuditEvent::Pruning { first, detached: note.detached },
+            };
+            entry(note.time_us, event)
+        }
+        Kind::Repaired => {
+            let note = Repaired::decode(body)?;
+            let Repaired { time_us, repair, first, last, skipped, why } = note;
+            entry(time_us, AuditEvent::Repair { repair, first, last, skipped, why })
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,264 @@
+//! Work by hand: operations, rewinds, moved consumers, and what is on record of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
+
+mod common;
+
+use common::{Fixture, drain, text_of};
+use highwater::{
+    AuditEvent, Commit, ErrorKind, Holder, Log, LogReader, Operation, Retention, Sequence, Start, StreamName,
+    StreamSpec,
+};
+
+fn name(stream: &str) -> StreamName {
+    StreamName { namespace: None, name: stream.to_owned() }
+}
+
+fn state(log: &LogReader, stream: &str) -> Option<String> {
+    log.state().unwrap().get_text(&name(stream)).unwrap().map(|state| state.text)
+}
+
+/// Checkpoints 1 to 4 of `a`, 5 to 6 of `b`: one record each, and a number as state.
+fn two_streams(fixture: &Fixture) -> Log {
+    let log = fixture.open_small();
+    fixture.write(&log, "a", 1..5);
+    fixture.write(&log, "b", 1..3);
+    log
+}
+
+#[test]
+fn an_operation_is_a_checkpoint_that_tells_who_why_and_from_where() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let end = log.end();
+    let text = r#"{ "z": 12345678901234567890123, "a": 1.0 }"#;
+    let made = log.operate(Operation::new("set a", "ada", "it was wrong").set(&name("a"), text)).unwrap();
+    assert_eq!(made.sequence(), Sequence::new(7));
+    assert_eq!(state(&log, "a").as_deref(), Some(text));
+    assert_eq!(state(&log, "b").as_deref(), Some("2"));
+    let checkpoint = log.reader(made.sequence()).unwrap().next().unwrap().unwrap();
+    let record = checkpoint.operation().unwrap();
+    assert_eq!(
+        (record.verb(), record.who.as_deref(), record.why.as_deref()),
+        ("set", Some("ada"), Some("it was wrong"))
+    );
+    assert_eq!(record.from, end);
+    assert_eq!(checkpoint.record_count(), 0);
+    assert!(log.reader(Sequence::FIRST).unwrap().next().unwrap().unwrap().operation().is_none());
+}
+
+#[test]
+fn an_operation_says_all_of_it_or_is_refused() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let set = |what, who, why| log.operate(Operation::new(what, who, why).set(&name("a"), "9"));
+    for refused in [set("", "ada", "x"), set("set", " ", "x"), set("set", "ada", "")] {
+        assert_eq!(*refused.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    let nothing = log.operate(Operation::new("set", "ada", "x"));
+    assert_eq!(*nothing.unwrap_err().kind(), ErrorKind::Invalid);
+    let unknown = log.operate(Operation::new("set q", "ada", "x").set(&name("q"), "1"));
+    assert_eq!(*unknown.unwrap_err().kind(), ErrorKind::NotFound);
+    let junk = log.operate(Operation::new("set a", "ada", "x").set(&name("a"), "{"));
+    assert_eq!(*junk.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(log.end().unwrap().sequence, Sequence::new(6));
+}
+
+#[test]
+fn a_writer_keeps_operations_off_its_streams() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let a = log.stream(StreamSpec::new("a")).unwrap();
+    let writer = log.writer(&[&a]).unwrap();
+    let busy = log.operate(Operation::new("clear a", "ada", "x").clear(&name("a"))).unwrap_err();
+    assert_eq!(*busy.kind(), ErrorKind::StreamBusy);
+    let global = log.operate(Operation::new("set", "ada", "x").set_global("1")).unwrap_err();
+    assert_eq!(*global.kind(), ErrorKind::StreamBusy);
+    log.operate(Operation::new("clear b", "ada", "x").clear(&name("b"))).unwrap();
+    assert_eq!((text_of(&log, &a).as_deref(), state(&log, "b")), (Some("4"), None));
+    drop(writer);
+    log.operate(Operation::new("set", "ada", "x").set_global("1")).unwrap();
+}
+
+#[test]
+fn what_was_decided_by_an_old_look_is_refused() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let seen = log.end();
+    let plan = log.plan_rewind(Sequence::new(2), None).unwrap();
+    fixture.write(&log, "b", 7..8);
+    let late = log.operate(Operation::new("set a", "ada", "x").set(&name("a"), "1").expecting(seen));
+    assert_eq!(*late.unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(*log.rewind(&plan, "ada", "x").unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(state(&log, "a").as_deref(), Some("4"));
+}
+
+#[test]
+fn a_rewind_brings_all_states_back_and_tells_what_it_means() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    drain(&mut lake);
+    drop(lake);
+    log.consumer("late", Start::After(Sequence::new(3))).unwrap();
+    fixture.write(&log, "a", 9..10);
+    let plan = log.plan_rewind(Sequence::new(3), None).unwrap();
+    let again: Vec<_> = plan.again.iter().map(|tally| (tally.stream.name.as_str(), tally.records)).collect();
+    assert_eq!(again, [("a", 2), ("b", 2)], "checkpoints 4 and 7, 5 and 6");
+    let repeats: Vec<_> = plan.repeats.iter().map(|r| (r.consumer.as_str(), r.records)).collect();
+    assert_eq!(repeats, [("lake", 3), ("late", 0)]);
+    let before = log.end();
+    log.rewind(&plan, "ada", "page 4 was wrong").unwrap();
+    assert_eq!((state(&log, "a").as_deref(), state(&log, "b")), (Some("3"), None), "b had none then");
+    let record = log.reader(Sequence::new(8)).unwrap().next().unwrap().unwrap().operation().unwrap();
+    assert_eq!((record.what.as_str(), record.from), ("rewind to 3", Some(plan.to)));
+    // Nothing is erased: what was there before can be brought back as well.
+    let back = log.plan_rewind(before.unwrap().sequence, None).unwrap();
+    log.rewind(&back, "ada", "it was right after all").unwrap();
+    assert_eq!((state(&log, "a").as_deref(), state(&log, "b").as_deref()), (Some("9"), Some("2")));
+    assert!(log.plan_rewind(Sequence::new(7), None).unwrap().is_empty());
+    assert!(log.verify(&mut |_| {}).unwrap().is_sound());
+}
+
+#[test]
+fn a_rewind_of_one_stream_touches_no_other() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let plan = log.plan_rewind(Sequence::new(1), Some(&name("a"))).unwrap();
+    assert_eq!(plan.again.len(), 1);
+    assert_eq!(plan.again[0].records, 3);
+    log.rewind(&plan, "ada", "x").unwrap();
+    assert_eq!((state(&log, "a").as_deref(), state(&log, "b").as_deref()), (Some("1"), Some("2")));
+    let nowhere = log.plan_rewind(Sequence::new(99), None).unwrap_err();
+    assert_eq!(*nowhere.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_dropped_stream_is_not_brought_back_and_a_renamed_one_is() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let [a, b] = ["a", "b"].map(|name| log.stream(StreamSpec::new(name)).unwrap());
+    log.drop_stream(&b).unwrap();
+    log.rename_stream(&a, StreamSpec::new("c")).unwrap();
+    let plan = log.plan_rewind(Sequence::new(6), None).unwrap();
+    assert!(plan.is_empty(), "{plan:?}");
+    let plan = log.plan_rewind(Sequence::new(2), None).unwrap();
+    log.rewind(&plan, "ada", "x").unwrap();
+    assert_eq!(state(&log, "c").as_deref(), Some("2"));
+}
+
+#[test]
+fn checkpoints_are_found_by_time_and_id() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let mut reader = log.reader(Sequence::new(3)).unwrap();
+    let third = reader.next().unwrap().unwrap();
+    assert_eq!(log.checkpoint_at(third.time_us()).unwrap(), Some(third.position()));
+    assert_eq!(log.checkpoint_at(third.time_us() - 1).unwrap().unwrap().sequence, Sequence::new(2));
+    assert_eq!(log.checkpoint_at(0).unwrap(), None);
+    assert_eq!(log.find_checkpoint(third.position().checkpoint).unwrap(), Some(third.position()));
+    assert_eq!(log.find_checkpoint("0190a5c0-0000-7000-8000-00000000002a".parse().unwrap()).unwrap(), None);
+}
+
+#[test]
+fn a_consumer_is_moved_when_nobody_uses_it() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let lake = log.consumer("lake", Start::Now).unwrap();
+    let busy = log.seek_consumer("lake", Start::Earliest).unwrap_err();
+    assert_eq!(*busy.kind(), ErrorKind::ConsumerBusy);
+    drop(lake);
+    let unknown = log.seek_consumer("sea", Start::Earliest).unwrap_err();
+    assert_eq!(*unknown.kind(), ErrorKind::NotFound);
+    assert_eq!(log.consumers().unwrap().len(), 1, "looking makes none");
+    let beyond = log.seek_consumer("lake", Start::After(Sequence::new(7))).unwrap_err();
+    assert_eq!(*beyond.kind(), ErrorKind::NotFound);
+    // As another process would, many times: the slots go round.
+    for n in (0..=6).chain([2]) {
+        let at = fixture.reader().seek_consumer("lake", Start::After(Sequence::new(n))).unwrap();
+        assert_eq!(at, Sequence::new(n));
+        let lake = log.consumer("lake", Start::Now).unwrap();
+        assert_eq!(lake.acknowledged(), at);
+    }
+    let mut lake = log.consumer("lake", Start::Now).unwrap();
+    let batch = lake.next_batch(&highwater::Limit::default()).unwrap().unwrap();
+    assert_eq!(batch.checkpoints().len(), 4);
+}
+
+#[test]
+fn a_consumer_is_not_moved_into_what_is_gone() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    fixture.write(&log, "a", 0..100);
+    log.consumer("lake", Start::Now).unwrap();
+    log.prune(&Retention::default()).unwrap();
+    let gap = log.seek_consumer("lake", Start::Earliest).unwrap_err();
+    assert!(matches!(gap.kind(), ErrorKind::Gap { first: Sequence::FIRST, .. }), "{gap}");
+    assert_eq!(log.consumer("lake", Start::Now).unwrap().acknowledged(), Sequence::new(100));
+    log.seek_consumer("lake", Start::Oldest).unwrap();
+}
+
+#[test]
+fn space_is_told_by_holder() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    fixture.write(&log, "a", 0..40);
+    log.consumer("behind", Start::After(Sequence::new(2))).unwrap();
+    log.consumer("ahead", Start::Now).unwrap();
+    {
+        let a = log.stream(StreamSpec::new("a")).unwrap();
+        let mut writer = log.writer(&[&a]).unwrap();
+        writer.append(&a, common::insert(&[1; 20_000])).unwrap();
+        writer.append(&a, common::insert(&[2; 20_000])).unwrap();
+        writer.append(&a, common::insert(&[3; 20_000])).unwrap();
+        writer.discard(&a).unwrap();
+        writer.commit(Commit::new().stream(&a, &41)).unwrap();
+    }
+    let space = log.space(&Retention::default()).unwrap();
+    assert!(space.segments > 1 && space.record_bytes >= 80_000, "{space:#?}");
+    assert!(space.dead_bytes >= 40_000 && space.dead_bytes < 80_000, "{space:#?}");
+    let parts = space.record_bytes + space.dead_bytes + space.bookkeeping_bytes + space.free_bytes;
+    assert_eq!(parts, space.segment_bytes);
+    let first = &space.holders[0];
+    assert_eq!(first.holder, Holder::Consumer { name: "behind".into() });
+    assert_eq!((first.from, first.bytes), (Sequence::new(3), space.segment_bytes));
+    assert!(first.alone_bytes > 0 && space.reclaimable_bytes == 0, "{space:#?}");
+    assert!(space.holders[1..].iter().all(|held| held.alone_bytes == 0));
+    // What it says comes true.
+    log.drop_consumer("behind").unwrap();
+    let freed = log.prune(&Retention::default()).unwrap();
+    assert_eq!(freed.bytes, first.alone_bytes);
+}
+
+#[test]
+fn what_happened_is_on_record() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    log.operate(Operation::new("edit a", "ada", "x").set(&name("a"), "1")).unwrap();
+    let b = log.stream(StreamSpec::new("b")).unwrap();
+    log.reset_stream(&b).unwrap();
+    fixture.write(&log, "a", 0..100);
+    log.consumer("lake", Start::Now).unwrap();
+    let first = log.plan_prune(&Retention { min_count: 50, ..Retention::default() }).unwrap().first;
+    let entries = |log: &LogReader| {
+        let mut entries = Vec::new();
+        log.audit(&mut |entry| entries.push(entry)).unwrap();
+        entries
+    };
+    let both = entries(&fixture.reader());
+    let whats: Vec<_> = both
+        .iter()
+        .map(|entry| match &entry.event {
+            AuditEvent::Operation { record, .. } => (entry.after.get(), record.what.as_str()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(whats, [(6, "edit a"), (7, "reset b")]);
+    assert!(both.windows(2).all(|pair| pair[0].time_us <= pair[1].time_us));
+    log.prune(&Retention { min_count: 50, ..Retention::default() }).unwrap();
+    let pruned = entries(&log);
+    assert!(
+        matches!(pruned.last().unwrap().event, AuditEvent::Pruning { first: kept, .. } if kept == first),
+        "{pruned:#?}"
+    );
+}
