@@ -70,6 +70,7 @@ impl RecordParts<'_> {
     }
 
     /// Operation, time and lengths. Those of most records are short, and written at once: small records cost calls, not bytes.
+    #[inline]
     fn encode_head(&self, out: &mut Vec<u8>, time: u64, lens: [u64; 3]) {
         let [key, metadata, payload] = lens;
         let (op, short) = (self.op as u8, u64::from(SHORT));
@@ -85,6 +86,7 @@ impl RecordParts<'_> {
     }
 
     /// Copies the record behind what is there: the one copy on its way to the disk.
+    #[inline]
     pub(crate) fn encode(&self, out: &mut Vec<u8>, previous_us: i64) {
         out.reserve(RECORD_HEADER_MAX + self.content_len());
         let time = zigzag(self.emitted_us.wrapping_sub(previous_us));
