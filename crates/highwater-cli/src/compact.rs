@@ -5,12 +5,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use highwater::{Compacted, Compaction, CompactionProgress, Config, Log, Retention};
+use highwater::{Compacted, Compaction, CompactionProgress, Config, Log};
 use highwater_connect::quantity::{self, bytes, count, plural};
 
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
+use crate::retain::Retain;
 use crate::terminal;
 
 const EXAMPLES: &str = "\
@@ -31,12 +32,8 @@ acknowledged, or a pin holds, is not touched.";
 pub(crate) struct Args {
     /// The log's directory
     pub(crate) log: PathBuf,
-    /// Leave at least so many checkpoints as they are
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    min_count: u64,
-    /// Leave every checkpoint younger than this as it is, like 7d, 12h or 30m
-    #[arg(long, value_name = "D", value_parser = quantity::duration, default_value = "0s", hide_default_value = true)]
-    min_age: Duration,
+    #[command(flatten)]
+    retain: Retain,
     /// Keep deletions and truncates that are younger than this
     #[arg(long, value_name = "D", value_parser = quantity::duration, default_value = "0s", hide_default_value = true)]
     tombstones: Duration,
@@ -50,7 +47,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let compaction = Compaction {
-        retention: Retention { min_count: args.min_count, min_age: args.min_age },
+        retention: args.retain.rule(),
         tombstones_min_age: args.tombstones,
         ..Compaction::default()
     };

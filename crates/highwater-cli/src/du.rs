@@ -2,14 +2,14 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use highwater::{Holder, Retention, Space};
+use highwater::{Holder, Space};
 
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
-use highwater_connect::quantity::{self, bytes, plural};
+use crate::retain::Retain;
+use highwater_connect::quantity::{bytes, plural};
 use highwater_connect::text::tame;
 
 const EXAMPLES: &str = "\
@@ -24,12 +24,8 @@ Examples:
 pub(crate) struct Args {
     /// The log's directory
     pub(crate) log: PathBuf,
-    /// Count as held: so many of the newest checkpoints
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    min_count: u64,
-    /// Count as held: every checkpoint younger than this, like 7d, 12h or 30m
-    #[arg(long, value_name = "D", value_parser = quantity::duration, default_value = "0s", hide_default_value = true)]
-    min_age: Duration,
+    #[command(flatten)]
+    retain: Retain,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,7 +33,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
-    let space = log.space(&Retention { min_count: args.min_count, min_age: args.min_age })?;
+    let space = log.space(&args.retain.rule())?;
     if args.json {
         output::json(space)?;
     } else {

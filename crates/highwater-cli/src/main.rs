@@ -24,6 +24,7 @@ mod known;
 mod output;
 mod prune;
 mod repair;
+mod retain;
 mod rewind;
 mod run;
 mod runs;

@@ -2,15 +2,15 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use highwater::{Config, Log, Pruning, Retention};
-use highwater_connect::quantity::{self, bytes, plural};
+use highwater::{Config, Log, Pruning};
+use highwater_connect::quantity::{bytes, plural};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
+use crate::retain::Retain;
 use crate::terminal;
 
 const EXAMPLES: &str = "\
@@ -29,12 +29,8 @@ What a consumer has not acknowledged, or a pin holds, stays in any case.";
 pub(crate) struct Args {
     /// The log's directory
     pub(crate) log: PathBuf,
-    /// Keep at least so many checkpoints
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    min_count: u64,
-    /// Keep every checkpoint younger than this, like 7d, 12h or 30m
-    #[arg(long, value_name = "D", value_parser = quantity::duration, default_value = "0s", hide_default_value = true)]
-    min_age: Duration,
+    #[command(flatten)]
+    retain: Retain,
     /// Only say what would go
     #[arg(long)]
     dry_run: bool,
@@ -47,7 +43,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let retention = Retention { min_count: args.min_count, min_age: args.min_age };
+    let retention = args.retain.rule();
     let plan = known::open(&args.log)?.plan_prune(&retention)?;
     if args.dry_run || plan.segments == 0 {
         args.print(&plan, false)?;
