@@ -52,7 +52,7 @@ pub(crate) enum Cover {
 }
 
 impl Commit {
-    /// Covers nothing yet. Committed so, it is an empty checkpoint.
+    /// Covers nothing yet. Committed so, it is an empty checkpoint, and an error if records of its writer wait for a commit.
     pub fn new() -> Self {
         Self::default()
     }

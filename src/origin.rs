@@ -48,19 +48,21 @@ impl Origin {
         self.files().log
     }
 
-    pub(crate) fn now_us(&self) -> i64 {
+    /// Clocks and randomness: the writer's in its process, the system's elsewhere.
+    pub(crate) fn environment(&self) -> &dyn Environment {
         match self {
-            Origin::Live(journal) => journal.config.environment.now_us(),
-            Origin::Foreign(_) => System.now_us(),
+            Origin::Live(journal) => &*journal.config.environment,
+            Origin::Foreign(_) => &System,
         }
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        self.environment().now_us()
     }
 
     /// A clock that never steps back.
     pub(crate) fn elapsed(&self) -> Duration {
-        match self {
-            Origin::Live(journal) => journal.config.environment.elapsed(),
-            Origin::Foreign(_) => System.elapsed(),
-        }
+        self.environment().elapsed()
     }
 
     /// How far one may read now.

@@ -295,6 +295,14 @@ impl Writer {
         };
         covered.sort_unstable();
         covered.dedup();
+        // Nobody means this: the records would wait in silence for a commit that names their stream.
+        let waits = |open: &&Open| covered.is_empty() && open.records > 0;
+        if let Some(open) = self.streams.values().find(waits) {
+            return Err(Error::invalid(format!(
+                "the commit covers no stream, and records of one ({}) wait for a commit: name the stream, or cover all()",
+                open.records
+            )));
+        }
         if let Some(foreign) = covered.iter().find(|stream| !self.streams.contains_key(stream)) {
             return Err(Error::invalid(format!(
                 "stream {foreign} does not belong to this writer; add it first"

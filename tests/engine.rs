@@ -55,6 +55,20 @@ fn a_streams_commit_leaves_other_streams_uncommitted() {
 }
 
 #[test]
+fn a_commit_of_nothing_is_refused_while_records_wait() {
+    let fixture = Fixture::new();
+    let log = fixture.open();
+    let a = log.stream(StreamSpec::new("a")).unwrap();
+    let mut writer = log.writer(&[&a]).unwrap();
+    assert_eq!(writer.commit(Commit::new()).unwrap().records, 0);
+    writer.append(&a, insert(b"one")).unwrap();
+    let error = writer.commit(Commit::new()).unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("records of one (1) wait"), "{error}");
+    assert_eq!(writer.commit(Commit::new().all()).unwrap().records, 1);
+}
+
+#[test]
 fn discarded_and_abandoned_records_are_never_visible() {
     let fixture = Fixture::new();
     let log = fixture.open();

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::ops::Range;
 
+use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
+
 use super::meter::Meter;
 use super::source::{Frame, Placed, Sink, Source};
 use super::streams::Streams;
@@ -26,7 +28,8 @@ pub(super) fn keys_max(memory_bytes: usize) -> usize {
     (power / 8 * 7).max(1)
 }
 
-/// A stream's key, as far as is remembered. Collisions of 128 bits of BLAKE3 do not happen.
+/// A stream's key, as far as is remembered: 128 bits of SipHash. Two keys with one hash would lose a row; under a secret that is
+/// drawn anew for each compaction they do not happen by chance, and nobody can choose keys so that they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct KeyHash {
     /// Finds the entry in the table.
@@ -36,15 +39,12 @@ struct KeyHash {
 }
 
 impl KeyHash {
-    fn of(stream: StreamId, key: &[u8]) -> KeyHash {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&stream.get().to_le_bytes());
-        hasher.update(key);
-        let mut halves = [[0; 8]; 2];
-        for (half, bytes) in halves.iter_mut().zip(hasher.finalize().as_bytes().chunks_exact(8)) {
-            half.copy_from_slice(bytes);
-        }
-        KeyHash { place: u64::from_le_bytes(halves[0]), range: u64::from_le_bytes(halves[1]) }
+    fn of(secret: u128, stream: StreamId, key: &[u8]) -> KeyHash {
+        let mut hasher = SipHasher13::new_with_key(&secret.to_le_bytes());
+        hasher.write(&stream.get().to_le_bytes());
+        hasher.write(key);
+        let Hash128 { h1: place, h2: range } = hasher.finish128();
+        KeyHash { place, range }
     }
 }
 
@@ -110,26 +110,26 @@ struct Known<'a> {
     low: u64,
     /// The last hash of the range.
     high: u64,
-    keys_max: usize,
     closed: HashMap<KeyHash, u64, BuildHasherDefault<AsItIs>>,
     /// The last truncate of each stream.
     truncated: BTreeMap<StreamId, u64>,
     /// Kept as long as the range is everything.
     groups: Groups,
-    /// Tombstones that are younger than this stay.
-    young_us: i64,
+    rules: Rules,
 }
 
 impl<'a> Known<'a> {
     fn new(streams: &'a Streams, low: u64, rules: Rules) -> Self {
         let (closed, truncated) = (HashMap::default(), BTreeMap::new());
-        let Rules { keys_max, young_us } = rules;
-        let groups = Groups::default();
-        Known { streams, low, high: u64::MAX, keys_max, closed, truncated, groups, young_us }
+        Known { streams, low, high: u64::MAX, closed, truncated, groups: Groups::default(), rules }
     }
 
     fn is_all(&self) -> bool {
         (self.low, self.high) == (0, u64::MAX)
+    }
+
+    fn hash(&self, stream: StreamId, key: &[u8]) -> KeyHash {
+        KeyHash::of(self.rules.secret, stream, key)
     }
 
     fn is_in_range(&self, hash: KeyHash) -> bool {
@@ -143,7 +143,7 @@ impl<'a> Known<'a> {
         match placed.record.op {
             OpKind::Truncate => drop(self.truncated.insert(stream, ordinal)),
             OpKind::Insert | OpKind::Upsert | OpKind::Delete if !placed.record.key.is_empty() => {
-                let hash = KeyHash::of(stream, placed.record.key);
+                let hash = self.hash(stream, placed.record.key);
                 if self.is_in_range(hash) {
                     replaced = self.closed.insert(hash, ordinal);
                     self.keep_small();
@@ -159,7 +159,7 @@ impl<'a> Known<'a> {
 
     /// With too many keys the upper half of the range is left for later.
     fn keep_small(&mut self) {
-        while self.closed.len() > self.keys_max && self.low < self.high {
+        while self.closed.len() > self.rules.keys_max && self.low < self.high {
             self.high = self.low + (self.high - self.low) / 2;
             let high = self.high;
             self.closed.retain(|hash, _| hash.range <= high);
@@ -169,7 +169,7 @@ impl<'a> Known<'a> {
     /// Whether a record of a keyed stream stays; `None` for a key of another range.
     fn stays(&self, stream: StreamId, placed: &Placed<'_>) -> Option<bool> {
         let Placed { record, ordinal, time_us, .. } = *placed;
-        let young = time_us >= self.young_us;
+        let young = time_us >= self.rules.young_us;
         match self.truncated.get(&stream) {
             Some(at) if ordinal < *at => return Some(false),
             _ if record.op == OpKind::Truncate => return Some(young),
@@ -177,7 +177,7 @@ impl<'a> Known<'a> {
             _ if record.key.is_empty() => return Some(true),
             _ => {}
         }
-        let hash = KeyHash::of(stream, record.key);
+        let hash = self.hash(stream, record.key);
         if !self.is_in_range(hash) {
             return None;
         }
@@ -261,6 +261,8 @@ pub(super) struct Rules {
     pub keys_max: usize,
     /// Tombstones from this time on stay.
     pub young_us: i64,
+    /// Keys are hashed with it.
+    pub secret: u128,
 }
 
 /// The fate of every record of the keyed streams.
@@ -355,7 +357,7 @@ mod tests {
         stays.into_iter().collect()
     }
 
-    const NONE_YOUNG: Rules = Rules { keys_max: 1000, young_us: i64::MAX };
+    const NONE_YOUNG: Rules = Rules { keys_max: 1000, young_us: i64::MAX, secret: 1 };
 
     #[test]
     fn the_last_whole_row_stays_and_the_updates_after_it() {

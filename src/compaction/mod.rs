@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use crate::config::{Compaction, Config};
-use crate::environment::micros;
+use crate::environment::{Environment, micros};
 use crate::error::Result;
 use crate::format::define::StreamName;
 use crate::format::snapshot::{BaseCheckpoint, Retained};
@@ -42,10 +42,11 @@ use source::Source;
 use streams::Streams;
 
 /// What decides, at this time.
-fn rules(compaction: &Compaction, now_us: i64) -> Rules {
+fn rules(compaction: &Compaction, environment: &dyn Environment) -> Rules {
     let age_us = micros(compaction.tombstones_min_age);
-    let young_us = if age_us == 0 { i64::MAX } else { now_us.saturating_sub(age_us) };
-    Rules { keys_max: fate::keys_max(compaction.memory_bytes_max), young_us }
+    let young_us = if age_us == 0 { i64::MAX } else { environment.now_us().saturating_sub(age_us) };
+    let secret = environment.random();
+    Rules { keys_max: fate::keys_max(compaction.memory_bytes_max), young_us, secret }
 }
 
 /// What a compaction rewrites, or did rewrite.
@@ -141,7 +142,7 @@ pub(crate) fn plan(origin: &Origin, compaction: &Compaction, tell: Tell<'_>) -> 
     let Some(outline) = Outline::of(files, &horizon, holds.keep_from(), None)? else { return Ok(report) };
     let mut meter = Meter::new(tell);
     let work = Work::of(files, &outline)?;
-    let result = work.measure(rules(compaction, origin.now_us()), &mut meter);
+    let result = work.measure(rules(compaction, origin.environment()), &mut meter);
     if meter.cancelled {
         report.cancelled = true;
         return Ok(report);
@@ -210,7 +211,7 @@ fn rewrite(
     meter: &mut Meter<'_>,
 ) -> Result<Option<Retained>> {
     let work = Work::of(&journal.files, outline)?;
-    let rules = rules(compaction, journal.config.environment.now_us());
+    let rules = rules(compaction, &*journal.config.environment);
     if compaction.dead_share_min > 0.0 {
         let (_, counts) = work.measure(rules, meter)?;
         report.tell(&work.streams, counts);

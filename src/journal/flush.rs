@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Journal, Piece, State};
+use super::{Journal, State, pending};
 use crate::error::{Error, Result};
 use crate::format::mark::Mark;
 use crate::format::names;
@@ -14,7 +14,7 @@ use crate::sync::MutexGuard;
 
 /// Pending bytes go to the kernel when there are so many, while records still arrive, and the kernel is told to have the
 /// device begin with them: the flush then finds most of its work done.
-const WRITE_BYTES: u64 = 128 << 10;
+const WRITE_BYTES: u32 = 128 << 10;
 /// A thread that adds to more than this waits for the one that writes.
 const PENDING_BYTES_MAX: u64 = 4 << 20;
 /// A waiter looks again after this at the latest; it is woken long before.
@@ -27,6 +27,23 @@ struct Reached {
     end: Address,
     last: LastCheckpoint,
     first_live: SegmentId,
+}
+
+/// What a write takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Take {
+    /// What there is of whole pieces of [`WRITE_BYTES`].
+    Pieces,
+    /// Everything.
+    All,
+    /// Everything, and has it flushed.
+    Flush,
+}
+
+impl Take {
+    fn all(flush: bool) -> Take {
+        if flush { Take::Flush } else { Take::All }
+    }
 }
 
 impl Reached {
@@ -45,7 +62,7 @@ impl Journal {
             if state.writing || state.company.gathering {
                 self.wait_for_turn(state, end);
             } else if alone {
-                self.write_out(state, true)?;
+                self.write_out(state, Take::Flush)?;
             } else {
                 alone = true;
                 self.gather(state);
@@ -62,7 +79,7 @@ impl Journal {
                 self.wait_for_turn(state, end);
             } else {
                 let flush = self.must_flush(state);
-                self.write_out(state, flush)?;
+                self.write_out(state, Take::all(flush))?;
             }
         }
         Ok(())
@@ -87,12 +104,12 @@ impl Journal {
 
     /// Sends pending bytes out if there are many, and holds the caller back if there are too many.
     pub(super) fn write_if_due(&self, state: &mut MutexGuard<'_, State>) -> Result<()> {
-        while state.pending_bytes >= WRITE_BYTES {
+        while state.pending.bytes() >= WRITE_BYTES.into() {
             self.check_failure(state)?;
             if !state.writing {
-                let flush = self.must_flush(state);
-                self.write_out(state, flush)?;
-            } else if state.pending_bytes >= PENDING_BYTES_MAX {
+                let take = if self.must_flush(state) { Take::Flush } else { Take::Pieces };
+                self.write_out(state, take)?;
+            } else if state.pending.bytes() >= PENDING_BYTES_MAX {
                 self.wait(state, PATIENCE);
             } else {
                 break;
@@ -103,8 +120,7 @@ impl Journal {
 
     /// Whether the next write has to be flushed: too much is unflushed, or for too long.
     fn must_flush(&self, state: &State) -> bool {
-        state.unflushed_bytes + state.pending_bytes > self.config.unflushed_bytes_max.into()
-            || self.flush_is_due(state)
+        state.unflushed_bytes() > self.config.unflushed_bytes_max.into() || self.flush_is_due(state)
     }
 
     pub(super) fn flush_is_due(&self, state: &State) -> bool {
@@ -123,12 +139,17 @@ impl Journal {
     }
 
     /// Writes what is pending, with the lock given up meanwhile. Only one thread at a time is in here.
-    fn write_out(&self, state: &mut MutexGuard<'_, State>, flush: bool) -> Result<()> {
+    fn write_out(&self, state: &mut MutexGuard<'_, State>, take: Take) -> Result<()> {
+        let flush = take == Take::Flush;
         if flush {
             state.pad();
         }
-        let pieces = std::mem::take(&mut state.pending);
-        let bytes = std::mem::take(&mut state.pending_bytes);
+        let before = state.pending.bytes();
+        let pieces = match take {
+            Take::Pieces => state.pending.take_aligned(WRITE_BYTES),
+            Take::All | Take::Flush => state.pending.take(),
+        };
+        let bytes = before - state.pending.bytes();
         let end = state.head.address();
         let reached = Reached { end, last: state.view.last, first_live: state.view.retained.first_live };
         // The epoch is known for good before its first frame: else a power cut could make the next opening use it again.
@@ -136,21 +157,22 @@ impl Journal {
         let first = (!state.epoch_is_known).then(|| self.next_mark(state, before, false));
         let mark = flush.then(|| self.next_mark(state, reached, false));
         let tail = state.head.segment.clone();
-        let early = if flush { None } else { state.writeback_due(WRITE_BYTES) };
+        let to = pending::end(&pieces).unwrap_or(end);
+        let early = if flush { None } else { state.writeback_due(to, WRITE_BYTES) };
         state.writing = true;
         if flush {
             state.company.flush_begins();
         }
         let begun = self.config.environment.elapsed();
         state.turn += 1;
-        state.taken = end;
+        state.taken = state.pending.first().unwrap_or(end);
 
         let result = MutexGuard::unlocked(state, || {
             if let Some(first) = &first {
                 self.write_mark(first)?;
                 self.sync_mark()?;
             }
-            write_pieces(&pieces)?;
+            pending::write(&pieces)?;
             if flush {
                 tail.sync()?;
             }
@@ -163,7 +185,8 @@ impl Journal {
         state.writing = false;
         state.epoch_is_known = true;
         for piece in pieces {
-            state.give_back(piece.bytes);
+            let memory = state.pending.put_back(piece);
+            memory.into_iter().for_each(|memory| state.give_back(memory));
         }
         match result {
             Ok(()) if flush => {
@@ -171,7 +194,7 @@ impl Journal {
                 self.flushed(state, reached);
             }
             Ok(()) => {
-                state.written = end;
+                state.written = state.pending.first().unwrap_or(end);
                 state.unflushed_bytes += bytes;
                 state.unflushed_since.get_or_insert_with(|| self.config.environment.elapsed());
             }
@@ -274,21 +297,4 @@ impl Journal {
     fn sync_mark(&self) -> Result<()> {
         self.mark.sync().map_err(|e| Error::io("flushing the mark", names::MARK, e))
     }
-}
-
-/// Writes pieces in order, adjacent ones in one call. A segment is flushed before the first byte goes into the next, so
-/// a segment that has begun proves that the one before it is whole.
-fn write_pieces(pieces: &[Piece]) -> Result<()> {
-    let mut rest = pieces;
-    while let Some(first) = rest.first() {
-        let run = rest.iter().take_while(|piece| piece.segment.id() == first.segment.id()).count();
-        let (now, later) = rest.split_at(run);
-        let slices: Vec<&[u8]> = now.iter().map(|piece| &piece.bytes[..]).collect();
-        first.segment.write(&slices, first.offset)?;
-        if !later.is_empty() {
-            first.segment.sync()?;
-        }
-        rest = later;
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ mod commit;
 mod company;
 mod doomed;
 mod flush;
+mod pending;
 mod room;
 mod state;
 mod unit;
@@ -19,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::{Extent, StateAt};
 use crate::format::frame::SealedFrame;
 use crate::position::{Address, LogId};
-use crate::segment::{Files, Segment};
+use crate::segment::Files;
 use crate::storage::{Lock, Storage, StorageFile};
 use crate::sync::{Condvar, Mutex, MutexGuard, ReentrantMutex};
 use crate::view::View;
@@ -171,14 +172,6 @@ impl Journal {
     fn is_pending(&self, at: Address) -> bool {
         at >= self.state().written
     }
-}
-
-/// A piece on its way to the kernel.
-#[derive(Debug)]
-struct Piece {
-    segment: Arc<Segment>,
-    offset: u32,
-    bytes: Vec<u8>,
 }
 
 /// Reads a view without changing it.

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
+use super::Unit;
 use super::company::Company;
-use super::{Piece, Unit};
+use super::pending::Pending;
 use crate::error::{Error, Result};
 use crate::format::BLOCK;
 use crate::format::commit::StateAt;
@@ -61,8 +62,7 @@ pub(crate) struct State {
     /// Files that nobody names and that are about to be removed.
     pub doomed: VecDeque<String>,
     pub epoch: u32,
-    pub(super) pending: Vec<Piece>,
-    pub(super) pending_bytes: u64,
+    pub(super) pending: Pending,
     /// The kernel has everything below.
     pub written: Address,
     /// The device has everything below.
@@ -143,8 +143,7 @@ impl State {
             spares: Vec::new(),
             doomed: VecDeque::new(),
             epoch,
-            pending: Vec::new(),
-            pending_bytes: 0,
+            pending: Pending::default(),
             unflushed_bytes: 0,
             unflushed_since: None,
             writing: false,
@@ -186,22 +185,21 @@ impl State {
         );
         let bytes = frame.place(self.head.segment.header.salt, at, self.epoch, self.durable);
         let len = bytes.len() as u64;
-        self.pending.push(Piece { segment: self.head.segment.clone(), offset: self.head.offset, bytes });
+        self.pending.push(self.head.segment.clone(), self.head.offset, bytes);
         self.head.offset += len as u32;
-        self.pending_bytes += len;
         self.since_waypoint_bytes += len;
         self.counters.appended_bytes += len;
         self.dirty = true;
         at
     }
 
-    /// Which offsets of the active segment the device may begin with once all that is pending is written, if they are so
+    /// Which offsets of the active segment the device may begin with once everything up to `end` is written, if they are so
     /// many bytes. They are taken as begun. A block that is not full is left out: it is about to be written again.
-    pub(super) fn writeback_due(&mut self, bytes: u64) -> Option<(u32, u32)> {
+    pub(super) fn writeback_due(&mut self, end: Address, bytes: u32) -> Option<(u32, u32)> {
         let start = self.head.segment.address(BLOCK);
         let from = self.begun.max(self.durable).max(start).offset();
-        let to = self.head.offset / BLOCK * BLOCK;
-        if u64::from(to) < u64::from(from) + bytes {
+        let to = if end > start { end.offset() / BLOCK * BLOCK } else { 0 };
+        if u64::from(to) < u64::from(from) + u64::from(bytes) {
             return None;
         }
         self.begun = self.head.segment.address(to);
@@ -238,7 +236,7 @@ impl State {
 
     /// Written or pending, and not flushed.
     pub(crate) fn unflushed_bytes(&self) -> u64 {
-        self.unflushed_bytes + self.pending_bytes
+        self.unflushed_bytes + self.pending.bytes()
     }
 
     /// Whether the active segment has begun.

@@ -89,7 +89,7 @@ impl Files {
 
     /// A piece of a segment that is not kept for long, in memory that is used again.
     pub(crate) fn read(&self, segment: &Segment, offset: u32, len: usize) -> Result<Bytes> {
-        segment.read_into(self.memory.take(), offset, len).map(|memory| self.memory.lend(memory))
+        segment.read_into(&self.memory, offset, len)
     }
 
     /// The frame at an address, with everything about it checked.

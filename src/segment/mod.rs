@@ -22,6 +22,7 @@ use crate::storage::{self, Access, FileMap, Storage, StorageFile};
 
 pub(crate) use files::Files;
 pub(crate) use growing::Growing;
+use memory::Memory;
 pub(crate) use walk::Walker;
 
 /// An open segment with a valid header.
@@ -202,11 +203,11 @@ impl Segment {
 
     /// Exactly these bytes, copied.
     pub(crate) fn read(&self, offset: u32, len: usize) -> Result<Bytes> {
-        self.read_into(Vec::new(), offset, len).map(Bytes::from)
+        self.read_into(&Memory::default(), offset, len)
     }
 
-    /// The same into memory that may hold something: it is not cleared before it is written over.
-    fn read_into(&self, mut memory: Vec<u8>, offset: u32, len: usize) -> Result<Vec<u8>> {
+    /// The same into memory that is used again.
+    fn read_into(&self, memory: &Memory, offset: u32, len: usize) -> Result<Bytes> {
         /// More than this is not allocated before it is known that the file has it.
         const TRUSTED: usize = 1 << 20;
         self.check_range(offset, len)?;
@@ -217,19 +218,16 @@ impl Segment {
                 format!("expected {len} bytes, the file ends before"),
             ));
         }
-        if memory.is_empty() {
-            memory = vec![0; len];
-        }
-        memory.resize(len, 0);
-        storage::read_exact_at(&*self.file, &mut memory, offset.into()).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => Error::corrupt(
-                &self.name,
-                offset.into(),
-                format!("expected {len} bytes, the file ends before"),
-            ),
-            _ => Error::io(format!("reading at byte {offset}"), &self.name, e),
-        })?;
-        Ok(memory)
+        memory.filled(len, |piece| {
+            storage::read_exact_at(&*self.file, piece, offset.into()).map_err(|e| match e.kind() {
+                io::ErrorKind::UnexpectedEof => Error::corrupt(
+                    &self.name,
+                    offset.into(),
+                    format!("expected {len} bytes, the file ends before"),
+                ),
+                _ => Error::io(format!("reading at byte {offset}"), &self.name, e),
+            })
+        })
     }
 
     /// Exactly these bytes of a sealed segment, out of a map where the storage makes maps.

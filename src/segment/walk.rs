@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::Segment;
+use super::memory::Memory;
 use crate::error::Result;
 use crate::format::BLOCK;
 use crate::format::frame::{self, FRAME_MIN, Fault, HEADER, Header};
@@ -25,11 +26,12 @@ pub(crate) struct Walker {
     at: u32,
     window: Bytes,
     window_at: u32,
+    memory: Memory,
 }
 
 impl Walker {
     pub(crate) fn new(segment: Arc<Segment>, at: u32) -> Self {
-        Walker { segment, at: at.max(BLOCK), window: Bytes::new(), window_at: 0 }
+        Walker { segment, at: at.max(BLOCK), window: Bytes::new(), window_at: 0, memory: Memory::default() }
     }
 
     pub(crate) fn segment(&self) -> &Arc<Segment> {
@@ -126,14 +128,16 @@ impl Walker {
 
     /// Reads past the window; zeros behind the end of the file.
     fn read(&self, offset: u32, len: usize) -> Result<Bytes> {
-        let mut buf = BytesMut::zeroed(len);
-        let mut filled = 0;
-        while filled < len {
-            match self.segment.read_some(&mut buf[filled..], offset + filled as u32)? {
-                0 => break,
-                n => filled += n,
+        self.memory.filled(len, |piece| {
+            let mut filled = 0;
+            while filled < len {
+                match self.segment.read_some(&mut piece[filled..], offset + filled as u32)? {
+                    0 => break,
+                    n => filled += n,
+                }
             }
-        }
-        Ok(buf.freeze())
+            piece[filled..].fill(0);
+            Ok(())
+        })
     }
 }

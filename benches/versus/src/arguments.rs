@@ -20,8 +20,9 @@ versus run [options]            measure, print tables, write results.json and pi
   --dir DIR                     where to work, on a real disk (below target/)
   --out DIR                     where results.json and picture.svg go (target/versus)
   --highwater FILE              the `highwater` command, for W12 (the root package's target/release)
-versus draw results.json picture.svg
-versus tables results.json      print the tables again
+versus draw results.json... picture.svg
+versus tables results.json...   print the tables again; several runs on one machine are joined
+versus summary results.json...  a line for each workload
 versus list                     workloads, and who takes part in them
 ";
 
@@ -32,11 +33,14 @@ pub(crate) enum Command {
     List,
     Run(Run),
     Draw {
-        results: PathBuf,
+        results: Vec<PathBuf>,
         picture: PathBuf,
     },
     Tables {
-        results: PathBuf,
+        results: Vec<PathBuf>,
+    },
+    Summary {
+        results: Vec<PathBuf>,
     },
     /// The following are what `run` starts.
     Child(Box<Job>),
@@ -88,10 +92,11 @@ pub(crate) fn parse() -> Result<Command> {
         ("run", []) => Ok(Command::Run(run(options))),
         ("list", []) => Ok(Command::List),
         ("help", []) => Ok(Command::Help),
-        ("draw", [results, picture]) => {
-            Ok(Command::Draw { results: results.clone(), picture: picture.clone() })
+        ("draw", [results @ .., picture]) if !results.is_empty() => {
+            Ok(Command::Draw { results: results.to_vec(), picture: picture.clone() })
         }
-        ("tables", [results]) => Ok(Command::Tables { results: results.clone() }),
+        ("tables", results @ [_, ..]) => Ok(Command::Tables { results: results.to_vec() }),
+        ("summary", results @ [_, ..]) => Ok(Command::Summary { results: results.to_vec() }),
         ("child", []) => Ok(Command::Child(Box::new(job(options)?))),
         ("fill", []) => Ok(Command::Fill(Box::new(job(options)?))),
         ("follow", []) => Ok(Command::Follow {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{Advice, fadvise, statfs};
@@ -78,4 +79,21 @@ pub(crate) fn device_flushes(path: &Path) -> Option<u64> {
     let disk = if device.join("partition").exists() { device.join("..") } else { device };
     let stat = fs::read_to_string(disk.join("stat")).ok()?;
     stat.split_whitespace().nth(FLUSHES)?.parse().ok()
+}
+
+/// The disk has settled when nothing changed for so long.
+const STILL: Duration = Duration::from_secs(1);
+const SETTLING_MAX: Duration = Duration::from_secs(30);
+
+/// When space fell the last time, and to what. What is committed meanwhile makes it grow by little.
+pub(crate) fn settle(dir: &Path, begun: Instant) -> Result<(Duration, u64)> {
+    let (mut least, mut at) = (allocated(dir)?, begun.elapsed());
+    while begun.elapsed() < SETTLING_MAX && begun.elapsed() - at < STILL {
+        std::thread::sleep(Duration::from_millis(5));
+        let now = allocated(dir)?;
+        if now < least {
+            (least, at) = (now, begun.elapsed());
+        }
+    }
+    Ok((at, least))
 }

@@ -19,28 +19,35 @@ mod results;
 mod table;
 mod workloads;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 
 use arguments::Command;
+use results::Results;
 
 fn main() -> Result<()> {
     match arguments::parse()? {
         Command::Help => print!("{}", arguments::HELP),
         Command::List => list(),
         Command::Run(run) => parent::run(&run)?,
-        Command::Draw { results, picture } => {
-            let text = std::fs::read_to_string(&results).with_context(|| results.display().to_string())?;
-            std::fs::write(&picture, picture::draw(&serde_json::from_str(&text)?))?;
-        }
-        Command::Tables { results } => {
-            let text = std::fs::read_to_string(&results).with_context(|| results.display().to_string())?;
-            print!("{}", table::all(&serde_json::from_str(&text)?));
-        }
+        Command::Draw { results, picture } => std::fs::write(&picture, picture::draw(&read(&results)?))?,
+        Command::Tables { results } => print!("{}", table::all(&read(&results)?)),
+        Command::Summary { results } => print!("{}", table::summary(&read(&results)?)),
         Command::Child(job) => child::run(&job)?,
         Command::Fill(job) => workloads::fill_and_wait(&job)?,
         Command::Follow { dir, count } => workloads::follow(&dir, count)?,
     }
     Ok(())
+}
+
+/// What several runs gave, as one.
+fn read(files: &[PathBuf]) -> Result<Results> {
+    let read = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        serde_json::from_str(&text).with_context(|| file.display().to_string())
+    };
+    Results::join(files.iter().map(read).collect::<Result<_>>()?)
 }
 
 fn list() {

@@ -47,19 +47,23 @@ pub(crate) fn run(run: &Run) -> Result<()> {
 }
 
 fn chosen_workloads(run: &Run) -> Result<Vec<Workload>> {
-    let is_named = |id: &str| run.only.iter().any(|prefix| names(prefix, id));
+    let is_named = |workload: &Workload| run.only.iter().any(|prefix| names(prefix, workload));
     let is_chosen = |workload: &Workload| match run.only.is_empty() {
         true => !workload.on_request,
-        false => is_named(workload.id),
+        false => is_named(workload),
     };
     let chosen: Vec<_> = workloads::all().into_iter().filter(is_chosen).collect();
     ensure!(!chosen.is_empty(), "no workload has a name that begins with {:?}", run.only);
     Ok(chosen)
 }
 
-/// Whether a prefix means this workload: W1 is W1a and W1b, and not W11.
-fn names(prefix: &str, id: &str) -> bool {
-    id.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+/// Whether a prefix means this workload: W1 is W1a and W1b, and not W11. What takes long wants its whole name.
+fn names(prefix: &str, workload: &Workload) -> bool {
+    let rest = workload.id.strip_prefix(prefix);
+    rest.is_some_and(|rest| match workload.on_request {
+        true => rest.is_empty(),
+        false => !rest.starts_with(|next: char| next.is_ascii_digit()),
+    })
 }
 
 fn contenders(run: &Run, workload: &Workload) -> Vec<Contender> {
@@ -201,9 +205,19 @@ fn date() -> Result<String> {
 mod tests {
     use super::*;
 
+    fn means(prefix: &str, id: &str) -> bool {
+        names(prefix, &workloads::find(id).unwrap())
+    }
+
     #[test]
     fn a_prefix_does_not_end_within_a_number() {
-        assert!(names("W1", "W1a") && names("W13", "W13-W2") && names("W2", "W2"));
-        assert!(!names("W1", "W11-within") && !names("W2", "W1a"));
+        assert!(means("W1", "W1a") && means("W13", "W13-W2") && means("W2", "W2"));
+        assert!(!means("W1", "W11-within") && !means("W2", "W1a"));
+    }
+
+    #[test]
+    fn what_takes_long_wants_its_whole_name() {
+        assert!(means("W5", "W5-1GiB-warm") && means("W5-8GiB-warm", "W5-8GiB-warm"));
+        assert!(!means("W5", "W5-8GiB-warm"));
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::engines::Kind;
 use crate::measure::Spread;
-use crate::workloads::Better;
+use crate::workloads::{self, Better};
 
 /// A whole run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +19,24 @@ pub(crate) struct Results {
     pub(crate) tables: Vec<Table>,
 }
 
+impl Results {
+    /// Several runs on one machine as one: the tables one after another, of each workload the last.
+    pub(crate) fn join(runs: Vec<Results>) -> Result<Results> {
+        let mut runs = runs.into_iter();
+        let mut whole = runs.next().context("no results")?;
+        for run in runs {
+            ensure!(whole.machine.is_the_same_as(&run.machine), "these runs were made on different machines");
+            ensure!(whole.rounds == run.rounds, "{} rounds and {} can't be joined", whole.rounds, run.rounds);
+            whole.quick |= run.quick;
+            whole.tables.retain(|table| run.tables.iter().all(|newer| newer.id != table.id));
+            whole.tables.extend(run.tables);
+        }
+        let place = |table: &Table| workloads::all().iter().position(|workload| workload.id == table.id);
+        whole.tables.sort_by_key(place);
+        Ok(whole)
+    }
+}
+
 /// Where it ran, and what memory can do there.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
@@ -27,6 +46,16 @@ pub(crate) struct Machine {
     pub(crate) file_system: String,
     pub(crate) device: String,
     pub(crate) figures: BTreeMap<String, f64>,
+}
+
+impl Machine {
+    fn is_the_same_as(&self, other: &Machine) -> bool {
+        let key = |machine: &Machine| {
+            let Machine { processor, kernel, file_system, device, .. } = machine;
+            [processor, kernel, file_system, device].map(Clone::clone)
+        };
+        self.cores == other.cores && key(self) == key(other)
+    }
 }
 
 /// One workload.
@@ -86,13 +115,20 @@ impl Table {
     }
 
     fn best(&self, kind: Kind) -> Option<f64> {
+        self.best_row(kind)?.median(&self.headline)
+    }
+
+    /// The best of a kind among those that count.
+    pub(crate) fn best_row(&self, kind: Kind) -> Option<&Row> {
         let alone = self.is_of_one_thread();
         let rows = self.rows.iter().filter(|row| row.kind == kind && !row.does_not_flush(alone));
-        let figures = rows.filter_map(|row| row.median(&self.headline));
-        match self.better {
-            Better::Lower => figures.min_by(f64::total_cmp),
-            Better::Higher => figures.max_by(f64::total_cmp),
-        }
+        let figures = rows.filter_map(|row| Some((row, row.median(&self.headline)?)));
+        let by_figure = |one: &(&Row, f64), other: &(&Row, f64)| one.1.total_cmp(&other.1);
+        let best = match self.better {
+            Better::Lower => figures.min_by(by_figure),
+            Better::Higher => figures.max_by(by_figure),
+        };
+        best.map(|(row, _)| row)
     }
 }
 

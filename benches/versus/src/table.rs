@@ -30,6 +30,38 @@ pub(crate) fn all(results: &Results) -> String {
     text
 }
 
+/// One line for each workload: Highwater, the best limit, the best rival.
+pub(crate) fn summary(results: &Results) -> String {
+    let mut lines = vec![
+        ["", "by", "Highwater", "best raw limit", "best rival", "x limit", "x rival"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    lines.extend(results.tables.iter().filter_map(in_short));
+    let mut text = String::new();
+    write_table(&mut text, &lines);
+    text
+}
+
+fn in_short(table: &Table) -> Option<Vec<String>> {
+    let own = table.best_row(Kind::Highwater)?;
+    let figure = |row: &Row| row.median(&table.headline).map_or_else(|| "-".to_owned(), number);
+    let other = |kind| {
+        let row = table.best_row(kind);
+        row.map_or_else(|| "-".to_owned(), |row| format!("{} ({})", figure(row), row.engine))
+    };
+    let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+    Some(vec![
+        format!("{}: {}", table.id, table.title),
+        table.headline.clone(),
+        figure(own),
+        other(Kind::Limit),
+        other(Kind::Rival),
+        ratio(own.to_limit),
+        ratio(own.to_rival),
+    ])
+}
+
 /// One table.
 pub(crate) fn one(table: &Table) -> String {
     let better = match table.better {
@@ -45,17 +77,7 @@ pub(crate) fn one(table: &Table) -> String {
     header.extend(["rounds from-to", "flushes a commit", "x best limit", "x best rival"].map(str::to_owned));
     let mut lines = vec![header];
     lines.extend(table.rows.iter().map(|row| cells(table, row)));
-    let widths = widths(&lines);
-    for (index, line) in lines.iter().enumerate() {
-        write_line(&mut text, line, &widths);
-        if index == 0 {
-            write_line(
-                &mut text,
-                &widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>(),
-                &widths,
-            );
-        }
-    }
+    write_table(&mut text, &lines);
     for row in &table.rows {
         if let Some(why) = &row.failed {
             let _ = writeln!(text, "\n{} failed: {why}", row.engine);
@@ -94,6 +116,16 @@ pub(crate) fn number(figure: f64) -> String {
         () if magnitude >= 100.0 => format!("{figure:.0}"),
         () if magnitude >= 10.0 => format!("{figure:.1}"),
         () => format!("{figure:.2}"),
+    }
+}
+
+fn write_table(text: &mut String, lines: &[Vec<String>]) {
+    let widths = widths(lines);
+    for (index, line) in lines.iter().enumerate() {
+        write_line(text, line, &widths);
+        if index == 0 {
+            write_line(text, &widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>(), &widths);
+        }
     }
 }
 

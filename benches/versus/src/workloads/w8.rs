@@ -29,10 +29,6 @@ const QUIET: u8 = 0;
 const MEANWHILE: u8 = 1;
 const STOP: u8 = 2;
 
-/// The disk has settled when nothing changed for so long.
-const STILL: Duration = Duration::from_secs(1);
-const SETTLING_MAX: Duration = Duration::from_secs(30);
-
 fn run(job: &Job) -> Result<Figures> {
     let setup = job.setup(Life::Steady, Shape::LARGE.record_bytes);
     let engine = (job.contender.open)(&setup)?;
@@ -44,7 +40,7 @@ fn run(job: &Job) -> Result<Figures> {
         phase.store(MEANWHILE, Ordering::Release);
         let begun = Instant::now();
         let pruned = timed(|| engine.prune(KEPT_CHECKPOINTS));
-        let settled = settle(&setup.dir, begun);
+        let settled = disk::settle(&setup.dir, begun);
         phase.store(STOP, Ordering::Release);
         let [mut quiet, mut meanwhile] =
             committing.join().map_err(|_| anyhow!("the committing thread panicked"))??;
@@ -70,17 +66,4 @@ fn commit(engine: &dyn Engine, job: &Job, phase: &AtomicU8) -> Result<[Latencies
         }
         latencies[usize::from(phase)].time(|| checkpoints.commit(Flush::Yes))?;
     }
-}
-
-/// When space fell the last time, and to what. What is committed meanwhile makes it grow by little.
-fn settle(dir: &std::path::Path, begun: Instant) -> Result<(Duration, u64)> {
-    let (mut least, mut at) = (disk::allocated(dir)?, begun.elapsed());
-    while begun.elapsed() < SETTLING_MAX && begun.elapsed() - at < STILL {
-        std::thread::sleep(Duration::from_millis(5));
-        let now = disk::allocated(dir)?;
-        if now < least {
-            (least, at) = (now, begun.elapsed());
-        }
-    }
-    Ok((at, least))
 }

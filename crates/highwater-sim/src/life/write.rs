@@ -174,6 +174,9 @@ impl Life {
         }
         let durability = if buffered { Durability::Buffered } else { Durability::Sync };
         let (_, owner) = self.writing(slot)?;
+        if cover == Cover::Empty && owner.pending.values().any(|records| !records.is_empty()) {
+            return self.refused(slot, commit);
+        }
         let records: BTreeMap<_, _> = owner
             .pending
             .iter()
@@ -191,6 +194,14 @@ impl Life {
             let (_, owner) = self.writing(slot)?;
             owner.pending.retain(|stream, _| !covered.contains(stream));
         }
+        Ok(())
+    }
+
+    /// A commit that covers nothing while records wait: an error, and nothing has changed.
+    fn refused(&mut self, slot: u8, commit: Commit) -> Checked {
+        let (_, owner) = self.writing(slot)?;
+        let kind = owner.writer.commit(commit).map_err(|error| error.kind().clone()).err();
+        demand!(kind == Some(ErrorKind::Invalid), "a commit of nothing while records wait: {kind:?}");
         Ok(())
     }
 
