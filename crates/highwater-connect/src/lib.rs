@@ -31,7 +31,7 @@ pub mod text;
 pub use batch::{Batch, Delivered, Part};
 pub use definition::{Generation, StreamDefinition};
 pub use destination::jsonl::JsonLines;
-pub use destination::{Applied, Destination, Rejected};
+pub use destination::{Applied, Confirmed, Destination, Rejected};
 pub use failure::{Failure, FailureKind, Result};
 pub use feed::Feed;
 pub use names::Names;

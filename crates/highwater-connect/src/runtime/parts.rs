@@ -83,12 +83,19 @@ pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -
     }
 }
 
-/// A destination of the pipeline of that name, from its table without what is the same for all.
-pub fn destination(pipeline: &str, mut section: Section<'_>) -> Result<Box<dyn Destination>> {
+/// A destination of a pipeline, from its table without what is the same for all.
+pub fn destination(
+    pipeline: &Pipeline,
+    name: &str,
+    mut section: Section<'_>,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<Box<dyn Destination>> {
+    let _ = (name, reporter, stop);
     match needed(&mut section, DESTINATIONS)? {
         DestinationType::JsonLines => Ok(Box::new(JsonLines::read(section)?)),
-        DestinationType::Postgres => Ok(Box::new(Postgres::read(pipeline, section)?)),
-        DestinationType::Sqlite => Ok(Box::new(Sqlite::read(pipeline, section)?)),
+        DestinationType::Postgres => Ok(Box::new(Postgres::read(&pipeline.name, section)?)),
+        DestinationType::Sqlite => Ok(Box::new(Sqlite::read(&pipeline.name, section)?)),
     }
 }
 
