@@ -2,6 +2,7 @@
 
 pub mod jsonl;
 pub mod sql;
+mod typed;
 
 use highwater::{Position, Sequence, StreamName};
 
