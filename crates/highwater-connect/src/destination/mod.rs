@@ -1,6 +1,9 @@
 //! Where a log is delivered to.
 
+pub mod airbyte;
 pub mod jsonl;
+mod program;
+pub mod singer;
 pub mod sql;
 mod typed;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::airbyte::{self, AirbyteSource, Connector};
-use crate::destination::Destination;
 use crate::destination::jsonl::JsonLines;
 use crate::destination::sql::{Postgres, Sqlite};
+use crate::destination::{self, Destination};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::pipeline::{Pipeline, Section};
@@ -13,6 +13,9 @@ use crate::singer::SingerSource;
 use crate::source::Source;
 use crate::source::files::Files;
 use crate::stop::Stop;
+
+/// What the source is called in events, and in the names of its files.
+const SOURCE: &str = "source";
 
 #[derive(Debug, Clone, Copy)]
 enum SourceType {
@@ -23,9 +26,11 @@ enum SourceType {
 
 #[derive(Debug, Clone, Copy)]
 enum DestinationType {
+    Airbyte,
     JsonLines,
-    Sqlite,
     Postgres,
+    Singer,
+    Sqlite,
 }
 
 const SOURCES: &[(&str, SourceType)] =
@@ -34,7 +39,10 @@ const DESTINATIONS: &[(&str, DestinationType)] = &[
     ("jsonl", DestinationType::JsonLines),
     ("sqlite", DestinationType::Sqlite),
     ("postgres", DestinationType::Postgres),
+    ("airbyte", DestinationType::Airbyte),
+    ("singer", DestinationType::Singer),
 ];
+
 /// The source of a pipeline.
 pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Box<dyn Source>> {
     let mut section = pipeline.source();
@@ -65,9 +73,18 @@ fn connector(
     reporter: &Reporter,
     stop: &Stop,
 ) -> Result<Connector> {
+    connect(pipeline, airbyte::Settings::read(section)?, SOURCE, reporter, stop)
+}
+
+fn connect(
+    pipeline: &Pipeline,
+    settings: airbyte::Settings,
+    of: &str,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<Connector> {
     let base: &Path = pipeline.variables().base();
-    let settings = airbyte::Settings::read(section)?;
-    Connector::new(settings, "source", base, &pipeline.work, reporter.clone(), stop.clone())
+    Connector::new(settings, of, base, &pipeline.work, reporter.clone(), stop.clone())
 }
 
 /// The source's connector, where it is one that can be asked: `None` otherwise.
@@ -91,8 +108,17 @@ pub fn destination(
     reporter: &Reporter,
     stop: &Stop,
 ) -> Result<Box<dyn Destination>> {
-    let _ = (name, reporter, stop);
+    let connect = |settings| {
+        if name == SOURCE {
+            let text =
+                format!("destinations.{name}: the name of a program's files is the source's; choose another");
+            return Err(Failure::config(text));
+        }
+        connect(pipeline, settings, name, reporter, stop)
+    };
     match needed(&mut section, DESTINATIONS)? {
+        DestinationType::Airbyte => destination::airbyte::read(section, connect),
+        DestinationType::Singer => destination::singer::read(section, connect),
         DestinationType::JsonLines => Ok(Box::new(JsonLines::read(section)?)),
         DestinationType::Postgres => Ok(Box::new(Postgres::read(&pipeline.name, section)?)),
         DestinationType::Sqlite => Ok(Box::new(Sqlite::read(&pipeline.name, section)?)),
