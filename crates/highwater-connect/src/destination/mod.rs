@@ -2,6 +2,7 @@
 
 pub mod airbyte;
 pub mod jsonl;
+pub mod parquet;
 mod program;
 pub mod singer;
 pub mod sql;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::airbyte::{self, AirbyteSource, Connector};
 use crate::destination::jsonl::JsonLines;
+use crate::destination::parquet::Parquet;
 use crate::destination::sql::{Postgres, Sqlite};
 use crate::destination::{self, Destination};
 use crate::event::Reporter;
@@ -12,6 +13,7 @@ use crate::pipeline::{Pipeline, Section};
 use crate::singer::SingerSource;
 use crate::source::Source;
 use crate::source::files::Files;
+use crate::source::http::Http;
 use crate::stop::Stop;
 
 /// What the source is called in events, and in the names of its files.
@@ -22,21 +24,28 @@ enum SourceType {
     Airbyte,
     Singer,
     Files,
+    Http,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum DestinationType {
     Airbyte,
     JsonLines,
+    Parquet,
     Postgres,
     Singer,
     Sqlite,
 }
 
-const SOURCES: &[(&str, SourceType)] =
-    &[("airbyte", SourceType::Airbyte), ("singer", SourceType::Singer), ("files", SourceType::Files)];
+const SOURCES: &[(&str, SourceType)] = &[
+    ("airbyte", SourceType::Airbyte),
+    ("singer", SourceType::Singer),
+    ("files", SourceType::Files),
+    ("http", SourceType::Http),
+];
 const DESTINATIONS: &[(&str, DestinationType)] = &[
     ("jsonl", DestinationType::JsonLines),
+    ("parquet", DestinationType::Parquet),
     ("sqlite", DestinationType::Sqlite),
     ("postgres", DestinationType::Postgres),
     ("airbyte", DestinationType::Airbyte),
@@ -57,7 +66,15 @@ pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<B
             Ok(Box::new(SingerSource::new(connector, pipeline.streams()?, pipeline.hash_key()?, catalog)))
         }
         SourceType::Files => files(pipeline, section),
+        SourceType::Http => http(pipeline, section),
     }
+}
+
+fn http(pipeline: &Pipeline, section: Section<'_>) -> Result<Box<dyn Source>> {
+    if !pipeline.streams()?.is_empty() {
+        return Err(Failure::config("streams: a listener names its streams in [[source.streams]]"));
+    }
+    Ok(Box::new(Http::read_settings(section)?))
 }
 
 fn files(pipeline: &Pipeline, section: Section<'_>) -> Result<Box<dyn Source>> {
@@ -97,6 +114,7 @@ pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -
             connector(pipeline, section, reporter, stop).map(|_| None)
         }
         SourceType::Files => files(pipeline, section).map(|_| None),
+        SourceType::Http => http(pipeline, section).map(|_| None),
     }
 }
 
@@ -120,6 +138,7 @@ pub fn destination(
         DestinationType::Airbyte => destination::airbyte::read(section, connect),
         DestinationType::Singer => destination::singer::read(section, connect),
         DestinationType::JsonLines => Ok(Box::new(JsonLines::read(section)?)),
+        DestinationType::Parquet => Ok(Box::new(Parquet::read(section)?)),
         DestinationType::Postgres => Ok(Box::new(Postgres::read(&pipeline.name, section)?)),
         DestinationType::Sqlite => Ok(Box::new(Sqlite::read(&pipeline.name, section)?)),
     }
