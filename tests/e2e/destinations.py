@@ -66,7 +66,11 @@ class Kind:
 
     def table(self):
         command = [json.dumps(str(part)) for part in self.command()]
-        return f'type = "{self.type}"\nmode = "{self.mode}"\ncommand = [{", ".join(command)}]'
+        environment = _toml(self.environment())
+        return f'type = "{self.type}"\nmode = "{self.mode}"\ncommand = [{", ".join(command)}]\nenvironment = {environment}'
+
+    def environment(self):
+        return {}
 
     def text(self):
         config = "\n".join(f"{key} = {_toml(value)}" for key, value in self.config().items())
@@ -94,6 +98,13 @@ class Pgvector(Kind):
     """The registry's destination for vectors, which are made up."""
 
     type = "airbyte"
+
+    def __init__(self, folder, server):
+        super().__init__(folder, server)
+        server.query("CREATE EXTENSION IF NOT EXISTS vector")
+
+    def environment(self):
+        return {"TIKTOKEN_CACHE_DIR": connectors.tokenizer()}
 
     def command(self):
         return [connectors.program("pgvector")]

@@ -5,6 +5,7 @@ import sys
 
 import connectors
 import destinations
+import lake
 import matrix
 import nostate
 import pipeline
@@ -30,6 +31,7 @@ def main():
         "resume": (resume.main, ["--kills", options.kills, *seed]),
         "pipeline": (pipeline.main, ["--kills", options.pipeline_kills, *seed]),
         "destinations": (destinations.main, ["--kills", options.destination_kills, *seed]),
+        "lake": (lake.main, seed),
         "matrix": (matrix.main, ["--kills", options.pair_kills, *seed]),
     }
     code = processes.report("prepare", lambda _: (processes.highwater(), connectors.install_all()), [])
