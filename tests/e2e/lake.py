@@ -53,7 +53,7 @@ MAKE = """
 COPY (SELECT i::BIGINT AS id, i % 2 = 0 AS flag, i / 8 AS x, (i * 1.25)::DECIMAL(12, 2) AS price,
              DATE '2024-02-28' + i::INT AS day, TIMESTAMP '2024-01-01 00:00:00.5' + INTERVAL (i) SECOND AS moment,
              CASE WHEN i % 3 > 0 THEN 'tëxt "' || i END AS text, [i, NULL] AS list, {'a': i, 'b': 'x'} AS struct
-      FROM range(1000) t(i)) TO '%s' (FORMAT parquet, ROW_GROUP_SIZE 300)
+      FROM range(1000) t(i)) TO 'FILE' (FORMAT parquet, ROW_GROUP_SIZE 300)
 """
 
 
@@ -106,7 +106,7 @@ def write_under_kills(folder, rng, kills):
 
 def read_back(folder):
     (folder / "made").mkdir()
-    duckdb(folder, MAKE % (folder / "made/000.parquet"))
+    duckdb(folder, MAKE.replace("FILE", str(folder / "made/000.parquet")))
     (folder / "reading.toml").write_text(READING)
     finish(folder, "reading.toml")
     lines = [line for file in sorted((folder / "back").glob("*.jsonl")) for line in file.read_text().splitlines()]

@@ -42,6 +42,9 @@ every = {{ records = 50 }}
 attempts_without_progress = 50
 backoff = {{ initial = "50ms", factor = 1, max = "50ms" }}
 
+"""
+# In a file of its own, so that the source can also be read while no destination is there.
+DESTINATIONS = """
 [destinations.log]
 {log}
 mode = "append"
@@ -64,7 +67,7 @@ class Pair:
         self.inside_wanted = max(1, kills_wanted // 6)
         self.rng = random.Random(f"{seed}/{origin.name}/{database.name}")
         self.kills = collections.Counter()
-        self.rounds = self.starts = self.records = self.keys = self.checkpoints = 0
+        self.idle = self.rounds = self.starts = self.records = self.keys = self.checkpoints = 0
         folder.mkdir()
 
     def run(self):
@@ -78,16 +81,29 @@ class Pair:
         self.log = folder / "e2e.hw"
         name = f"{self.origin.name}-{self.rounds}"
         with self.origin.prepare(folder, self.rng) as source, self.database.open(folder, name) as place:
-            self.file = folder / "pipeline.toml"
-            self.file.write_text(FILE.format(name=name, source=source.toml(), log=place.table("log"), state=place.table("state")))
-            wanted = min(sum(self.kills.values()) + 8, self.kills_wanted)
-            self._kill_until(wanted, place)
+            reading = FILE.format(name=name, source=source.toml())
+            self.file, self.reading = folder / "pipeline.toml", folder / "reading.toml"
+            self.reading.write_text(reading)
+            self.file.write_text(reading + DESTINATIONS.format(log=place.table("log"), state=place.table("state")))
+            before = sum(self.kills.values())
+            self._kill_until(min(before + 8, self.kills_wanted), place)
+            self.idle = 0 if sum(self.kills.values()) > before else self.idle + 1
+            if self.idle > 10:
+                raise Violation("in ten rounds nobody could be killed")
             run = self._start("run")
             if (code := run.wait(RUN_SECONDS_MAX)) != 0:
                 raise Violation(f"the last run ended with {code}\n{run.tail()}")
             self._check(source, place)
 
     def _kill_until(self, wanted, place):
+        # The source is read while nobody delivers: then there is something to deliver, and transactions to meet.
+        run = self._start("run", file=self.reading)
+        self._await_source(run)
+        time.sleep(self.rng.uniform(self.origin.seconds / 2, 2 * self.origin.seconds))
+        self._end(run, None)
+        misses = 0
+        while self.kills["inside a transaction"] < self.inside_wanted and misses < 3:
+            misses += not self._kill_inside(self.rng.choice(["log", "state"]), place)
         is_through = False
         while not is_through and sum(self.kills.values()) < wanted:
             delivery = self._start("deliver", "--only", self.rng.choice(["log", "state"])) if self.log.exists() else None
@@ -96,11 +112,6 @@ class Pair:
             time.sleep(self.rng.uniform(0, self.origin.seconds))
             self._disturb(run, delivery, place)
             is_through = self._end(run, delivery)
-        # All that the source has is in the log by now, or much of it: there is something to deliver.
-        misses = 0
-        while self.kills["inside a transaction"] < self.inside_wanted and misses < 3:
-            if not self._kill_inside(self.rng.choice(["log", "state"]), place):
-                misses += 1
 
     def _disturb(self, run, delivery, place):
         victim = self.rng.choice(["run", "source", "delivery"])
@@ -148,9 +159,9 @@ class Pair:
         delivery.wait(20)
         return False
 
-    def _start(self, command, *options):
+    def _start(self, command, *options, file=None):
         self.starts += 1
-        line = [processes.highwater(), command, str(self.file), *options]
+        line = [processes.highwater(), command, str(file or self.file), *options]
         stderr = self.file.parent / f"{command}.stderr"
         return processes.Child(command, line, stderr, env=connectors.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 

@@ -132,7 +132,7 @@ cursor = ["n"]
 class Files:
     """Our file source, on CSV."""
 
-    name, seconds, is_program = "files", 0.5, False
+    name, seconds, is_program = "files", 0.2, False
 
     def __init__(self, server):
         pass

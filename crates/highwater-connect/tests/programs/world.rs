@@ -75,7 +75,7 @@ impl World {
                 definition.key = vec![vec!["id".to_owned()]];
                 definition.schema =
                     Some(r#"{"type":"object","properties":{"id":{"type":"integer"}}}"#.to_owned());
-                Offer { definition, reading: *reading }
+                Offer { reading: *reading, ..Offer::onward(definition) }
             })
             .collect();
         Output::begin(&self.log, &offers, &self.around).unwrap()
