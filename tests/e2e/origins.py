@@ -109,12 +109,16 @@ class Tap:
         )
         yield self
 
+    def _url(self):
+        """With a password, which the tap insists on and the server does not ask for."""
+        return self.server.url.replace("postgresql:", "postgresql+psycopg2:").replace("@", ":unused@")
+
     def toml(self):
         return f"""[source]
 type = "singer"
 command = [{json.dumps(connectors.program("tap-postgres"))}]
 [source.config]
-sqlalchemy_url = "{self.server.url.replace('postgresql:', 'postgresql+psycopg2:')}"
+sqlalchemy_url = "{self._url()}"
 filter_schemas = ["{self.schema}"]
 [[streams]]
 name = "{self.schema}-items"
