@@ -213,13 +213,13 @@ def show(lines):
 def main(arguments):
     parser = argparse.ArgumentParser(prog="matrix", description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=3, help="for each pair, at least (default 3)")
-    parser.add_argument("--source", action="append", choices=origins.ORIGINS, help="only this (default: all)")
+    parser.add_argument("--source", action="append", choices=origins.ORIGINS, help=f"only this (default: {', '.join(origins.USUAL)})")
     parser.add_argument("--database", action="append", choices=databases.DATABASES, help="only this (default: both)")
     parser.add_argument("--seed", type=int, default=None, help="default: a random one, printed")
     options = parser.parse_args(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"matrix: seed {seed}", flush=True)
-    sources = options.source or list(origins.ORIGINS)
+    sources = options.source or origins.USUAL
     kinds = options.database or list(databases.DATABASES)
     lines = []
     with processes.scratch("matrix", 600 + 60 * options.kills * len(sources) * len(kinds)) as folder:

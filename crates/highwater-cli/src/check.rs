@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         let stored = stored.map_err(|failure| failed(Code::DestinationFailed, &of, &failure, &reporter))?;
         terminal::say(match stored {
             Some(position) => format!("{of}: holds the log up to checkpoint {}", position.sequence),
-            None => format!("{of}: answers, and holds nothing of a log"),
+            None => format!("{of}: well as far as it can be asked, and tells of no position"),
         });
     }
     Ok(Code::Well)

@@ -38,7 +38,7 @@ pub trait Destination: Send {
     /// How much of what [`apply`](Destination::apply) took since [`stored`](Destination::stored) is there for good: all of it, which is the
     /// default, or what is behind it in a program that acknowledges when it likes. The log keeps what is not confirmed, and
     /// gives it again after a failure. Asked after each batch, a few times a second while none comes, and once after a
-    /// failure of the others; does not block.
+    /// failure; blocks for no longer than it takes to close what is not confirmed for too long.
     fn confirmed(&mut self) -> Result<Confirmed> {
         Ok(Confirmed::All)
     }
