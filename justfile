@@ -44,6 +44,17 @@ e2e:
     cargo build --release -p highwater-cli
     tests/e2e/run
 
+# Metrics, alert rules and the dashboard against a real Prometheus
+monitoring:
+    cargo build --release -p highwater-cli
+    crates/highwater-serve/monitoring/check
+
+# The page in a real browser; its pictures are left in target/browser/shots
+browser:
+    cargo build --release -p highwater-cli
+    cargo build --release -p highwater-serve --example logs
+    crates/highwater-serve/tests/browser/run
+
 # The crash driver, killed again and again: `just crash 600` for ten minutes
 crash seconds="60":
     cargo build --release --example crash_driver

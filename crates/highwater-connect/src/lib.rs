@@ -14,6 +14,7 @@ pub mod event;
 mod failure;
 mod feed;
 pub mod files;
+pub mod json;
 pub mod lines;
 mod names;
 mod output;

@@ -2,6 +2,7 @@
 
 mod failures;
 mod kills;
+mod measured;
 mod others;
 mod place;
 
