@@ -67,7 +67,6 @@ fn what_an_opening_dropped_stays_known() {
     let mut writer = log.writer(&[&a]).unwrap();
     writer.commit(Commit::new().stream(&a, &1)).unwrap();
     (0..200).for_each(|_| writer.append(&a, insert(&[1; 3000])).unwrap());
-    log.flush().unwrap();
     let crashed = files.image();
     let (log, recovery) = Log::open_on(Arc::new(crashed), fixture.small()).unwrap();
     assert!(recovery.dropped_bytes > 0);
