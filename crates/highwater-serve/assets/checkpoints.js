@@ -8,7 +8,7 @@ import { ago, bytes, count, named, plural, when } from "./words.js";
 
 const PAGE = 50;
 const COLUMNS = [
-  { name: "Number", number: true, width: "96" }, { name: "Committed", width: "190" }, { name: "", width: "110" }, { name: "Records", number: true, width: "90" },
+  { name: "Number", number: true, width: "96" }, { name: "Committed", width: "190" }, { name: "Age", width: "110" }, { name: "Records", number: true, width: "90" },
   { name: "Bytes", number: true, width: "90" }, { name: "States", number: true, width: "64" }, { name: "Streams" },
 ];
 

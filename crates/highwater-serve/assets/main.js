@@ -32,6 +32,7 @@ const show = async () => {
     if (is) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  document.body.classList.remove("waiting");
   refresh = VIEWS[name]($("view"), words, seen);
   await refresh(seen);
   performance.mark(`shown-${name}`);

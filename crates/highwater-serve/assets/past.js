@@ -5,7 +5,7 @@ import { card, fill, h, table } from "./build.js";
 import { ago, bytes, count, named, plural, span, when } from "./words.js";
 
 const RUNS = [
-  { name: "Began", width: "190" }, { name: "Attempt", number: true, width: "70" }, { name: "Took", number: true, width: "80" }, { name: "", width: "12" }, { name: "Outcome", width: "120" },
+  { name: "Began", width: "190" }, { name: "Attempt", number: true, width: "70" }, { name: "Took", number: true, width: "90" }, { name: "Outcome", width: "120" },
   { name: "Records", number: true, width: "100" }, { name: "Checkpoints", width: "150" }, { name: "Error" },
 ];
 
@@ -33,7 +33,7 @@ const drawRuns = (ran) => {
   const rows = ran.attempts.map((attempt, n) => {
     const end = attempt.end;
     const made = end && end.first <= end.last ? `${count(end.first)} to ${count(end.last)}` : end ? "none" : "";
-    return [when(attempt.started_us), count(attempt.attempt), end ? span(end.ended_us - attempt.started_us) : "", "", outcome(attempt, ran.live && n === 0),
+    return [when(attempt.started_us), count(attempt.attempt), end ? span(end.ended_us - attempt.started_us) : "", outcome(attempt, ran.live && n === 0),
       end ? count(end.records) : "", made, h("span", { title: end?.error }, end?.error ?? "")];
   });
   return [table(RUNS, rows), ran.total > ran.attempts.length && h("p", { class: "small quiet" }, `${plural(ran.total, "attempt")} are on record`)];
@@ -66,5 +66,5 @@ const drawAudit = (entries) => {
     const [kind, name, text] = (events[one.event] ?? ((other) => ["", other.event, ""]))(one);
     return [when(one.time_us), h("span", { class: `tag ${kind}` }, name), count(one.after), h("span", { title: text }, text)];
   });
-  return table([{ name: "When", width: "190" }, { name: "What", width: "110" }, { name: "After", number: true, width: "96" }, { name: "" }], rows);
+  return table([{ name: "When", width: "190" }, { name: "What", width: "110" }, { name: "After", number: true, width: "96" }, { name: "Details" }], rows);
 };

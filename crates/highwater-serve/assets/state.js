@@ -69,7 +69,7 @@ const earlier = async (stream, sequence) => {
 export const compare = (old, now, oldName, newName) => {
   const [left, right] = [old?.pretty.split("\n") ?? [], now?.pretty.split("\n") ?? []];
   const rows = align(left, right);
-  const side = (name, text, at, kind) => h("div", {}, h("div", { class: "head" }, h("span", { class: "quiet small" }, name, text === null && ": not set", text?.cut && ": only its beginning")),
+  const side = (name, text, at, kind) => h("div", { tabindex: 0, role: "group", "aria-label": name }, h("div", { class: "head" }, h("span", { class: "quiet small" }, name, text === null && ": not set", text?.cut && ": only its beginning")),
     h("pre", {}, rows.map((row) => h("span", { class: row.same ? null : row[at] === null ? "gap" : kind }, row[at] === null ? " " : row[at] || " "))));
   return h("div", { class: "sides" }, side(oldName, old, 0, "drop"), side(newName, now, 1, "add"));
 };

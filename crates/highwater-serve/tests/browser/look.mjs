@@ -15,7 +15,7 @@ const SHIFT_MAX = 0.02;
 const browser = await puppeteer.launch({ executablePath: process.env.BROWSER, args: ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"] });
 const wrong = [];
 
-/** A page of its own, with nothing in its cache; whatever goes wrong on it is remembered. */
+/** A page of its own, with nothing in its cache; whatever goes wrong on it is remembered, but that a token was refused. */
 const open = async (address, scheme = "light", width = 1280) => {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
@@ -23,7 +23,7 @@ const open = async (address, scheme = "light", width = 1280) => {
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
   page.on("pageerror", (error) => wrong.push(`${address}: ${error.message}`));
   page.on("dialog", (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
-  page.on("console", (message) => message.type() === "error" && wrong.push(`${address}: ${message.text()}`));
+  page.on("console", (message) => message.type() === "error" && !message.text().includes("status of 401") && wrong.push(`${address}: ${message.text()}`));
   await page.evaluateOnNewDocument(() => {
     window.shift = 0;
     new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shift += entry.value))).observe({ type: "layout-shift", buffered: true });
@@ -130,7 +130,6 @@ for (const scheme of ["light", "dark"]) {
   await page.keyboard.type("99999");
   await page.waitForFunction(() => document.querySelector("[role=status]").textContent === "1 to 1 of 1");
   console.log(`large: found one stream of 100,000 while typing, ${Date.now() - begun} ms`);
-  await page.keyboard.press("Escape");
   await page.focus("tbody tr");
   await page.keyboard.press("Enter");
   await shown(page, "state");
@@ -151,7 +150,7 @@ for (const scheme of ["light", "dark"]) {
   assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
   for (let n = 0; n < 3; n++) await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  await shown(page, "checkpoints").catch(() => shown(page, "streams"));
+  await shown(page, "checkpoints");
   await page.browserContext().close();
 }
 
@@ -175,7 +174,6 @@ for (const scheme of ["light", "dark"]) {
   await press("What would it mean?");
   await page.waitForSelector(".told.wrong");
   assert.match(await text(page, ".told"), /not the token/);
-  wrong.pop(); // the browser says that a request was refused, and that is right
   await token.evaluate((input) => (input.value = ""));
   await token.type(process.env.TOKEN);
   await press("What would it mean?");
