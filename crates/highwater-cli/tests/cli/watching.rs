@@ -60,18 +60,6 @@ fn metrics_are_printed_or_put_into_a_file() {
 }
 
 #[test]
-fn damage_is_a_metric_and_an_exit_code() {
-    let log = Log::of(&[records("a", 0..2000), vec![state("a", "2")]].concat());
-    let file = log.path.join("00000001.hws");
-    let mut bytes = std::fs::read(&file).unwrap();
-    bytes[9000] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
-    let ran = log.run("metrics", &["--verify"]).exits(3);
-    let damaged = ran.out.lines().find(|line| line.starts_with("highwater_damaged_frames{")).unwrap();
-    assert!(!damaged.ends_with(" 0"), "{damaged}");
-}
-
-#[test]
 fn a_log_is_served_until_the_process_ends() {
     let log = sample();
     let mut command = Command::new(HIGHWATER);
