@@ -14,7 +14,7 @@ pub mod event;
 mod failure;
 mod feed;
 pub mod files;
-pub mod json;
+pub mod json_text;
 pub mod lines;
 mod names;
 mod output;

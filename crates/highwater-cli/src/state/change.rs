@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 use highwater::{Config, Log, LogReader, Operation, Position, Sequence};
-use highwater_connect::json::{self, Change};
+use highwater_connect::json_text::{self as json, Change};
 use serde::Serialize;
 
 use super::target::{self, Name};

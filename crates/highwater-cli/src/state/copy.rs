@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use highwater::{LogReader, Sequence, StreamName};
-use highwater_connect::json;
+use highwater_connect::json_text as json;
 
 use super::change::{NewState, Plan, Writing};
 use super::target::{self, Name, Target};

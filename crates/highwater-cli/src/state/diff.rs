@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use highwater::{LogReader, Sequence, States};
-use highwater_connect::json::{self, Change};
+use highwater_connect::json_text::{self as json, Change};
 use serde::Serialize;
 
 use super::target::{self, Name, Target};

@@ -1,6 +1,6 @@
 //! `highwater state edit`: one state in an editor.
 
-use highwater_connect::json;
+use highwater_connect::json_text as json;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use highwater::StreamName;
-use highwater_connect::json;
+use highwater_connect::json_text as json;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

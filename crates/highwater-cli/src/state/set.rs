@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use highwater::{LogReader, States};
-use highwater_connect::json;
+use highwater_connect::json_text as json;
 
 use super::Format;
 use super::change::{NewState, Plan, Writing};

@@ -2,7 +2,7 @@
 //! did it and why. Refused while a process writes the log, and when somebody was quicker.
 
 use highwater::{Config, Log, Operation, Position, Rewinding, Sequence, StreamName};
-use highwater_connect::json::{self, Change};
+use highwater_connect::json_text::{self as json, Change};
 use highwater_connect::text::tame;
 use serde::{Deserialize, Serialize};
 

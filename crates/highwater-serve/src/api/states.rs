@@ -1,7 +1,7 @@
 //! The history of one state, and what differs between two of its versions.
 
 use highwater::{LogReader, OperationRecord, Sequence, StreamName};
-use highwater_connect::json::{self, Change};
+use highwater_connect::json_text::{self as json, Change};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Refused, check_stream, checkpoints, limit, which};
