@@ -54,6 +54,10 @@ browser:
     cargo build --release -p highwater-cli
     cargo build --release -p highwater-serve --example logs
     crates/highwater-serve/tests/browser/run
+# Each source into each database, and each kind of program as a destination, with so many kills of each pair
+matrix kills="30":
+    cargo build --release -p highwater-cli
+    tests/e2e/run --only destinations --only matrix --destination-kills {{kills}} --pair-kills {{kills}}
 
 # The crash driver, killed again and again: `just crash 600` for ten minutes
 crash seconds="60":

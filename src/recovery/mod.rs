@@ -72,6 +72,7 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
     };
     let files = Files::new(storage, log, access);
     let (mut view_and_events, mut replay) = start(&files, &survey, mark.as_ref())?;
+    ask_ahead(&replay, mark.as_ref());
     let events = &mut view_and_events.1;
     let stop = replay.run(&files, None, |event| {
         events.push(event);
@@ -143,6 +144,17 @@ fn start(files: &Files, survey: &Survey, mark: Option<&Mark>) -> Result<(Snapsho
         }
     }
     Err(first_error.unwrap_or_else(|| OpenFault::Missing.into_error(SegmentId::FIRST)))
+}
+
+/// Asks the device for what is about to be read: from the snapshot to where the mark says that the log ends, and a little more.
+fn ask_ahead(replay: &Replay, mark: Option<&Mark>) {
+    /// About what lies between two waypoints.
+    const BYTES_MAX: u32 = 6 << 20;
+    const BEYOND_BYTES: u32 = 256 << 10;
+    let (segment, from) = (replay.segment(), replay.end().offset());
+    let known = mark.map(|mark| mark.durable).filter(|durable| durable.segment() == segment.id());
+    let to = known.map_or(u32::MAX, |durable| durable.offset().saturating_add(BEYOND_BYTES));
+    segment.will_read(from, to.min(from.saturating_add(BYTES_MAX)).min(segment.bytes()));
 }
 
 /// A log whose creation did not end: one segment without any valid frame, and no valid mark.

@@ -165,6 +165,11 @@ impl Segment {
             .map_err(|e| Error::io("writing back", &self.name, e))
     }
 
+    /// Asks for what lies between two offsets.
+    pub(crate) fn will_read(&self, from: u32, to: u32) {
+        self.file.will_read(from.into(), to.saturating_sub(from).into());
+    }
+
     pub(crate) fn sync(&self) -> Result<()> {
         if Protection::FileFlush.is_off() {
             return Ok(());

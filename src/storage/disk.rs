@@ -200,6 +200,14 @@ impl StorageFile for DiskFile {
         writeback::begin(&self.file, offset, bytes)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn will_read(&self, offset: u64, bytes: u64) {
+        if let Some(bytes) = std::num::NonZeroU64::new(bytes) {
+            // Without it every jump over a frame waits for the device by itself.
+            let _ = rustix::fs::fadvise(&self.file, offset, Some(bytes), rustix::fs::Advice::WillNeed);
+        }
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }

@@ -125,6 +125,10 @@ pub trait FileLayer: Send + Sync + fmt::Debug {
         self.below().begin_writeback(offset, bytes)
     }
 
+    fn will_read(&self, offset: u64, bytes: u64) {
+        self.below().will_read(offset, bytes);
+    }
+
     fn read_device(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
         self.below().read_device(buf, offset)
     }
@@ -153,6 +157,10 @@ impl<T: FileLayer> StorageFile for T {
 
     fn begin_writeback(&self, offset: u64, bytes: u64) -> io::Result<()> {
         FileLayer::begin_writeback(self, offset, bytes)
+    }
+
+    fn will_read(&self, offset: u64, bytes: u64) {
+        FileLayer::will_read(self, offset, bytes);
     }
 
     fn len(&self) -> io::Result<u64> {

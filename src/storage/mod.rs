@@ -99,6 +99,10 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// Says that this range is about to be read, here and there, so that the device may be asked for it at once. It is a hint,
+    /// and may do nothing.
+    fn will_read(&self, _offset: u64, _bytes: u64) {}
+
     /// The length.
     fn len(&self) -> io::Result<u64>;
 

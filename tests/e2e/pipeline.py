@@ -9,7 +9,6 @@ destination exactly what the log holds: every record once, in its order, to the 
 import argparse
 import collections
 import json
-import os
 import random
 import signal
 import sqlite3
@@ -148,7 +147,7 @@ class Test:
         time.sleep(self.rng.uniform(0, 4))
         if victim == "source" and (group := pipeline.source()):
             # The runtime starts it again by itself.
-            if self._kill_group(group):
+            if processes.kill_group(group):
                 self.kills[victim] += 1
             time.sleep(self.rng.uniform(0, 3))
         if victim == "delivery" and delivery and not delivery.ended():
@@ -173,13 +172,6 @@ class Test:
         deadline = time.monotonic() + 30
         while not pipeline.source() and not run.ended() and time.monotonic() < deadline:
             time.sleep(0.01)
-
-    def _kill_group(self, group):
-        try:
-            os.killpg(group, signal.SIGKILL)
-            return True
-        except ProcessLookupError:
-            return False
 
     def _check(self, pipeline):
         cli.verify(pipeline.log)

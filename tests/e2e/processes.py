@@ -47,6 +47,7 @@ class Child:
                 command, stderr=sink, start_new_session=True, bufsize=0, pipesize=PIPE_BYTES, **options
             )
         _live.add(self)
+        self.pid = self._process.pid
         self.stdin = self._process.stdin
         self.stdout = self._process.stdout
 
@@ -83,6 +84,15 @@ class Child:
         with open(self.stderr, "rb") as file:
             text = file.read()[-2000:].decode(errors="replace")
         return f"--- the end of its standard error:\n{text}"
+
+
+def kill_group(group):
+    """SIGKILL to a process group that is not ours to wait for; whether there was one."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+        return True
+    except ProcessLookupError:
+        return False
 
 
 def end_all():

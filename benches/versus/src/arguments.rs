@@ -23,6 +23,7 @@ versus run [options]            measure, print tables, write results.json and pi
 versus draw results.json... picture.svg
 versus tables results.json...   print the tables again; several runs on one machine are joined
 versus summary results.json...  a line for each workload
+versus join results.json... whole.json
 versus list                     workloads, and who takes part in them
 ";
 
@@ -41,6 +42,10 @@ pub(crate) enum Command {
     },
     Summary {
         results: Vec<PathBuf>,
+    },
+    Join {
+        results: Vec<PathBuf>,
+        whole: PathBuf,
     },
     /// The following are what `run` starts.
     Child(Box<Job>),
@@ -96,6 +101,9 @@ pub(crate) fn parse() -> Result<Command> {
             Ok(Command::Draw { results: results.to_vec(), picture: picture.clone() })
         }
         ("tables", results @ [_, ..]) => Ok(Command::Tables { results: results.to_vec() }),
+        ("join", [results @ .., whole]) if !results.is_empty() => {
+            Ok(Command::Join { results: results.to_vec(), whole: whole.clone() })
+        }
         ("summary", results @ [_, ..]) => Ok(Command::Summary { results: results.to_vec() }),
         ("child", []) => Ok(Command::Child(Box::new(job(options)?))),
         ("fill", []) => Ok(Command::Fill(Box::new(job(options)?))),

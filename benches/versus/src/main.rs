@@ -33,6 +33,9 @@ fn main() -> Result<()> {
         Command::Run(run) => parent::run(&run)?,
         Command::Draw { results, picture } => std::fs::write(&picture, picture::draw(&read(&results)?))?,
         Command::Tables { results } => print!("{}", table::all(&read(&results)?)),
+        Command::Join { results, whole } => {
+            std::fs::write(&whole, serde_json::to_string(&read(&results)?)? + "\n")?;
+        }
         Command::Summary { results } => print!("{}", table::summary(&read(&results)?)),
         Command::Child(job) => child::run(&job)?,
         Command::Fill(job) => workloads::fill_and_wait(&job)?,

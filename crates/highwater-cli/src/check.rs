@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let mut destinations = Vec::new();
     for name in pipeline.destination_names() {
         let (_, section) = pipeline.destination(name)?;
-        destinations.push((name, runtime::destination(&pipeline.name, section)?));
+        destinations.push((name, runtime::destination(&pipeline, name, section, &reporter, &stop)?));
     }
     terminal::say(format!("{}: well-formed, and every variable has a value", shown(&args.pipeline)));
     if args.offline {
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     }
     for (name, mut destination) in destinations {
         let of = format!("destination {name}");
-        let stored = destination.stored();
+        let stored = destination.check();
         let stored = stored.map_err(|failure| failed(Code::DestinationFailed, &of, &failure, &reporter))?;
         terminal::say(match stored {
             Some(position) => format!("{of}: holds the log up to checkpoint {}", position.sequence),

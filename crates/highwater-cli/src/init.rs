@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use highwater_connect::Pipeline;
+    use highwater_connect::event::Reporter;
+    use highwater_connect::{Pipeline, Stop};
     use std::path::Path;
 
     #[test]
@@ -44,7 +45,8 @@ mod tests {
         assert!(pipeline.streams().unwrap().is_empty());
         for name in pipeline.destination_names() {
             let (_, section) = pipeline.destination(name).unwrap();
-            highwater_connect::runtime::destination(&pipeline.name, section).unwrap();
+            let (reporter, stop) = (Reporter::silent(), Stop::default());
+            highwater_connect::runtime::destination(&pipeline, name, section, &reporter, &stop).unwrap();
         }
         let mut source = pipeline.source();
         assert_eq!(source.needed_text("type").unwrap(), "airbyte");

@@ -55,7 +55,7 @@ impl Batch {
 #[derive(Debug, Clone, Copy)]
 pub struct Delivered<'a> {
     checkpoint: &'a Checkpoint,
-    definitions: &'a [StreamDefinition],
+    definitions: &'a Definitions,
 }
 
 impl<'a> Delivered<'a> {
@@ -79,16 +79,32 @@ impl<'a> Delivered<'a> {
         self.checkpoint.is_compacted()
     }
 
+    /// Bytes of keys, metadata and payloads in it, of the source's streams.
+    pub fn byte_count(&self) -> u64 {
+        let counts = self.checkpoint.streams().iter();
+        counts.filter(|counts| !bookkeeping::is_ours(&counts.name)).map(|counts| counts.bytes).sum()
+    }
+
     /// Every stream that is defined at this checkpoint, with records in it or not: a generation may become complete in
     /// a checkpoint that has none.
     pub fn definitions(&self) -> &'a [StreamDefinition] {
         self.definitions
     }
 
+    /// The same, shared by the checkpoints between which nothing changed.
+    pub(crate) fn shared(&self) -> &'a Definitions {
+        self.definitions
+    }
+
+    /// Where it stands in the log.
+    pub fn position(&self) -> Position {
+        self.checkpoint.position()
+    }
+
     /// The streams of which it holds records, in the order in which they were registered.
     pub fn parts(&self) -> impl Iterator<Item = Part<'a>> {
         let checkpoint = self.checkpoint;
-        let definitions = self.definitions;
+        let definitions: &'a [StreamDefinition] = self.definitions;
         let visible = checkpoint.streams().iter().filter(|counts| !bookkeeping::is_ours(&counts.name));
         visible.map(move |counts| Part { checkpoint, counts, definition: find(definitions, &counts.name) })
     }

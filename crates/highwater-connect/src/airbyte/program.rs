@@ -138,6 +138,16 @@ impl Connector {
         }
     }
 
+    /// The content of a file that was written for ourselves; `None` if there is none.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>> {
+        let path = self.work.join(format!("{}.{name}", self.of));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Failure::config(format!("reading {}", path.display())).because(e)),
+        }
+    }
+
     /// The configuration that counts.
     fn config(&self) -> Result<String> {
         let given = self.settings.config.to_string();
@@ -174,7 +184,7 @@ impl Connector {
     }
 
     /// A configuration that the connector sent is durable before anything else happens: the old one may be worthless already.
-    pub(super) fn control(&self, control: Option<&RawValue>) -> Result<()> {
+    pub(crate) fn control(&self, control: Option<&RawValue>) -> Result<()> {
         #[derive(Deserialize)]
         struct Control<'a> {
             #[serde(rename = "connectorConfig", borrow)]
@@ -224,7 +234,7 @@ impl Connector {
     }
 
     /// The arguments that name the configuration, which is written.
-    pub(super) fn configured(&self, command: &str) -> Result<Vec<String>> {
+    pub(crate) fn configured(&self, command: &str) -> Result<Vec<String>> {
         let mut arguments = self.config_argument()?;
         arguments.insert(0, command.to_owned());
         Ok(arguments)
@@ -238,7 +248,17 @@ impl Connector {
 
     /// Whether somebody asked to stop.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stop.urgency() > Urgency::None
+        self.urgency() > Urgency::None
+    }
+
+    /// How urgently somebody asked to stop.
+    pub(crate) fn urgency(&self) -> Urgency {
+        self.stop.urgency()
+    }
+
+    /// What its lines are told as: `source`, or the destination's name.
+    pub(crate) fn of(&self) -> &str {
+        &self.of
     }
 
     /// What it says about its configuration, as it says it. Blocks for its answer.
@@ -317,7 +337,7 @@ impl Connector {
             "LOG" => self.reporter.line(&self.of, &trace::log_text(message.log)),
             "TRACE" => {
                 if let Trace::Error(error) = Trace::parse(message.trace) {
-                    failure.get_or_insert(super::session::failure_of(&error));
+                    failure.get_or_insert(trace::failure_of(&error));
                 }
             }
             "CONTROL" => self.control(message.control)?,

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::discovered::Configured;
 use super::message::{self, Deletions, Descriptor, Milliseconds, Record, Reject, State, StateKind};
 use super::program::Connector;
-use super::trace::{self, ErrorTrace, Status, Trace};
+use super::trace::{self, Status, Trace};
 use crate::columns::ColumnFilter;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::output::{Handle, Output};
@@ -190,7 +190,7 @@ impl<'a, 'o> Session<'a, 'o> {
             }
             Trace::Error(error) => {
                 self.connector.reporter().line("source", &error.to_string());
-                self.failure.get_or_insert(failure_of(&error));
+                self.failure.get_or_insert(trace::failure_of(&error));
             }
             Trace::Text(_) => {}
         }
@@ -220,17 +220,4 @@ fn until(reset: Milliseconds) -> Duration {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let reset = Duration::from_micros(u64::try_from(reset.as_us()).unwrap_or(0));
     reset.saturating_sub(now)
-}
-
-/// What the runtime does about a source's error.
-pub(super) fn failure_of(error: &ErrorTrace) -> Failure {
-    let message = match &error.stream {
-        Some(stream) => format!("{} (stream {stream})", error.message),
-        None => error.message.clone(),
-    };
-    match error.failure_type.as_deref() {
-        Some("config_error") => Failure::config(message),
-        // A system error is the connector's own mistake, or something it had not thought of: the platform tries again, too.
-        _ => Failure::transient(message),
-    }
 }

@@ -1,4 +1,4 @@
-//! What sources send beside records and states.
+//! What connectors send beside records and states.
 
 use std::fmt;
 
@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::message::{Descriptor, Milliseconds, Text};
+use crate::failure::Failure;
 use crate::text::tame;
 
 /// How far a source says it is with a stream.
@@ -41,7 +42,7 @@ pub enum Trace<'a> {
     Text(String),
 }
 
-/// A source's error. Without the internal message and the stack trace: they are long, and may hold secrets.
+/// A connector's error. Without the internal message and the stack trace: they are long, and may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorTrace {
     /// For people, on one line.
@@ -143,6 +144,19 @@ pub fn log_text(raw: Option<&RawValue>) -> String {
     let body = raw.and_then(|raw| serde_json::from_str::<LogBody<'_>>(raw.get()).ok());
     let (level, message) = body.map_or((None, None), |body| (body.level, body.message));
     format!("{} {}", tame(level.as_deref().unwrap_or("LOG")), tame(message.as_deref().unwrap_or_default()))
+}
+
+/// What the runtime does about a connector's error.
+pub(crate) fn failure_of(error: &ErrorTrace) -> Failure {
+    let message = match &error.stream {
+        Some(stream) => format!("{} (stream {stream})", error.message),
+        None => error.message.clone(),
+    };
+    match error.failure_type.as_deref() {
+        Some("config_error") => Failure::config(message),
+        // A system error is the connector's own mistake, or something it had not thought of: the platform tries again, too.
+        _ => Failure::transient(message),
+    }
 }
 
 #[cfg(test)]

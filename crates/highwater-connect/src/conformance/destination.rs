@@ -4,7 +4,7 @@ use highwater::{Commit, Config, Limit, Log, Op, Start, Stream, StreamSpec, Write
 use serde_json::{Value, json};
 
 use super::Finding;
-use crate::destination::Destination;
+use crate::destination::{Confirmed, Destination};
 use crate::failure::{Failure, FailureKind};
 use crate::feed::Feed;
 
@@ -15,6 +15,12 @@ pub trait Subject {
 
     /// Every row that it holds, in the order in which they were delivered.
     fn held(&mut self) -> Vec<Held>;
+
+    /// Whether a row may be there again after a failure, as in a place that can't store a position and has no keys. By
+    /// default it may not.
+    fn may_repeat(&self) -> bool {
+        false
+    }
 }
 
 /// A row that a destination holds.
@@ -122,7 +128,12 @@ impl World {
 
     /// Each stream's records, once each and in their order.
     fn check(&self, subject: &mut impl Subject) -> Result<(), Finding> {
-        let held = subject.held();
+        let mut held = subject.held();
+        if subject.may_repeat() {
+            // Again, but not out of order: what comes first counts.
+            let mut seen = std::collections::HashSet::new();
+            held.retain(|row| seen.insert((row.stream.clone(), row.row.to_string())));
+        }
         for stream in &self.streams {
             let name = &stream.name().name;
             let of = |rows: &[Held]| -> Vec<Value> {
@@ -164,6 +175,12 @@ fn deliver(
             return Err(Failure::permanent(format!("it refused a plain record: {}", rejected.reason)));
         }
         if is_acknowledged {
+            destination.flush()?;
+            if let Confirmed::UpTo(confirmed) = destination.confirmed()?
+                && confirmed != Some(batch.end())
+            {
+                return Err(Failure::permanent(format!("flushed, it has confirmed {confirmed:?} only")));
+            }
             feed.acknowledge(batch.end())?;
         }
         batches += 1;

@@ -1,7 +1,12 @@
 //! Where a log is delivered to.
 
+pub mod airbyte;
 pub mod jsonl;
+pub mod parquet;
+mod program;
+pub mod singer;
 pub mod sql;
+mod typed;
 
 use highwater::{Position, Sequence, StreamName};
 
@@ -26,12 +31,42 @@ pub trait Destination: Send {
     /// [`stored`](Destination::stored) returns `None` always; then a part may be, and the batch comes again.
     ///
     /// Single records that the destination refuses are returned, and everything else is applied.
+    ///
+    /// A destination that takes a batch before it is sure of it says so by [`confirmed`](Destination::confirmed).
     fn apply(&mut self, batch: &Batch) -> Result<Applied>;
+
+    /// How much of what [`apply`](Destination::apply) took since [`stored`](Destination::stored) is there for good: all of it, which is the
+    /// default, or what is behind it in a program that acknowledges when it likes. The log keeps what is not confirmed, and
+    /// gives it again after a failure. Asked after each batch, a few times a second while none comes, and once after a
+    /// failure of the others; does not block.
+    fn confirmed(&mut self) -> Result<Confirmed> {
+        Ok(Confirmed::All)
+    }
+
+    /// Nothing more comes for now: blocks until everything that was applied is confirmed, and fails if it can't be. The
+    /// default does nothing.
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it could be delivered to, for a person who asks before anything is: as the default, what it holds.
+    fn check(&mut self) -> Result<Option<Position>> {
+        self.stored()
+    }
 
     /// Nothing comes any more; a chance to close connections and report an error. The default does nothing.
     fn close(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// How much of what a destination took is there for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Everything.
+    All,
+    /// What is at or before this position; `None`: nothing yet.
+    UpTo(Option<Position>),
 }
 
 /// What became of a batch.

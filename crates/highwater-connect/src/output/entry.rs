@@ -17,11 +17,20 @@ pub(super) struct Entry {
     pub(super) committed: u64,
     /// Appended since the last state.
     pub(super) since_state: u64,
+    /// The source counts generations by itself, and has not activated the newest.
+    pub(super) has_open_version: bool,
 }
 
 impl Entry {
     pub(super) fn new(stream: Stream) -> Self {
-        Entry { stream, pending: Pending::None, records: 0, committed: 0, since_state: 0 }
+        Entry {
+            stream,
+            pending: Pending::None,
+            records: 0,
+            committed: 0,
+            since_state: 0,
+            has_open_version: false,
+        }
     }
 }
 

@@ -4,9 +4,10 @@ mod entry;
 mod plan;
 mod room;
 mod sync;
+mod version;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -63,6 +64,8 @@ pub struct Output<'a> {
     /// The two differ.
     is_book_changed: bool,
     ours: sync::Ours,
+    /// Versions that their source has activated, in this sync or before it.
+    activated: BTreeMap<StreamName, u64>,
     last_commit: Instant,
     watch: Watch,
     has_progress: bool,
@@ -75,6 +78,8 @@ impl<'a> Output<'a> {
         let mut writer = log.writer(&[])?;
         let ours = sync::Ours::register(log, &mut writer)?;
         let book = Book::newest(log)?;
+        let complete = book.streams.iter().filter(|known| known.generation.is_complete);
+        let activated = complete.map(|known| (known.name.clone(), known.generation.number)).collect();
         let mut output = Output {
             log,
             writer,
@@ -86,6 +91,7 @@ impl<'a> Output<'a> {
             book,
             is_book_changed: false,
             ours,
+            activated,
             last_commit: Instant::now(),
             watch: Watch::new(),
             has_progress: false,

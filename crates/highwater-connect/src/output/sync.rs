@@ -143,7 +143,7 @@ impl Output<'_> {
             }
             let name = entry.stream.name();
             if let Some(known) = self.book.streams.iter_mut().find(|known| known.name == *name) {
-                known.generation.is_complete = true;
+                known.generation.is_complete = !entry.has_open_version;
             }
         }
         self.book.ended = true;

@@ -171,3 +171,36 @@ fn at_the_cap_the_source_waits_and_can_be_stopped() {
     // The reserve for bookkeeping is beside the cap.
     assert!(log.status().unwrap().disk_bytes <= 6 << 20);
 }
+
+#[test]
+fn a_version_is_complete_when_its_source_activates_it_and_not_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let around = around(Duration::ZERO);
+    let name = StreamName { namespace: None, name: "s".to_owned() };
+    let sync = |version: u64, is_activated: bool| {
+        let mut out = Output::begin(&log, &[offer("s", ONWARD)], &around).unwrap();
+        let handle = out.find(None, "s").unwrap();
+        out.begin_version(handle, version);
+        put(&mut out, "s", &["{}"]);
+        if is_activated {
+            out.activate_version(handle, version);
+        }
+        state(&mut out, "s", "{}");
+        out.finish().unwrap();
+        let generation = out.generation(&name);
+        (generation.number, generation.replaces())
+    };
+    assert_eq!(sync(1000, true), (1000, true));
+    // It goes on with what is shown.
+    assert_eq!(sync(1000, false), (1000, false));
+    // It has begun another, and not come to its end.
+    assert_eq!(sync(2000, false), (2000, false));
+    assert_eq!(sync(2000, true), (2000, true));
+    // One that is over does not come back.
+    assert_eq!(sync(1500, true), (2000, false));
+    assert_eq!(
+        delivered(&log).iter().map(|(_, generation)| *generation).collect::<Vec<_>>(),
+        [1000, 1000, 2000, 2000, 2000]
+    );
+}

@@ -76,6 +76,11 @@ impl Talk {
         }
     }
 
+    /// Its silence until now means nothing: nobody waited for a word.
+    pub fn excuse(&mut self) {
+        self.silent = Duration::ZERO;
+    }
+
     /// After the end of its output: waits for its own, at most so long. `None` if it ended well, else how it ended.
     pub fn conclude(&mut self, patience: Duration) -> Result<Option<Failure>> {
         let status = self.running.wait(patience)?;

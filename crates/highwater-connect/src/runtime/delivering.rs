@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use highwater::{ErrorKind, Limit, LogReader, Sequence};
 
+use super::flight::{Flight, Sent};
 use super::retry::Retry;
 use crate::batch::Batch;
-use crate::destination::Destination;
+use crate::destination::{Confirmed, Destination};
 use crate::event::{Event, Reporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::feed::Feed;
@@ -94,18 +95,36 @@ impl Deliverer<'_> {
             None => feed.insert(self.open()?),
         };
         self.align(feed, destination)?;
+        let mut flight = Flight::default();
+        let work = self.work(feed, destination, retry, &mut flight);
+        let ended = work.and_then(|()| destination.flush());
+        // Also after a failure: what is confirmed need not come again.
+        let settled = self.settle(feed, destination, retry, &mut flight);
+        ended.and(settled)?;
+        feed.sync()
+    }
+
+    fn work(
+        &self,
+        feed: &mut Feed,
+        destination: &mut dyn Destination,
+        retry: &mut Retry,
+        flight: &mut Flight,
+    ) -> Result<()> {
         while !self.stop.is_asked() {
             let goal = self.goal.get();
-            if goal.is_some_and(|goal| feed.acknowledged() >= goal) {
+            let given = flight.end().max(feed.acknowledged());
+            if goal.is_some_and(|goal| given >= goal) {
                 break;
             }
             // At the end nothing is waited for that could still be gathered.
             let age = if goal.is_some() { Duration::ZERO } else { self.delivery.batch.max_age };
-            let Some(batch) = feed.next(&Limit { max_age: age, ..self.delivery.batch })? else { continue };
-            self.deliver(feed, destination, &batch)?;
-            retry.progress();
+            if let Some(batch) = feed.next(&Limit { max_age: age, ..self.delivery.batch })? {
+                self.deliver(destination, &batch, flight)?;
+            }
+            self.settle(feed, destination, retry, flight)?;
         }
-        feed.sync()
+        Ok(())
     }
 
     fn align(&self, feed: &mut Feed, destination: &mut dyn Destination) -> Result<()> {
@@ -129,7 +148,7 @@ impl Deliverer<'_> {
         Ok(())
     }
 
-    fn deliver(&self, feed: &mut Feed, destination: &mut dyn Destination, batch: &Batch) -> Result<()> {
+    fn deliver(&self, destination: &mut dyn Destination, batch: &Batch, flight: &mut Flight) -> Result<()> {
         let started = Instant::now();
         let applied = destination.apply(batch)?;
         for rejected in applied.rejected.iter().take(TOLD_MAX) {
@@ -138,15 +157,43 @@ impl Deliverer<'_> {
                 self.name, rejected.index, rejected.stream, rejected.sequence, rejected.reason
             ));
         }
-        feed.acknowledge(batch.end())?;
-        self.reporter.tell(Event::Delivered {
-            destination: self.name.to_owned(),
+        flight.add(Sent {
             first: batch.first(),
-            last: batch.end().sequence,
+            end: batch.end(),
             records: batch.record_count(),
             rejected: applied.rejected.len() as u64,
-            took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            started,
         });
+        Ok(())
+    }
+
+    /// Acknowledges what the destination is sure of.
+    fn settle(
+        &self,
+        feed: &mut Feed,
+        destination: &mut dyn Destination,
+        retry: &mut Retry,
+        flight: &mut Flight,
+    ) -> Result<()> {
+        let confirmed = match destination.confirmed()? {
+            Confirmed::All => flight.last(),
+            Confirmed::UpTo(position) => position,
+        };
+        let Some(confirmed) = confirmed.filter(|position| position.sequence > feed.acknowledged()) else {
+            return Ok(());
+        };
+        feed.acknowledge(confirmed)?;
+        retry.progress();
+        for sent in flight.take(confirmed.sequence) {
+            self.reporter.tell(Event::Delivered {
+                destination: self.name.to_owned(),
+                first: sent.first,
+                last: sent.end.sequence,
+                records: sent.records,
+                rejected: sent.rejected,
+                took_ms: u64::try_from(sent.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+        }
         Ok(())
     }
 }

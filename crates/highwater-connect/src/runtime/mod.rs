@@ -2,6 +2,7 @@
 //! but at the log's cap, where the source waits for who has still to read.
 
 mod delivering;
+mod flight;
 mod parts;
 mod reading;
 mod retry;
@@ -64,7 +65,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     reporter.opened(&log);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
     let mut outcome = Outcome::default();
-    let ready = get_ready(pipeline, &log, &mut outcome, reporter)?;
+    let ready = get_ready(pipeline, &log, &mut outcome, reporter, stop)?;
     let given_up = GivenUp::default();
     let around = Surroundings {
         policy: pipeline.checkpoint,
@@ -127,11 +128,12 @@ fn get_ready(
     log: &Log,
     outcome: &mut Outcome,
     reporter: &Reporter,
+    stop: &Stop,
 ) -> Result<Vec<Ready>> {
     let mut ready = Vec::new();
     for name in pipeline.destination_names() {
         let (delivery, section) = pipeline.destination(name)?;
-        let destination = destination(&pipeline.name, section)?;
+        let destination = destination(pipeline, name, section, reporter, stop)?;
         match Feed::open(log, name, delivery.start, delivery.max_lag) {
             Ok(feed) => ready.push(Ready { name: name.to_owned(), delivery, destination, feed }),
             Err(failure) if is_elsewhere(&failure) => {
@@ -174,7 +176,7 @@ pub fn deliver_only(
     stop: &Stop,
 ) -> Result<()> {
     let (delivery, section) = pipeline.destination(name)?;
-    let mut destination = destination(&pipeline.name, section)?;
+    let mut destination = destination(pipeline, name, section, reporter, stop)?;
     let log = LogReader::open(&pipeline.log)?;
     let goal = Goal::default();
     if until_end {

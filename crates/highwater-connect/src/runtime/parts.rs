@@ -3,38 +3,55 @@
 use std::path::Path;
 
 use crate::airbyte::{self, AirbyteSource, Connector};
-use crate::destination::Destination;
 use crate::destination::jsonl::JsonLines;
+use crate::destination::parquet::Parquet;
 use crate::destination::sql::{Postgres, Sqlite};
+use crate::destination::{self, Destination};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::pipeline::{Pipeline, Section};
 use crate::singer::SingerSource;
 use crate::source::Source;
 use crate::source::files::Files;
+use crate::source::http::Http;
 use crate::stop::Stop;
+
+/// What the source is called in events, and in the names of its files.
+const SOURCE: &str = "source";
 
 #[derive(Debug, Clone, Copy)]
 enum SourceType {
     Airbyte,
     Singer,
     Files,
+    Http,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum DestinationType {
+    Airbyte,
     JsonLines,
-    Sqlite,
+    Parquet,
     Postgres,
+    Singer,
+    Sqlite,
 }
 
-const SOURCES: &[(&str, SourceType)] =
-    &[("airbyte", SourceType::Airbyte), ("singer", SourceType::Singer), ("files", SourceType::Files)];
+const SOURCES: &[(&str, SourceType)] = &[
+    ("airbyte", SourceType::Airbyte),
+    ("singer", SourceType::Singer),
+    ("files", SourceType::Files),
+    ("http", SourceType::Http),
+];
 const DESTINATIONS: &[(&str, DestinationType)] = &[
     ("jsonl", DestinationType::JsonLines),
+    ("parquet", DestinationType::Parquet),
     ("sqlite", DestinationType::Sqlite),
     ("postgres", DestinationType::Postgres),
+    ("airbyte", DestinationType::Airbyte),
+    ("singer", DestinationType::Singer),
 ];
+
 /// The source of a pipeline.
 pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Box<dyn Source>> {
     let mut section = pipeline.source();
@@ -49,7 +66,15 @@ pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<B
             Ok(Box::new(SingerSource::new(connector, pipeline.streams()?, pipeline.hash_key()?, catalog)))
         }
         SourceType::Files => files(pipeline, section),
+        SourceType::Http => http(pipeline, section),
     }
+}
+
+fn http(pipeline: &Pipeline, section: Section<'_>) -> Result<Box<dyn Source>> {
+    if !pipeline.streams()?.is_empty() {
+        return Err(Failure::config("streams: a listener names its streams in [[source.streams]]"));
+    }
+    Ok(Box::new(Http::read_settings(section)?))
 }
 
 fn files(pipeline: &Pipeline, section: Section<'_>) -> Result<Box<dyn Source>> {
@@ -65,9 +90,18 @@ fn connector(
     reporter: &Reporter,
     stop: &Stop,
 ) -> Result<Connector> {
+    connect(pipeline, airbyte::Settings::read(section)?, SOURCE, reporter, stop)
+}
+
+fn connect(
+    pipeline: &Pipeline,
+    settings: airbyte::Settings,
+    of: &str,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<Connector> {
     let base: &Path = pipeline.variables().base();
-    let settings = airbyte::Settings::read(section)?;
-    Connector::new(settings, "source", base, &pipeline.work, reporter.clone(), stop.clone())
+    Connector::new(settings, of, base, &pipeline.work, reporter.clone(), stop.clone())
 }
 
 /// The source's connector, where it is one that can be asked: `None` otherwise.
@@ -80,15 +114,33 @@ pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -
             connector(pipeline, section, reporter, stop).map(|_| None)
         }
         SourceType::Files => files(pipeline, section).map(|_| None),
+        SourceType::Http => http(pipeline, section).map(|_| None),
     }
 }
 
-/// A destination of the pipeline of that name, from its table without what is the same for all.
-pub fn destination(pipeline: &str, mut section: Section<'_>) -> Result<Box<dyn Destination>> {
+/// A destination of a pipeline, from its table without what is the same for all.
+pub fn destination(
+    pipeline: &Pipeline,
+    name: &str,
+    mut section: Section<'_>,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<Box<dyn Destination>> {
+    let connect = |settings| {
+        if name == SOURCE {
+            let text =
+                format!("destinations.{name}: the name of a program's files is the source's; choose another");
+            return Err(Failure::config(text));
+        }
+        connect(pipeline, settings, name, reporter, stop)
+    };
     match needed(&mut section, DESTINATIONS)? {
+        DestinationType::Airbyte => destination::airbyte::read(section, connect),
+        DestinationType::Singer => destination::singer::read(section, connect),
         DestinationType::JsonLines => Ok(Box::new(JsonLines::read(section)?)),
-        DestinationType::Postgres => Ok(Box::new(Postgres::read(pipeline, section)?)),
-        DestinationType::Sqlite => Ok(Box::new(Sqlite::read(pipeline, section)?)),
+        DestinationType::Parquet => Ok(Box::new(Parquet::read(section)?)),
+        DestinationType::Postgres => Ok(Box::new(Postgres::read(&pipeline.name, section)?)),
+        DestinationType::Sqlite => Ok(Box::new(Sqlite::read(&pipeline.name, section)?)),
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Message<'a> {
     pub(super) schema: Option<&'a RawValue>,
     #[serde(default)]
     pub(super) key_properties: Option<Vec<String>>,
+    /// Of a RECORD and an ACTIVATE_VERSION.
+    pub(super) version: Option<u64>,
     /// Of a STATE.
     #[serde(borrow)]
     pub(super) value: Option<&'a RawValue>,

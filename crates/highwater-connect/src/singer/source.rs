@@ -129,6 +129,8 @@ struct Session<'a, 'o> {
     told: HashSet<String>,
     row: String,
     stopping_since: Option<Instant>,
+    /// That of the record before, which is mostly that of the next.
+    version: Option<(Handle, u64)>,
 }
 
 impl<'a, 'o> Session<'a, 'o> {
@@ -141,7 +143,7 @@ impl<'a, 'o> Session<'a, 'o> {
             streams.push((handle, stream));
         }
         let told = HashSet::new();
-        Ok(Session { connector, out, streams, told, row: String::new(), stopping_since: None })
+        Ok(Session { connector, out, streams, told, row: String::new(), stopping_since: None, version: None })
     }
 
     fn run(&mut self, talk: &mut Talk) -> Result<()> {
@@ -191,6 +193,7 @@ impl<'a, 'o> Session<'a, 'o> {
         match &*message.kind {
             "RECORD" => self.record(&message)?,
             "SCHEMA" => self.schema(&message)?,
+            "ACTIVATE_VERSION" => self.activate(&message)?,
             "STATE" => {
                 let value = message.value.ok_or_else(|| Failure::permanent("a STATE has no value"))?;
                 if !message::is_empty_state(value.get()) {
@@ -242,8 +245,20 @@ impl<'a, 'o> Session<'a, 'o> {
         Ok(())
     }
 
+    fn activate(&mut self, message: &Message<'_>) -> Result<()> {
+        let Some((handle, _)) = self.find(message)? else { return Ok(()) };
+        if let Some(version) = message.version {
+            self.out.activate_version(handle, version);
+        }
+        Ok(())
+    }
+
     fn record(&mut self, message: &Message<'_>) -> Result<()> {
         let Some((handle, stream)) = self.find(message)? else { return Ok(()) };
+        if let Some(version) = message.version.filter(|version| self.version != Some((handle, *version))) {
+            self.version = Some((handle, version));
+            self.out.begin_version(handle, version);
+        }
         let data = message.record.map(|record| record.get()).filter(|record| record.starts_with('{'));
         let data = data.ok_or_else(|| Failure::permanent("a RECORD has no object"))?;
         let mut row = std::mem::take(&mut self.row);

@@ -1,6 +1,7 @@
 //! Where a log comes from.
 
 pub mod files;
+pub mod http;
 
 use highwater::StreamName;
 

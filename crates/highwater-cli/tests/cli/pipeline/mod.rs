@@ -1,6 +1,7 @@
 //! Whole pipelines, from a source's standard output to a destination's files.
 
 mod failures;
+mod http;
 mod kills;
 mod measured;
 mod others;

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::batch::{Delivered, Part};
 use crate::failure::{Failure, Result};
+use crate::json::push_line;
 
 /// What is the same for all records of a stream in a checkpoint, as JSON: `{"stream":...,"checkpoint":...`, without its end.
 pub(super) struct Head {
@@ -69,13 +70,6 @@ fn push(label: &str, json: &[u8], what: &str, out: &mut Vec<u8>) -> std::result:
     let checked: std::result::Result<&RawValue, _> = serde_json::from_slice(json);
     let text = checked.map_err(|e| format!("its {what} is not JSON: {e}"))?.get();
     out.extend_from_slice(label.as_bytes());
-    let start = out.len();
-    out.extend_from_slice(text.as_bytes());
-    // Line breaks are white space in JSON, and never inside a text.
-    for byte in &mut out[start..] {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
-    }
+    push_line(text, out);
     Ok(())
 }

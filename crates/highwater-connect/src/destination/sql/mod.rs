@@ -24,19 +24,15 @@
 //! Tables of ours: `_highwater_positions` (how far which delivery is), `_highwater_streams` (which table and columns a stream has),
 //! `_highwater_rejected` (which records were refused, and why), `_highwater_version`.
 
+use super::typed::{fields, json_schema, kind, moment, value};
+
 mod catalog;
 mod delivery;
 mod dialect;
 mod evolution;
-mod fields;
-mod json_schema;
-mod kind;
 mod known;
 mod ledger;
-mod moment;
 mod names;
-mod nested;
-mod number;
 mod postgres;
 mod row;
 mod run;
@@ -45,7 +41,6 @@ mod settings;
 mod sqlite;
 mod statements;
 mod table;
-mod value;
 
 pub use postgres::Postgres;
 pub use settings::{Deletes, Mode, Settings};

@@ -1,7 +1,7 @@
 //! How far the files are read.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,14 +10,25 @@ use crate::failure::{Failure, Result};
 
 /// So much of a file's beginning tells whether it is still the same, in bytes.
 const HEAD_BYTES: u64 = 4096;
+/// So much of the end of a file that does not grow, in bytes.
+const TAIL_BYTES: u64 = 64 << 10;
 
-/// The file and the byte in it at which the next row begins: the stream's state.
+/// What a position counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// Bytes of a file that may grow.
+    Byte,
+    /// Rows of a file that is there whole.
+    Row,
+}
+
+/// The file and the byte or the row in it with which it goes on: the stream's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Cursor {
     /// Empty before the first file.
     pub(super) file: String,
     pub(super) position: u64,
-    /// A hash of what was read of the file, or of its beginning.
+    /// A hash of what was read of the file, or of its beginning; of a file that does not grow, of its end.
     #[serde(default)]
     head: String,
 }
@@ -34,30 +45,39 @@ impl Cursor {
     }
 
     /// The state's text.
-    pub(super) fn text(&mut self, path: &Path) -> Result<String> {
-        self.head = self.hash(path)?;
+    pub(super) fn text(&mut self, path: &Path, unit: Unit) -> Result<String> {
+        self.head = self.hash(path, unit)?;
         serde_json::to_string(self).map_err(|e| Failure::permanent("writing a cursor").because(e))
     }
 
-    fn hash(&self, path: &Path) -> Result<String> {
-        let cant = |e: std::io::Error| Failure::transient(format!("reading {}", path.display())).because(e);
-        let mut head = Vec::new();
-        let file = File::open(path).map_err(cant)?;
-        file.take(self.position.min(HEAD_BYTES)).read_to_end(&mut head).map_err(cant)?;
-        Ok(blake3::hash(&head).to_hex().to_string())
+    fn hash(&self, path: &Path, unit: Unit) -> Result<String> {
+        let mut part = Vec::new();
+        let read = File::open(path).and_then(|mut file| match unit {
+            Unit::Byte => file.take(self.position.min(HEAD_BYTES)).read_to_end(&mut part),
+            Unit::Row => {
+                let length = file.metadata()?.len();
+                file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+                part.extend_from_slice(&length.to_le_bytes());
+                file.take(TAIL_BYTES).read_to_end(&mut part)
+            }
+        });
+        read.map_err(|e| Failure::transient(format!("reading {}", path.display())).because(e))?;
+        Ok(blake3::hash(&part).to_hex().to_string())
     }
 
     /// A file that was cut short or replaced is not the one that was read: going on in it would send rubbish.
-    pub(super) fn check(&self, path: &Path) -> Result<()> {
+    pub(super) fn check(&self, path: &Path, unit: Unit) -> Result<()> {
         if self.position == 0 {
             return Ok(());
         }
         let length = std::fs::metadata(path)
             .map_err(|e| Failure::transient(format!("looking at {}", path.display())).because(e))?
             .len();
-        if length < self.position || self.hash(path)? != self.head {
+        let is_cut = unit == Unit::Byte && length < self.position;
+        if is_cut || self.hash(path, unit)? != self.head {
+            let unit = if unit == Unit::Byte { "byte" } else { "row" };
             return Err(Failure::diverged(format!(
-                "{} is not the file that was read up to byte {}: give what replaces it another, later name",
+                "{} is not the file that was read up to {unit} {}: give what replaces it another, later name",
                 path.display(),
                 self.position
             )));

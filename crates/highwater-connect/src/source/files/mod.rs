@@ -1,9 +1,10 @@
-//! Files in a directory, JSON lines or CSV, read in the order of their names. The cursor is the file and the byte in it, so a
-//! file may grow; a file whose name comes before the cursor's is not looked at again.
+//! Files in a directory, JSON lines, CSV or Parquet, read in the order of their names. The cursor is the file and the byte in it, so a
+//! file may grow, or the row of a Parquet file, which does not; a file whose name comes before the cursor's is not looked at again.
 
 mod csv;
 mod cursor;
 mod jsonl;
+mod parquet;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::pipeline::Section;
 use crate::source::{Offer, Source, State};
 use crate::stop::Urgency;
 
-use cursor::Cursor;
+use cursor::{Cursor, Unit};
 
 /// How often the directory is looked at again, where files are waited for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ pub enum Format {
     JsonLines,
     /// Rows with a header; every value is a text.
     Csv,
+    /// Typed columns.
+    Parquet,
 }
 
 impl Format {
@@ -38,6 +41,14 @@ impl Format {
         match self {
             Format::JsonLines => "jsonl",
             Format::Csv => "csv",
+            Format::Parquet => "parquet",
+        }
+    }
+
+    fn unit(self) -> Unit {
+        match self {
+            Format::JsonLines | Format::Csv => Unit::Byte,
+            Format::Parquet => Unit::Row,
         }
     }
 }
@@ -75,7 +86,7 @@ impl Files {
     /// Takes its settings from a section, whose `type` is taken already.
     pub fn read_settings(mut section: Section<'_>) -> Result<Self> {
         let directory = section.variables().base().join(section.needed_text("path")?);
-        let formats = [("jsonl", Format::JsonLines), ("csv", Format::Csv)];
+        let formats = [("jsonl", Format::JsonLines), ("csv", Format::Csv), ("parquet", Format::Parquet)];
         let format = section.choice("format", &formats)?.unwrap_or(Format::JsonLines);
         let name = StreamName { name: section.needed_text("stream")?, namespace: section.text("namespace")? };
         let mut files =
@@ -117,12 +128,13 @@ impl Files {
                 *cursor = Cursor::start_of(name);
             }
             let path = self.directory.join(name);
-            cursor.check(&path)?;
+            cursor.check(&path, self.format.unit())?;
             let mut sink =
                 Sink { files: self, path: &path, cursor, handle, out, is_last: n + 1 == names.len() };
             match self.format {
                 Format::JsonLines => jsonl::read(&mut sink)?,
                 Format::Csv => csv::read(&mut sink)?,
+                Format::Parquet => parquet::read(&mut sink)?,
             }
             if out.urgency() > Urgency::None {
                 break;
@@ -162,11 +174,12 @@ impl Sink<'_, '_> {
 
     fn state(&mut self) -> Result<()> {
         self.out.tick();
-        self.out.state(self.handle, &self.cursor.text(self.path)?)
+        self.out.state(self.handle, &self.cursor.text(self.path, self.files.format.unit())?)
     }
 
     fn wrong(&self, position: u64, what: impl std::fmt::Display) -> Failure {
-        Failure::permanent(format!("{}, byte {position}: {what}", self.path.display()))
+        let unit = if self.files.format.unit() == Unit::Byte { "byte" } else { "row" };
+        Failure::permanent(format!("{}, {unit} {position}: {what}", self.path.display()))
     }
 
     fn io(&self, error: std::io::Error) -> Failure {
@@ -179,6 +192,7 @@ impl Source for Files {
         let schema = match self.format {
             Format::JsonLines => None,
             Format::Csv => Some(csv::schema(&self.directory, &self.names("")?)?),
+            Format::Parquet => Some(parquet::schema(&self.directory, &self.names("")?)?),
         };
         Ok(vec![Offer::onward(StreamDefinition {
             name: self.name.clone(),
@@ -197,7 +211,7 @@ impl Source for Files {
             self.once(&mut cursor, handle, out)?;
             if out.since_state(handle) > 0 {
                 let path = self.directory.join(&cursor.file);
-                out.state(handle, &cursor.text(&path)?)?;
+                out.state(handle, &cursor.text(&path, self.format.unit())?)?;
             }
             if !self.follows || out.urgency() > Urgency::None {
                 return Ok(());

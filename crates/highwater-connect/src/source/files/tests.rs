@@ -49,11 +49,76 @@ fn a_file_that_was_replaced_is_refused() {
     fs::write(&path, "{\"id\":1}\n{\"id\":2}\n").unwrap();
     let mut cursor = Cursor::start_of("a.jsonl");
     cursor.position = 9;
-    let cursor = Cursor::parse(&cursor.text(&path).unwrap()).unwrap();
+    let cursor = Cursor::parse(&cursor.text(&path, Unit::Byte).unwrap()).unwrap();
     fs::write(&path, "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n").unwrap();
-    cursor.check(&path).unwrap();
+    cursor.check(&path, Unit::Byte).unwrap();
     for other in ["{\"id\":7}\n{\"id\":2}\n", "{"] {
         fs::write(&path, other).unwrap();
-        assert_eq!(cursor.check(&path).unwrap_err().kind(), crate::FailureKind::Diverged);
+        assert_eq!(cursor.check(&path, Unit::Byte).unwrap_err().kind(), crate::FailureKind::Diverged);
     }
+}
+
+/// Rows of an id, a float and a list of two texts, in groups.
+fn write_parquet(path: &Path, groups: &[std::ops::Range<i64>]) {
+    use ::parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+    use ::parquet::file::writer::SerializedFileWriter;
+    use ::parquet::schema::parser::parse_message_type;
+    let message = "message r { REQUIRED INT64 id; OPTIONAL DOUBLE x; \
+                   OPTIONAL GROUP l (LIST) { REPEATED GROUP list { OPTIONAL BINARY element (UTF8); } } }";
+    let schema = std::sync::Arc::new(parse_message_type(message).unwrap());
+    let mut writer =
+        SerializedFileWriter::new(fs::File::create(path).unwrap(), schema, Default::default()).unwrap();
+    for ids in groups {
+        let ids: Vec<i64> = ids.clone().collect();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&ids, None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let floats = vec![0.1; ids.len()];
+        column.typed::<DoubleType>().write_batch(&floats, Some(&vec![1; ids.len()]), None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let texts: Vec<ByteArray> = ids.iter().flat_map(|_| ["a", "\u{fc}\""]).map(ByteArray::from).collect();
+        let repeats: Vec<i16> = ids.iter().flat_map(|_| [0, 1]).collect();
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&texts, Some(&vec![3; texts.len()]), Some(&repeats))
+            .unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+}
+
+#[test]
+fn parquet_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in 0..3 {
+        write_parquet(&dir.path().join(format!("{file}.parquet")), &[0..1500, 1500..1501, 1501..4000]);
+    }
+    // The last one is still being written.
+    fs::write(dir.path().join("9.parquet"), "PAR1 and nothing yet").unwrap();
+    conforms(dir.path(), Format::Parquet);
+}
+
+#[test]
+fn a_parquet_row_is_an_object_and_its_schema_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    write_parquet(&dir.path().join("a.parquet"), &[7..8, 8..8]);
+    let mut source = Files::new(dir.path(), Format::Parquet, name());
+    let schema = source.streams().unwrap().remove(0).definition.schema.unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["properties"]["id"]["type"][1], "integer");
+    assert_eq!(schema["properties"]["x"]["type"][1], "number");
+    assert_eq!(schema["properties"]["l"]["type"][1], "array");
+    let path = dir.path().join("a.parquet");
+    assert_eq!(parquet::texts(&path), [r#"{"id":7,"x":0.1,"l":["a","ü\""]}"#]);
+    // It is not one that grows.
+    let mut cursor = Cursor::start_of("a.parquet");
+    cursor.position = 1;
+    let cursor = Cursor::parse(&cursor.text(&path, Unit::Row).unwrap()).unwrap();
+    cursor.check(&path, Unit::Row).unwrap();
+    write_parquet(&path, &[7..8, 8..9]);
+    assert_eq!(cursor.check(&path, Unit::Row).unwrap_err().kind(), crate::FailureKind::Diverged);
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::destination::sql::value::Value;
+use crate::destination::typed::value::Value;
 
 /// Appends a column's value.
 pub(super) fn put_value(line: &mut Vec<u8>, value: Option<&Value<'_>>) {

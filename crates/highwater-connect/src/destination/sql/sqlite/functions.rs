@@ -7,7 +7,7 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
 
 use crate::destination::sql::dialect::TO_JSON;
-use crate::destination::sql::fields::{self, Layout};
+use crate::destination::typed::fields::{self, Layout};
 
 /// Puts the members of one JSON object into another.
 pub(super) const MERGE: &str = "_highwater_merge";

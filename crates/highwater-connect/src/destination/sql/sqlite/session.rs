@@ -11,11 +11,11 @@ use super::functions;
 use super::plan::Plan;
 use crate::destination::Rejected;
 use crate::destination::sql::dialect::Dialect;
-use crate::destination::sql::number;
 use crate::destination::sql::row::{Action, Row};
 use crate::destination::sql::session::{Cell, Param, Session};
 use crate::destination::sql::table::{Shape, Table};
-use crate::destination::sql::value::Value;
+use crate::destination::typed::number;
+use crate::destination::typed::value::Value;
 use crate::failure::{Failure, FailureKind, Result};
 
 /// How long another program may hold the file's lock.

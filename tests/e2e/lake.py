@@ -1,0 +1,141 @@
+"""Parquet in both directions, with DuckDB on the other side: what it reads of what we wrote under kills, and what we read of what it wrote."""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import cli
+import connectors
+import processes
+from processes import Violation
+
+FILES, ROWS_PER_FILE = 10, 500
+RUN_SECONDS_MAX = 60
+
+WRITING = """
+version = 1
+name = "lake"
+log = "e2e.hw"
+[source]
+type = "files"
+path = "in"
+format = "csv"
+stream = "items"
+[checkpoint]
+min_interval = "0ms"
+every = { records = 100 }
+[destinations.lake]
+type = "parquet"
+path = "lake"
+batch = { max_checkpoints = 3 }
+"""
+
+READING = """
+version = 1
+name = "reading"
+log = "read.hw"
+[source]
+type = "files"
+path = "made"
+format = "parquet"
+stream = "items"
+[destinations.back]
+type = "jsonl"
+path = "back"
+"""
+
+# One row of each kind that a column can have, and nulls.
+MAKE = """
+COPY (SELECT i::BIGINT AS id, i % 2 = 0 AS flag, i / 8 AS x, (i * 1.25)::DECIMAL(12, 2) AS price,
+             DATE '2024-02-28' + i::INT AS day, TIMESTAMP '2024-01-01 00:00:00.5' + INTERVAL (i) SECOND AS moment,
+             CASE WHEN i % 3 > 0 THEN 'tëxt "' || i END AS text, [i, NULL] AS list, {'a': i, 'b': 'x'} AS struct
+      FROM range(1000) t(i)) TO 'FILE' (FORMAT parquet, ROW_GROUP_SIZE 300)
+"""
+
+
+def duckdb(folder, sql):
+    """The rows, as lists of what JSON can hold."""
+    program = "import duckdb, json, sys; print(json.dumps(duckdb.sql(sys.stdin.read()).fetchall(), default=str))"
+    if not sql.lstrip().startswith("SELECT"):
+        program = "import duckdb, sys; duckdb.sql(sys.stdin.read())"
+    python = connectors.venv("duckdb") / "bin/python"
+    done = subprocess.run([python, "-c", program], input=sql, text=True, capture_output=True, cwd=folder, check=False, timeout=60)
+    if done.returncode:
+        raise Violation(f"DuckDB refuses: {done.stderr[-500:]}")
+    return json.loads(done.stdout or "null")
+
+
+def start(folder, file):
+    line = [processes.highwater(), "run", str(folder / file)]
+    return processes.Child("run", line, folder / "run.stderr", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def finish(folder, file):
+    run = start(folder, file)
+    if (code := run.wait(RUN_SECONDS_MAX)) != 0:
+        raise Violation(f"the run ended with {code}\n{run.tail()}")
+
+
+def write_under_kills(folder, rng, kills):
+    (folder / "in").mkdir()
+    for number in range(FILES):
+        rows = "".join(f'{number}-{row},"a ""{rng.random()}"""\n' for row in range(ROWS_PER_FILE))
+        (folder / f"in/{number:03}.csv").write_text("id,text\n" + rows)
+    (folder / "pipeline.toml").write_text(WRITING)
+    made = 0
+    while made < kills:
+        run = start(folder, "pipeline.toml")
+        time.sleep(rng.uniform(0.02, 0.25))
+        made += not run.ended()
+        run.kill()
+        if run.wait(20) not in (0, -signal.SIGKILL):
+            raise Violation(f"the run ended by itself\n{run.tail()}")
+    finish(folder, "pipeline.toml")
+    log = [json.loads(record.data) for record in cli.cat(folder / "e2e.hw")[(None, "items")]]
+    rows = duckdb(folder, "SELECT id, text FROM 'lake/items/*.parquet' ORDER BY _highwater_checkpoint, _highwater_row")
+    if rows != [[row["id"], row["text"]] for row in log]:
+        raise Violation(f"DuckDB reads {len(rows)} rows, the log has {len(log)}, and they differ")
+    if len({row[0] for row in rows}) != FILES * ROWS_PER_FILE != len(rows):
+        raise Violation("rows are missing, or there twice")
+    return made, len(rows), len(list((folder / "lake/items").glob("*.parquet")))
+
+
+def read_back(folder):
+    (folder / "made").mkdir()
+    duckdb(folder, MAKE.replace("FILE", str(folder / "made/000.parquet")))
+    (folder / "reading.toml").write_text(READING)
+    finish(folder, "reading.toml")
+    lines = [line for file in sorted((folder / "back").glob("*.jsonl")) for line in file.read_text().splitlines()]
+    for i, line in enumerate(lines):
+        row = json.loads(line)["data"]
+        expected = {"id": i, "flag": i % 2 == 0, "x": i / 8, "price": i * 1.25, "list": [i, None], "struct": {"a": i, "b": "x"}}
+        expected["text"] = f'tëxt "{i}' if i % 3 else None
+        found = {name: row[name] for name in expected}
+        if found != expected or not row["moment"].startswith("2024-01-01T00:") or not row["moment"].endswith(".5Z"):
+            raise Violation(f"row {i} is {row}, expected {expected}")
+        if i == 1 and row["day"] != "2024-02-29":
+            raise Violation(f"day {row['day']}")
+    if len(lines) != 1000:
+        raise Violation(f"{len(lines)} rows of 1000")
+    return len(lines)
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(prog="lake", description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=None, help="default: a random one, printed")
+    options = parser.parse_args(arguments)
+    seed = random.randrange(10**6) if options.seed is None else options.seed
+    print(f"lake: seed {seed}", flush=True)
+    with processes.scratch("lake", 300) as folder:
+        kills, rows, files = write_under_kills(folder, random.Random(seed), options.kills)
+        back = read_back(folder)
+        processes.table([("kills", kills), ("rows that DuckDB reads, in files", f"{rows}, {files}"), ("rows that it wrote", back)])
+
+
+if __name__ == "__main__":
+    sys.exit(processes.report("lake", main, sys.argv[1:]))
