@@ -44,6 +44,16 @@ e2e:
     cargo build --release -p highwater-cli
     tests/e2e/run
 
+# Metrics, alert rules and the dashboard against a real Prometheus
+monitoring:
+    cargo build --release -p highwater-cli
+    crates/highwater-serve/monitoring/check
+
+# The page in a real browser; its pictures are left in target/browser/shots
+browser:
+    cargo build --release -p highwater-cli
+    cargo build --release -p highwater-serve --example logs
+    crates/highwater-serve/tests/browser/run
 # Each source into each database, and each kind of program as a destination, with so many kills of each pair
 matrix kills="30":
     cargo build --release -p highwater-cli

@@ -68,6 +68,33 @@ pub enum ErrorKind {
     Forked,
 }
 
+impl ErrorKind {
+    /// Its name in metrics and JSON: `corrupt`, `full` and so on. It stays as it is from release to release.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ErrorKind::Corrupt => "corrupt",
+            ErrorKind::Io => "io",
+            ErrorKind::Failed => "failed",
+            ErrorKind::Full => "full",
+            ErrorKind::Locked => "locked",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::NotALog => "not_a_log",
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::TooLarge { .. } => "too_large",
+            ErrorKind::StreamChanged => "stream_changed",
+            ErrorKind::StreamBusy => "stream_busy",
+            ErrorKind::ConsumerBusy => "consumer_busy",
+            ErrorKind::Gap { .. } => "gap",
+            ErrorKind::Diverged => "diverged",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::ReadOnly => "read_only",
+            ErrorKind::Outdated => "outdated",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Forked => "forked",
+        }
+    }
+}
+
 /// The error of everything in this crate: cheap to clone, one line when printed.
 #[derive(Clone)]
 pub struct Error(Arc<Details>);

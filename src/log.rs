@@ -103,6 +103,8 @@ impl Log {
             };
         recovery.took = environment.elapsed().saturating_sub(begun);
         tracing::info!(path = %storage_path(&journal), %recovery, "opened");
+        // Set here and nowhere else.
+        drop(journal.opening.set(recovery.clone()));
         let journal = Arc::new(journal);
         let background =
             journal.config.background.map(|every| Background::start(&journal, every)).transpose()?;
@@ -123,13 +125,13 @@ impl Log {
 
     /// Makes everything durable that was committed so far. Blocks for one flush, or none.
     pub fn flush(&self) -> Result<()> {
-        self.journal.flush_all()
+        self.journal.counted(self.journal.flush_all())
     }
 
     /// Removes whole old segments that no consumer, no retention rule and no pin needs. Blocks for a few flushes; writers
     /// go on meanwhile. States, streams and consumers stay.
     pub fn prune(&self, retention: &Retention) -> Result<Pruning> {
-        pruning::prune(&self.journal, retention)
+        self.journal.counted(pruning::prune(&self.journal, retention))
     }
 
     /// Makes one checkpoint out of all old ones that nobody reads as they were any more, the *base checkpoint*: of each key of a
@@ -144,7 +146,7 @@ impl Log {
         compaction: &Compaction,
         progress: &mut dyn FnMut(&CompactionProgress) -> ControlFlow<()>,
     ) -> Result<Compacted> {
-        compaction::compact(&self.journal, compaction, progress)
+        self.journal.counted(compaction::compact(&self.journal, compaction, progress))
     }
 
     /// Does what is due: a late flush, preparing the next segment, a compaction if that is configured

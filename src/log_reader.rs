@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::consumer::MaxLag;
 use crate::format::define::StreamName;
 use crate::lock;
+use crate::metrics::{Metrics, metrics};
 use crate::origin::{Foreign, Origin};
 use crate::pin::{self, Pin};
 use crate::position::{CheckpointId, LogId, Position, Sequence};
@@ -273,6 +274,25 @@ impl LogReader {
     /// A snapshot of what the log is doing.
     pub fn status(&self) -> Result<Status> {
         status(&self.origin)
+    }
+
+    /// What this process has measured of the log since it opened it for writing; `None` where another process writes it, or
+    /// nobody. A copy: a few hundred bytes, taken under the lock that a commit takes.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use highwater::{Commit, Config, Log, LogReader};
+    /// let (log, _) = Log::open(dir.path(), Config::default())?;
+    /// log.writer(&[])?.commit(Commit::new())?;
+    /// assert_eq!(log.metrics().unwrap().commit_duration.count(), 1);
+    /// assert!(LogReader::open(dir.path())?.metrics().is_none());
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn metrics(&self) -> Option<Metrics> {
+        match &self.origin {
+            Origin::Live(journal) => Some(metrics(journal)),
+            Origin::Foreign(_) => None,
+        }
     }
 
     /// Reads everything and checks it. `progress` is told the bytes read so far. Damage is in the result; an error means

@@ -155,6 +155,15 @@ impl Origin {
         }
     }
 
+    /// The same for an error that goes to whoever reads: damage is counted.
+    pub(crate) fn tell(&self, error: Error, sequence: Sequence) -> Error {
+        let error = self.explain(error, sequence);
+        if let (Origin::Live(journal), ErrorKind::Corrupt) = (self, error.kind()) {
+            journal.count(&error);
+        }
+        error
+    }
+
     /// What damage in an old checkpoint really means: if it was pruned meanwhile, it is gone, not damaged.
     pub(crate) fn explain(&self, error: Error, sequence: Sequence) -> Error {
         if *error.kind() != ErrorKind::Corrupt {

@@ -7,9 +7,9 @@ use crate::error::Result;
 use crate::format::frame::Kind;
 use crate::format::{BLOCK, names};
 use crate::origin::{Horizon, Origin};
-use crate::position::{Address, SegmentId, Sequence};
+use crate::position::{SegmentId, Sequence};
 use crate::pruning::{self, Holder, Holds, Lows, Purpose};
-use crate::reader::Reader;
+use crate::reader::{Checkpoint, Reader};
 use crate::recovery::Survey;
 use crate::segment::Walker;
 use crate::storage::Access;
@@ -44,8 +44,34 @@ pub struct Space {
     pub other_bytes: u64,
     /// What a pruning would free now.
     pub reclaimable_bytes: u64,
+    /// So many of [`segment_list`](Space::segment_list), from the first on, a pruning would free.
+    pub reclaimable_segments: u64,
+    /// The segments that hold the log, in their order.
+    pub segment_list: Vec<SegmentSpace>,
     /// Who holds segments, and how many bytes of them; who holds most comes first.
     pub holders: Vec<Held>,
+}
+
+/// What one segment's file holds, in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SegmentSpace {
+    /// Its number.
+    pub id: u32,
+    /// Its size.
+    pub bytes: u64,
+    /// The first checkpoint whose commit lies in it, of those that can be read.
+    pub first: Option<Sequence>,
+    /// The last one.
+    pub last: Option<Sequence>,
+    /// Frames of records that a retained checkpoint names.
+    pub record_bytes: u64,
+    /// Frames of records that none names.
+    pub dead_bytes: u64,
+    /// Commits, states, definitions, indexes, notes and padding.
+    pub bookkeeping_bytes: u64,
+    /// Behind the end, to be written yet.
+    pub free_bytes: u64,
 }
 
 /// What one holder holds.
@@ -57,6 +83,8 @@ pub struct Held {
     pub holder: Holder,
     /// The first checkpoint that it needs.
     pub from: Sequence,
+    /// The first segment that stays for it, with all behind it.
+    pub first_segment: u32,
     /// Bytes of the segments that stay for it. Several may hold the same ones.
     pub bytes: u64,
     /// Bytes that nobody else holds: a pruning would free them if it let go.
@@ -100,47 +128,89 @@ fn add_files(origin: &Origin, horizon: &Horizon, space: &mut Space) -> Result<()
 }
 
 fn add_frames(origin: &Origin, horizon: &Horizon, space: &mut Space) -> Result<()> {
-    let files = origin.files();
-    let (mut data, mut rest) = (0, u64::from(BLOCK));
-    let mut walker = Walker::new(files.get(horizon.retained.first_live)?, BLOCK);
-    while walker.address() < horizon.end {
-        let at = walker.address();
-        let header = walker.header()?.map_err(|fault| files.damaged(at, fault))?;
-        match header.kind {
-            Kind::Data => data += header.frame_len(),
-            _ => rest += header.frame_len(),
-        }
-        walker.step(&header);
-        if header.kind == Kind::Seal {
-            rest += u64::from(walker.segment().bytes()).saturating_sub(walker.offset().into());
-            let next = walker.segment().id().next();
-            if Address::new(next, BLOCK) >= horizon.end {
-                break;
-            }
-            walker = Walker::new(files.get(next)?, BLOCK);
-            rest += u64::from(BLOCK);
-        }
-    }
-    let mut named = 0;
+    let mut segments = Segments::of(origin, horizon)?;
+    segments.walk(origin, horizon)?;
     let mut reader = Reader::new(origin.clone(), horizon.retained.first_sequence)?;
     while reader.next_sequence() <= horizon.last.sequence {
-        let checkpoint = match reader.next() {
-            Ok(Some(checkpoint)) => checkpoint,
+        match reader.next() {
+            Ok(Some(checkpoint)) => space.record_bytes += segments.add(&checkpoint)?,
             Ok(None) => break,
-            Err(error) => {
-                reader.pass_gap().ok_or(error)?;
-                continue;
-            }
-        };
-        for stream in checkpoint.stream_ids() {
-            space.record_bytes += checkpoint.disk_bytes_of(stream)?;
+            Err(error) => drop(reader.pass_gap().ok_or(error)?),
         }
-        named += checkpoint.segment_bytes()?;
     }
-    space.dead_bytes = data.saturating_sub(named);
-    space.bookkeeping_bytes = rest;
-    space.free_bytes = space.segment_bytes.saturating_sub(data + rest);
+    for mut of in segments.list {
+        // What was just committed may have been counted as a name before it was as a frame.
+        let data = std::mem::replace(&mut of.dead_bytes, 0);
+        of.dead_bytes = data.saturating_sub(of.record_bytes);
+        of.free_bytes = of.bytes.saturating_sub(data + of.bookkeeping_bytes);
+        space.dead_bytes += of.dead_bytes;
+        space.bookkeeping_bytes += of.bookkeeping_bytes;
+        space.free_bytes += of.free_bytes;
+        space.segment_list.push(of);
+    }
     Ok(())
+}
+
+/// The segments while they are added up: what is named by no checkpoint yet counts as dead.
+struct Segments {
+    first: SegmentId,
+    list: Vec<SegmentSpace>,
+}
+
+impl Segments {
+    fn of(origin: &Origin, horizon: &Horizon) -> Result<Self> {
+        let first = horizon.retained.first_live;
+        let mut list = Vec::new();
+        for id in first.0..=horizon.end.segment().0 {
+            let bytes = origin.files().get(SegmentId(id))?.bytes().into();
+            list.push(SegmentSpace { id, bytes, ..SegmentSpace::default() });
+        }
+        Ok(Segments { first, list })
+    }
+
+    fn get(&mut self, id: SegmentId) -> Option<&mut SegmentSpace> {
+        self.list.get_mut(id.0.checked_sub(self.first.0)? as usize)
+    }
+
+    /// Every frame, by its header alone.
+    fn walk(&mut self, origin: &Origin, horizon: &Horizon) -> Result<()> {
+        let files = origin.files();
+        for of in &mut self.list {
+            let mut walker = Walker::new(files.get(SegmentId(of.id))?, BLOCK);
+            of.bookkeeping_bytes = BLOCK.into();
+            while walker.address() < horizon.end {
+                let at = walker.address();
+                let header = walker.header()?.map_err(|fault| files.damaged(at, fault))?;
+                let bytes = header.frame_len();
+                walker.step(&header);
+                match header.kind {
+                    Kind::Data => of.dead_bytes += bytes,
+                    Kind::Seal => {
+                        of.bookkeeping_bytes += bytes + of.bytes.saturating_sub(walker.offset().into());
+                        break;
+                    }
+                    _ => of.bookkeeping_bytes += bytes,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what a checkpoint names, in segments; returns the bytes of all that it names, base files included.
+    fn add(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
+        let mut bytes = 0;
+        checkpoint.each_extent(None, |extent| {
+            bytes += u64::from(extent.bytes);
+            if let Some(of) = self.get(extent.at.segment()) {
+                of.record_bytes += u64::from(extent.bytes);
+            }
+        })?;
+        if let Some(of) = self.get(checkpoint.at().segment()).filter(|_| !checkpoint.is_compacted()) {
+            of.first.get_or_insert(checkpoint.sequence());
+            of.last = Some(checkpoint.sequence());
+        }
+        Ok(bytes)
+    }
 }
 
 fn add_holders(origin: &Origin, horizon: &Horizon, retention: &Retention, space: &mut Space) -> Result<()> {
@@ -161,11 +231,13 @@ fn add_holders(origin: &Origin, horizon: &Horizon, retention: &Retention, space:
         space.holders.push(Held {
             holder: holder.clone(),
             from: *from,
+            first_segment: first.0,
             bytes: bytes(first, behind)?,
             alone_bytes: bytes(first, without)?,
         });
     }
     space.holders.sort_by_key(|held| std::cmp::Reverse((held.alone_bytes, held.bytes)));
-    space.reclaimable_bytes = pruning::plan(origin, retention)?.bytes;
+    let plan = pruning::plan(origin, retention)?;
+    (space.reclaimable_bytes, space.reclaimable_segments) = (plan.bytes, plan.segments);
     Ok(())
 }

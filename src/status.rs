@@ -52,6 +52,8 @@ pub struct Status {
     pub uncommitted_bytes: u64,
     /// Written, and not flushed yet; known in the writing process only.
     pub unflushed_bytes: u64,
+    /// When the last durable checkpoint was committed, in microseconds since 1970-01-01 UTC.
+    pub last_checkpoint_us: Option<i64>,
     /// Since the last durable checkpoint.
     pub last_checkpoint_age: Option<Duration>,
     /// Flushes since the opening; known in the writing process only.
@@ -68,6 +70,9 @@ pub struct Status {
     pub consumers: Vec<ConsumerInfo>,
     /// Whether a write or flush failed: the log has to be opened again.
     pub failed: bool,
+    /// Whether the last segment that was to be made found no room, on the disk or under `size_max`; known in the writing
+    /// process only.
+    pub full: bool,
 }
 
 pub(crate) fn status(origin: &Origin) -> Result<Status> {
@@ -111,6 +116,7 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
         disk_bytes,
         uncommitted_bytes: 0,
         unflushed_bytes: 0,
+        last_checkpoint_us: end.map(|_| last.time_us),
         last_checkpoint_age: age,
         flushes: 0,
         appended_bytes: 0,
@@ -119,6 +125,7 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
         segments_late: 0,
         consumers: crate::pruning::consumers(origin)?,
         failed: false,
+        full: false,
     };
     if let Origin::Live(journal) = origin {
         let units = journal.state().living_units();
@@ -135,6 +142,7 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
         status.segments_recycled = state.counters.segments_recycled;
         status.segments_late = state.counters.segments_late;
         status.failed = state.failure.is_some();
+        status.full = state.is_full;
     }
     Ok(status)
 }

@@ -198,7 +198,8 @@ impl Writer {
         let frame_is_full = open.frame_items > 0 && open.buffered() + room > config.data_frame_bytes();
         // Room is made before the record is taken: an error leaves everything as it was.
         if frame_is_full || self.buffered > 0 && self.buffered + room > config.buffer_bytes_max {
-            self.make_room(stream.id(), frame_is_full, room)?;
+            let made = self.make_room(stream.id(), frame_is_full, room);
+            self.journal.counted(made)?;
             open = find(&mut self.streams, stream)?;
         }
         let previous_us = open.previous_us;
@@ -252,7 +253,14 @@ impl Writer {
     /// An error leaves the records uncommitted and the writer usable, unless the log failed
     /// ([`ErrorKind::Failed`], [`ErrorKind::Io`]); then whether the checkpoint is there is known after opening again.
     pub fn commit(&mut self, commit: Commit) -> Result<Committed> {
+        let journal = self.journal.clone();
+        journal.counted(self.commit_all(commit))
+    }
+
+    fn commit_all(&mut self, commit: Commit) -> Result<Committed> {
+        let begun = self.journal.config.environment.elapsed();
         let (covered, mut request) = self.prepare(commit)?;
+        request.begun = Some(begun);
         for stream in &covered {
             self.spill(*stream)?;
         }

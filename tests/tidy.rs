@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom up; what stands in one line may use each other's neighbours below, never above.
 const LEVELS: &[&[&str]] = &[
-    &["position", "protection", "sync"],
+    &["position", "protection", "sync", "histogram"],
     &["error"],
     &["environment", "finite"],
     &["config"],
@@ -24,7 +24,7 @@ const LEVELS: &[&[&str]] = &[
     &["operation"],
     &["pruning"],
     &["compaction"],
-    &["status", "verify", "rewind", "space", "audit"],
+    &["status", "metrics", "verify", "rewind", "space", "audit"],
     &["log_reader", "background"],
     &["log"],
     &["repair"],

@@ -1,5 +1,7 @@
 //! Committing: what a checkpoint takes in becomes one commit frame, with its place in the order.
 
+use std::time::Duration;
+
 use super::state::Undurable;
 use super::{Journal, State, Unit};
 use crate::config::Durability;
@@ -35,6 +37,8 @@ pub(crate) struct CommitRequest {
     pub low: Option<Address>,
     /// A repair commits again what was committed before.
     pub again: Option<Again>,
+    /// When the caller began with it, on the monotonic clock; `None`: nobody measures.
+    pub begun: Option<Duration>,
 }
 
 /// What a checkpoint was, and stays.
@@ -125,6 +129,10 @@ impl Journal {
                 self.flush_to(&mut state, end)?;
             }
             _ => self.write_to(&mut state, end)?,
+        }
+        if let Some(begun) = request.begun {
+            let took = self.config.environment.elapsed().saturating_sub(begun);
+            state.counters.commit_duration.observe(took);
         }
         Ok(Committed {
             position: Position { log: self.log(), sequence: head.sequence, checkpoint: head.id },

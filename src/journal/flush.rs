@@ -166,6 +166,7 @@ impl Journal {
         let begun = self.config.environment.elapsed();
         state.turn += 1;
         state.taken = state.pending.first().unwrap_or(end);
+        let mut flush_took = Duration::ZERO;
 
         let result = MutexGuard::unlocked(state, || {
             if let Some(first) = &first {
@@ -174,7 +175,9 @@ impl Journal {
             }
             pending::write(&pieces)?;
             if flush {
+                let begun = self.config.environment.elapsed();
                 tail.sync()?;
+                flush_took = self.config.environment.elapsed().saturating_sub(begun);
             }
             if let Some((from, to)) = early {
                 tail.begin_writeback(from, to)?;
@@ -191,6 +194,7 @@ impl Journal {
         match result {
             Ok(()) if flush => {
                 state.company.flush_ends(self.config.environment.elapsed().saturating_sub(begun));
+                state.counters.flush_duration.observe(flush_took);
                 self.flushed(state, reached);
             }
             Ok(()) => {

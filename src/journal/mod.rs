@@ -11,8 +11,8 @@ mod room;
 mod state;
 mod unit;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
 use crate::environment::Owner;
@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::{Extent, StateAt};
 use crate::format::frame::SealedFrame;
 use crate::position::{Address, LogId};
+use crate::recovery::Recovery;
 use crate::segment::Files;
 use crate::storage::{Lock, Storage, StorageFile};
 use crate::sync::{Condvar, Mutex, MutexGuard, ReentrantMutex};
@@ -58,6 +59,8 @@ pub(crate) struct Journal {
     /// So many bytes have to lie in sealed segments before a compaction is looked for again.
     pub compact_from: AtomicU64,
     closing: AtomicBool,
+    /// What the opening found; set once, when it is over.
+    pub opening: OnceLock<Recovery>,
     /// Given up at the close.
     lock: Mutex<Option<Box<dyn Lock>>>,
 }
@@ -85,6 +88,7 @@ impl Journal {
             owner: Owner::default(),
             compact_from: AtomicU64::new(0),
             closing: AtomicBool::new(false),
+            opening: OnceLock::new(),
             lock: Mutex::new(Some(lock)),
         }
     }
@@ -100,6 +104,16 @@ impl Journal {
     /// A look at the state; nothing slow may happen under it.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// Counts the error of a call that somebody made.
+    pub(crate) fn counted<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.count(error))
+    }
+
+    /// Counts an error that somebody is given.
+    pub(crate) fn count(&self, error: &Error) {
+        *self.state().errors.entry(error.kind().name()).or_default() += 1;
     }
 
     /// Wakes whoever waits for space or for a checkpoint.

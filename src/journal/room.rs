@@ -140,7 +140,10 @@ impl Journal {
         loop {
             let full = match self.try_make_next(need) {
                 Err(error) if *error.kind() == ErrorKind::Full => error,
-                result => return result,
+                result => {
+                    self.state().is_full &= result.is_err();
+                    return result;
+                }
             };
             if self.remove_spares()? {
                 continue; // they had another size
@@ -149,6 +152,7 @@ impl Journal {
             if crate::pruning::prune_for_room(self)? {
                 continue;
             }
+            self.state().is_full = true;
             let deadline = match self.config.when_full {
                 WhenFull::Wait(wait) if crate::pruning::somebody_lags(self)? => started.saturating_add(wait),
                 _ => return Err(full),

@@ -1,6 +1,6 @@
 //! What the append path knows, under its lock.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 use super::Unit;
@@ -12,6 +12,7 @@ use crate::format::commit::StateAt;
 use crate::format::define::{Definition, StreamName};
 use crate::format::frame::{FrameBuf, Kind, SealedFrame, pad_body};
 use crate::format::snapshot::LastCheckpoint;
+use crate::histogram::Histogram;
 use crate::position::{Address, SegmentId, Sequence, StreamId};
 use crate::segment::{Files, Segment};
 use crate::view::View;
@@ -37,7 +38,7 @@ pub(super) struct Undurable {
     pub undo: Vec<(StreamId, Option<StateAt>)>,
 }
 
-/// Counts since the opening, for [`Status`](crate::Status).
+/// Counts since the opening, for [`Status`](crate::Status) and [`Metrics`](crate::Metrics).
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Counters {
     pub flushes: u64,
@@ -46,6 +47,8 @@ pub(crate) struct Counters {
     pub segments_recycled: u64,
     /// Segments that had to be made while a commit waited.
     pub segments_late: u64,
+    pub commit_duration: Histogram,
+    pub flush_duration: Histogram,
 }
 
 #[derive(Debug)]
@@ -108,6 +111,10 @@ pub(crate) struct State {
     pub next_writer: u64,
     pub units: Vec<Weak<Unit>>,
     pub counters: Counters,
+    /// Errors that somebody was given, by the names of their kinds.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// The last time that a segment was to be made, there was no room for it.
+    pub is_full: bool,
     /// Memory of written frames, to be used again.
     pub(super) memory: Vec<Vec<u8>>,
 }
@@ -169,6 +176,8 @@ impl State {
             next_writer: 1,
             units: Vec::new(),
             counters: Counters::default(),
+            errors: BTreeMap::new(),
+            is_full: false,
             memory: Vec::new(),
         }
     }

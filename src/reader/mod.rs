@@ -74,7 +74,7 @@ impl Reader {
             result = self.advance();
         }
         result.map_err(|error| {
-            let error = self.origin.explain(error, self.next);
+            let error = self.origin.tell(error, self.next);
             self.failed = Some(error.clone());
             error
         })
@@ -288,30 +288,26 @@ impl Checkpoint {
 
     /// Bytes on disk of its frames that hold a stream's records: headers included, compressed as they are.
     pub fn disk_bytes_of(&self, stream: StreamId) -> Result<u64> {
-        let bytes = self.extent_bytes(|of| of == stream, |_| true);
-        bytes.map_err(|error| self.origin.explain(error, self.sequence()))
-    }
-
-    /// The same of all streams, without those in base files.
-    pub(crate) fn segment_bytes(&self) -> Result<u64> {
-        let bytes = self.extent_bytes(|_| true, |extent| !extent.at.segment().is_base());
-        bytes.map_err(|error| self.origin.explain(error, self.sequence()))
-    }
-
-    fn extent_bytes(&self, of: impl Fn(StreamId) -> bool, counts: impl Fn(&Extent) -> bool) -> Result<u64> {
-        let files = self.origin.files();
-        let sum = |extents: &[Extent]| {
-            extents.iter().filter(|extent| counts(extent)).map(|extent| u64::from(extent.bytes)).sum::<u64>()
-        };
         let mut bytes = 0;
-        for part in self.commit.streams.iter().filter(|part| of(part.stream)) {
-            bytes += sum(&part.extents);
-            for at in &part.parts {
-                let body = files.body(*at, Kind::Part)?;
-                bytes += sum(&decode_extents_part(&body).map_err(|e| files.damaged(*at, e))?);
-            }
-        }
+        self.each_extent(Some(stream), |extent| bytes += u64::from(extent.bytes))?;
         Ok(bytes)
+    }
+
+    /// Where its records lie: of one stream, or of all.
+    pub(crate) fn each_extent(&self, of: Option<StreamId>, mut tell: impl FnMut(&Extent)) -> Result<()> {
+        let files = self.origin.files();
+        let mut read = || {
+            for part in self.commit.streams.iter().filter(|part| of.is_none_or(|of| of == part.stream)) {
+                part.extents.iter().for_each(&mut tell);
+                for at in &part.parts {
+                    let body = files.body(*at, Kind::Part)?;
+                    let extents = decode_extents_part(&body).map_err(|e| files.damaged(*at, e))?;
+                    extents.iter().for_each(&mut tell);
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|error| self.origin.tell(error, self.sequence()))
     }
 
     /// The states it changed: `None` for the global one; `true` if it was set, `false` if it was cleared.
@@ -338,7 +334,7 @@ impl Checkpoint {
         let set =
             self.commit.states.iter().find(|change| is_wanted(change.stream)).and_then(|change| change.to);
         let text = set.map(|at| self.origin.state_text(&at)).transpose();
-        text.map_err(|error| self.origin.explain(error, self.sequence()))
+        text.map_err(|error| self.origin.tell(error, self.sequence()))
     }
 
     /// Its records, stream by stream, in the order they were appended.

@@ -146,7 +146,7 @@ impl Records {
         if self.failed {
             return Ok(());
         }
-        let found = self.next_frame().map_err(|error| self.origin.explain(error, self.sequence));
+        let found = self.next_frame().map_err(|error| self.origin.tell(error, self.sequence));
         self.failed = found.is_err();
         self.frame = found?;
         Ok(())

@@ -19,8 +19,8 @@ mod generate;
 mod info;
 mod ingest;
 mod init;
-mod json;
 mod known;
+mod metrics;
 mod output;
 mod prune;
 mod repair;
@@ -28,6 +28,7 @@ mod retain;
 mod rewind;
 mod run;
 mod runs;
+mod serve;
 mod state;
 mod status;
 mod terminal;
@@ -48,6 +49,7 @@ Examples:
   highwater cat shop.hw --stream users          committed records, a line each
   highwater info shop.hw
   highwater verify shop.hw
+  highwater serve shop.hw                       all of it on a page
 
 Exit codes:
   0 well   1 error   2 usage   3 damage found   4 only a torn tail found   5 locked   6 not found   7 disk full
@@ -69,6 +71,8 @@ enum Command {
     Run(run::Args),
     Deliver(deliver::Args),
     Status(status::Args),
+    Serve(serve::Args),
+    Metrics(metrics::Args),
     Runs(runs::Args),
     Ingest(ingest::Args),
     Cat(cat::Args),
@@ -99,6 +103,8 @@ impl Command {
             Command::Run(args) => run::run(args),
             Command::Deliver(args) => deliver::run(args),
             Command::Status(args) => status::run(args),
+            Command::Serve(args) => serve::run(args),
+            Command::Metrics(args) => metrics::run(args),
             Command::Runs(args) => runs::run(args),
             Command::Ingest(args) => ingest::run(args),
             Command::Cat(args) => cat::run(args),
@@ -143,6 +149,8 @@ impl Command {
             | Command::Run(_)
             | Command::Deliver(_)
             | Command::Status(_)
+            | Command::Serve(_)
+            | Command::Metrics(_)
             | Command::Completions(_)
             | Command::Man(_) => None,
         }

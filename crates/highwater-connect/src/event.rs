@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use highwater::{Sequence, StreamName};
+use highwater::{LogReader, Sequence, StreamName};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -112,6 +112,9 @@ pub struct StreamProgress {
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn event(&self, event: Event);
+
+    /// The log is open, for who wants to look into it: this comes once, before the first event of it.
+    fn opened(&self, _log: &LogReader) {}
 }
 
 /// Passes events on, without secrets. Clones share it.
@@ -156,6 +159,11 @@ impl Reporter {
     /// An event without text of others in it.
     pub fn tell(&self, event: Event) {
         self.observer.event(event);
+    }
+
+    /// The log is open.
+    pub fn opened(&self, log: &LogReader) {
+        self.observer.opened(log);
     }
 
     /// A line that a connector wrote.

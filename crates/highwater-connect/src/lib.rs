@@ -15,6 +15,7 @@ mod failure;
 mod feed;
 pub mod files;
 mod json;
+pub mod json_text;
 pub mod lines;
 mod names;
 mod output;

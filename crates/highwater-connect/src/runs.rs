@@ -72,7 +72,7 @@ impl Journal {
 }
 
 /// The present, in microseconds since 1970.
-pub(crate) fn now_us() -> i64 {
+pub fn now_us() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,7 @@
 //! `highwater run`: a pipeline from its source to its destinations.
 
 mod events;
+mod measuring;
 mod signals;
 mod tally;
 mod watcher;
@@ -15,6 +16,7 @@ use highwater_connect::{FailureKind, Pipeline, Stop};
 
 use crate::failure::{Code, Failure};
 use crate::terminal;
+use measuring::Measuring;
 pub(crate) use watcher::Watcher;
 
 const EXAMPLES: &str = "\
@@ -48,10 +50,12 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         pipeline.storage.lock_wait = Duration::from_secs(seconds);
     }
     let watcher = Arc::new(Watcher::start(args.json));
-    let reporter = Reporter::new(watcher.clone(), pipeline.secrets().clone());
+    let measuring = Measuring::start(&args.pipeline, &pipeline, watcher.clone())?;
+    let reporter = Reporter::new(measuring.observer(), pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;
     let outcome = runtime::run(&pipeline, &reporter, &stop);
     watcher.finish();
+    measuring.finish();
     conclude(outcome?, &reporter)
 }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use clap::Args;
 use highwater::{Config, Log, LogReader, Operation, Position, Sequence};
+use highwater_connect::json_text::{self as json, Change};
 use serde::Serialize;
 
 use super::target::{self, Name};
 use crate::ask;
 use crate::by::By;
 use crate::failure::{Code, Failure};
-use crate::json::{self, Change};
 use crate::output;
 use crate::terminal;
 use highwater_connect::quantity::plural;

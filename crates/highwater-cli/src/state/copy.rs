@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use highwater::{LogReader, Sequence, StreamName};
+use highwater_connect::json_text as json;
 
 use super::change::{NewState, Plan, Writing};
 use super::target::{self, Name, Target};
 use crate::failure::{Code, Failure};
-use crate::json;
 use crate::known;
 use highwater_connect::airbyte::message::{self, StateKind};
 

@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use highwater::{LogReader, Sequence, States};
+use highwater_connect::json_text::{self as json, Change};
 use serde::Serialize;
 
 use super::target::{self, Name, Target};
 use crate::failure::{Code, Failure};
-use crate::json::{self, Change};
 use crate::known;
 use crate::output;
 

@@ -1,5 +1,6 @@
 //! `highwater state edit`: one state in an editor.
 
+use highwater_connect::json_text as json;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,6 @@ use std::process::Command;
 use super::change::{NewState, Plan, Writing, refuse_beside_writer};
 use super::target::{self, Target};
 use crate::failure::{Code, Failure};
-use crate::json;
 use crate::known;
 use crate::terminal;
 

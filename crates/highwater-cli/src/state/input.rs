@@ -4,13 +4,13 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use highwater::StreamName;
+use highwater_connect::json_text as json;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Format;
 use super::target::Name;
 use crate::failure::Failure;
-use crate::json;
 use highwater_connect::airbyte::message::{self, StateKind};
 
 /// Reads the given text, the file, or standard input.

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use highwater::{LogReader, States};
+use highwater_connect::json_text as json;
 
 use super::Format;
 use super::change::{NewState, Plan, Writing};
 use super::input;
 use super::target::{self, Name, Target};
 use crate::failure::{Code, Failure};
-use crate::json;
 use crate::known;
 use crate::terminal;
 use highwater_connect::airbyte::message::StateKind;

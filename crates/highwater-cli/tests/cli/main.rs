@@ -19,3 +19,4 @@ mod pipeline;
 mod reading;
 mod states;
 mod trouble;
+mod watching;

@@ -1,6 +1,7 @@
 //! The pipeline file: one source, one log, some destinations.
 
 mod choice;
+mod metrics;
 mod policy;
 mod section;
 mod variables;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 pub use choice::{Columns, StreamChoice, SyncMode};
+pub use metrics::Metrics;
 pub use policy::{CheckpointPolicy, Delivery, RetryPolicy, Storage};
 pub use section::{Section, nearest};
 pub use variables::{Secrets, Variables};
@@ -41,6 +43,7 @@ pub struct Pipeline {
     source: Table,
     streams: Vec<Table>,
     hash_key: Option<String>,
+    metrics: Table,
     destinations: Vec<(String, Table)>,
 }
 
@@ -84,6 +87,7 @@ impl Pipeline {
             source: section.table("source")?,
             streams: section.tables("streams")?,
             hash_key: section.raw_text("hash_key")?,
+            metrics: section.table("metrics")?,
             destinations: section.named_tables("destinations")?,
             log,
             work,
@@ -139,6 +143,11 @@ impl Pipeline {
             Ok(self.secrets().remember(key))
         };
         self.hash_key.as_ref().map(resolve).transpose()
+    }
+
+    /// Where a run's metrics go.
+    pub fn metrics(&self) -> Result<Metrics> {
+        Metrics::read(Section::new("metrics", self.metrics.clone(), &self.variables))
     }
 
     /// The destinations' names, in the order of the alphabet.

@@ -91,3 +91,17 @@ fn a_secret_is_not_in_what_a_pipeline_shows() {
     assert_eq!(shop.hash_key().unwrap().as_deref(), Some("pepper"));
     assert_eq!(shop.secrets().hide("the pepper"), "the ***");
 }
+
+#[test]
+fn where_metrics_go_is_read_when_a_run_needs_it() {
+    let with =
+        |text: &str| Pipeline::parse(&format!("{SHOP}\n[metrics]\n{text}"), Path::new("/base")).unwrap();
+    let metrics = with("listen = '127.0.0.1:9464'\ntextfile = 'shop.prom'").metrics().unwrap();
+    assert_eq!(metrics.listen.map(|address| address.port()), Some(9464));
+    assert_eq!(metrics.textfile.as_deref(), Some(Path::new("/base/shop.prom")));
+    let wrong = |text| with(text).metrics().unwrap_err().to_string();
+    assert!(wrong("listen = 'here'").contains("metrics.listen: \"here\" is no address"));
+    assert!(wrong("lisen = 'x'").contains("metrics.lisen: unknown key; did you mean listen?"));
+    assert!(wrong("token = '${env:HIGHWATER_TEST_UNSET}'").contains("HIGHWATER_TEST_UNSET"));
+    assert_eq!(with("").metrics().unwrap(), Metrics::default());
+}

@@ -62,6 +62,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     let mut source = source(pipeline, reporter, stop)?;
     let (log, recovery) = Log::open(&pipeline.log, pipeline.storage.config())?;
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
+    reporter.opened(&log);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
     let mut outcome = Outcome::default();
     let ready = get_ready(pipeline, &log, &mut outcome, reporter, stop)?;

@@ -3,6 +3,7 @@
 mod failures;
 mod http;
 mod kills;
+mod measured;
 mod others;
 mod place;
 

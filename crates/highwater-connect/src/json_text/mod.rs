@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub(crate) use diff::{Change, diff};
-pub(crate) use layout::{compact, pretty};
-pub(crate) use merge::merge;
+pub use diff::{Change, diff};
+pub use layout::{compact, pretty};
+pub use merge::merge;
 
 /// Nothing is taken apart further than this: it would take a stack without end.
 const DEPTH_MAX: usize = 128;
@@ -26,7 +26,7 @@ fn members(text: &str) -> Option<Vec<(String, &str)>> {
 }
 
 /// The elements of an array; `None` for anything else.
-pub(crate) fn elements(text: &str) -> Option<Vec<&str>> {
+pub fn elements(text: &str) -> Option<Vec<&str>> {
     let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     Some(elements.into_iter().map(RawValue::get).collect())
 }
@@ -37,7 +37,7 @@ fn string(text: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Why it is no JSON, if it is none.
-pub(crate) fn check(text: &str) -> Result<(), String> {
+pub fn check(text: &str) -> Result<(), String> {
     serde_json::from_str::<serde::de::IgnoredAny>(text).map(drop).map_err(|e| e.to_string())
 }
 

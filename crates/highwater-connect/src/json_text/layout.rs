@@ -1,7 +1,7 @@
 //! White space, and nothing else, is put in for people, and taken out again.
 
 /// The text on lines of its own, indented.
-pub(crate) fn pretty(text: &str) -> String {
+pub fn pretty(text: &str) -> String {
     let text = compact(text);
     let mut out = String::with_capacity(text.len() * 2);
     let mut depth = 0usize;
@@ -37,7 +37,7 @@ pub(crate) fn pretty(text: &str) -> String {
 }
 
 /// The text without white space between its tokens.
-pub(crate) fn compact(text: &str) -> String {
+pub fn compact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     each(text, |c, is_inside| {
         if is_inside || !c.is_ascii_whitespace() {

@@ -7,15 +7,17 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
 use super::{DEPTH_MAX, elements, members, string};
-use highwater_connect::text::tame;
+use crate::text::tame;
 
 /// One step of a patch. Printed it is a line for people, serialised an operation of RFC 6902.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
+pub struct Change {
     /// A JSON pointer.
-    pub(crate) path: String,
-    pub(crate) old: Option<String>,
-    pub(crate) new: Option<String>,
+    pub path: String,
+    /// What was there; `None`: it is added.
+    pub old: Option<String>,
+    /// What is there now; `None`: it is removed.
+    pub new: Option<String>,
 }
 
 impl fmt::Display for Change {
@@ -53,7 +55,7 @@ impl Serialize for Change {
 
 /// What makes `new` out of `old`; where one is absent, all of the other. White space and the order of keys are no difference;
 /// `1.0` and `1` are one.
-pub(crate) fn diff(old: Option<&str>, new: Option<&str>) -> Vec<Change> {
+pub fn diff(old: Option<&str>, new: Option<&str>) -> Vec<Change> {
     let mut changes = Vec::new();
     match (old, new) {
         (Some(old), Some(new)) => compare(String::new(), old.trim(), new.trim(), DEPTH_MAX, &mut changes),

@@ -6,7 +6,7 @@ use super::{DEPTH_MAX, members, quoted};
 
 /// The target with the patch applied. Both are JSON. Objects that the patch touches are written anew, in their order; all else
 /// stays to the letter. Fails where the patch is nested too deep.
-pub(crate) fn merge(target: &str, patch: &str) -> Result<String, String> {
+pub fn merge(target: &str, patch: &str) -> Result<String, String> {
     merge_at(Some(target), patch, DEPTH_MAX)
 }
 

@@ -1,0 +1,116 @@
+// Changing states by hand: what it means first, then who and why, then it is done.
+
+import { ask, hasToken, order, setToken, which } from "./ask.js";
+import { h } from "./build.js";
+import { bytes, count, named, plural } from "./words.js";
+
+const remembered = { by: "" };
+
+/** A dialog that asks for the token if need be, shows what `plan` says, and does it. */
+const dialog = (heading, fields, plan, done) => {
+  const told = h("div", { class: "told", role: "status", hidden: true });
+  const token = h("input", { type: "password", autocomplete: "off", required: true });
+  const by = h("input", { value: remembered.by, required: true, autocomplete: "name" });
+  const reason = h("input", { required: true, autocomplete: "off" });
+  const act = h("button", { class: "main", type: "submit" }, "What would it mean?");
+  let expected = null;
+  const tell = (content, wrong) => {
+    told.hidden = false;
+    told.className = wrong ? "told wrong" : "told";
+    told.replaceChildren(...[content].flat(9).filter(Boolean));
+  };
+  const changed = () => {
+    expected = null;
+    act.textContent = "What would it mean?";
+  };
+  const submit = async (event) => {
+    event.preventDefault();
+    if (!hasToken()) setToken(token.value);
+    remembered.by = by.value;
+    act.disabled = true;
+    try {
+      const answer = await plan({ by: by.value, reason: reason.value, dry_run: expected === null, expected });
+      if (answer.done) {
+        box.close();
+        await done?.();
+      } else if (expected === null && !answer.nothing) {
+        tell(answer.text);
+        expected = answer.expected;
+        act.textContent = "Do it";
+      } else {
+        tell(answer.nothing ?? answer.text);
+      }
+    } catch (error) {
+      if (error.kind === "token") setToken(null);
+      askToken.hidden = hasToken();
+      token.required = !hasToken();
+      tell(error.message, true);
+      changed();
+    }
+    act.disabled = false;
+  };
+  const askToken = h("label", { hidden: hasToken() }, "The token that the server was started with", token);
+  token.required = !hasToken();
+  const form = h("form", { onsubmit: submit, oninput: changed },
+    h("h2", {}, heading), fields, askToken, h("label", {}, "Who you are; it is kept in the log", by), h("label", {}, "Why; it is kept in the log", reason), told,
+    h("div", { class: "bar" }, h("button", { type: "button", onclick: () => box.close() }, "Cancel"), act));
+  const box = h("dialog", { "aria-label": heading, onclose: () => box.remove() }, form);
+  document.body.append(box);
+  box.showModal();
+};
+
+const lines = (all, line) => h("ul", {}, all.slice(0, 20).map((one) => h("li", {}, line(one))), all.length > 20 && h("li", {}, `and ${count(all.length - 20)} more`));
+
+export const rewindTo = (to, stream, done) => {
+  const plan = async (how) => {
+    const found = await order("rewind", { to, ...(stream ? which(stream) : {}), ...how });
+    if (found.done) return { done: true };
+    if (found.states.length === 0) return { nothing: `The states are as they were at checkpoint ${count(to)}: nothing to do.` };
+    const text = [
+      h("strong", {}, `${plural(found.states.length, "state")} change:`),
+      lines(found.states, (one) => `${named(one.stream)}: ${one.then === null ? "cleared, it was not set then" : `as checkpoint ${count(one.then)} has set it`}`),
+      found.again.length > 0 && [h("strong", {}, "The source reads again:"), lines(found.again, (one) => `${named(one.stream)}: ${plural(one.records, "record")} (${bytes(one.bytes)})`)],
+      found.repeats.length > 0 && [h("strong", {}, "Consumers get again:"), lines(found.repeats, (one) => `${one.consumer}: ${plural(one.records, "record")} that it has`)],
+    ];
+    return { text, expected: found.end.sequence };
+  };
+  dialog(`Rewind to checkpoint ${count(to)}`, h("p", { class: "quiet small" }, "The states of that checkpoint become a new one. Nothing is erased."), plan, done);
+};
+
+const setState = (heading, stream, field, text, done) => {
+  const plan = async (how) => {
+    const found = await order("state", { ...which(stream), text: text(), ...how });
+    if (found.done) return { done: true };
+    if (found.changes.length === 0) return { nothing: "Nothing changes." };
+    const line = (one) => `${one.op} ${one.path || "(all)"}${one.op === "remove" ? "" : `: ${JSON.stringify(one.value)}`}`;
+    return { text: [h("strong", {}, "This changes:"), lines(found.changes, line)], expected: found.end };
+  };
+  dialog(heading, field, plan, done);
+};
+
+export const editState = (stream, now, done) => {
+  const area = h("textarea", { spellcheck: "false", "aria-label": "The state, as JSON" }, now);
+  setState(`Edit ${named(stream)}`, stream, h("label", {}, "The state, as JSON", area), () => area.value, done);
+};
+
+export const clearState = (stream, done) =>
+  setState(`Clear ${named(stream)}`, stream, h("p", { class: "quiet small" }, "Its source begins anew. Records stay as they are."), () => null, done);
+
+/** Asks for the token when even reading needs it. */
+export const unlock = (done) => {
+  const token = h("input", { type: "password", autocomplete: "off", required: true });
+  const box = h("dialog", { "aria-label": "The token" }, h("form", {
+    onsubmit: async (event) => {
+      event.preventDefault();
+      setToken(token.value);
+      const works = await ask("overview").then(() => true, () => false);
+      if (!works) return setToken(null);
+      box.close();
+      box.remove();
+      done();
+    },
+  }, h("h2", {}, "This server asks for its token"), h("label", {}, "The token", token), h("div", { class: "bar" }, h("button", { class: "main", type: "submit" }, "Open"))));
+  box.addEventListener("cancel", (event) => event.preventDefault());
+  document.body.append(box);
+  box.showModal();
+};

@@ -1,0 +1,67 @@
+//! What happened: the attempts to read the source, and everything that is on record beside the work of pipelines.
+
+use std::collections::VecDeque;
+
+use highwater::{AuditEntry, Sequence};
+use highwater_connect::runs::{Attempt, now_us};
+use serde::{Deserialize, Serialize};
+
+use super::{App, Nothing, Refused, limit};
+use crate::anomaly::Habit;
+
+/// So many of the newest entries are kept while the record is read.
+const ENTRIES_MAX: usize = 1000;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Question {
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Runs {
+    /// The newest first.
+    attempts: Vec<Attempt>,
+    /// How many are known.
+    total: usize,
+    /// The last one is under way.
+    live: bool,
+    habit: Habit,
+}
+
+pub(crate) fn runs(app: &App, question: Question) -> Result<Runs, Refused> {
+    let mut attempts = app.index().attempts();
+    let habit = Habit::of(&attempts, now_us());
+    let total = attempts.len();
+    attempts.reverse();
+    attempts.truncate(limit(question.limit));
+    let live = app.log.is_live()? && attempts.first().is_some_and(|last| last.end.is_none());
+    Ok(Runs { attempts, total, live, habit })
+}
+
+#[derive(Serialize)]
+pub(crate) struct Audit {
+    /// The newest first.
+    entries: Vec<AuditEntry>,
+    /// The newest recovery that dropped something or wrote something again, as far as it is on record.
+    recovery: Option<AuditEntry>,
+}
+
+pub(crate) fn audit(app: &App, _: Nothing) -> Result<Audit, Refused> {
+    app.log.refresh()?;
+    let end = app.log.end().map_or(Sequence::NONE, |end| end.sequence);
+    let entries = app.audit.get(end, || read(app))?;
+    let is_recovery = |entry: &&AuditEntry| matches!(entry.event, highwater::AuditEvent::Recovery { .. });
+    let recovery = entries.iter().rev().find(is_recovery).cloned();
+    Ok(Audit { entries: entries.iter().rev().take(super::LIMIT_MAX).cloned().collect(), recovery })
+}
+
+fn read(app: &App) -> highwater::Result<VecDeque<AuditEntry>> {
+    let mut entries = VecDeque::new();
+    app.log.audit(&mut |entry| {
+        if entries.len() == ENTRIES_MAX {
+            entries.pop_front();
+        }
+        entries.push_back(entry);
+    })?;
+    Ok(entries)
+}
