@@ -36,6 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let stop = listening(&pipeline, &reporter)?;
     pipeline.streams()?;
     pipeline.hash_key()?;
+    pipeline.alerts()?;
     let connector = runtime::source_connector(&pipeline, &reporter, &stop)?;
     let mut destinations = Vec::new();
     for name in pipeline.destination_names() {

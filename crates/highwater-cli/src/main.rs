@@ -11,7 +11,9 @@ mod check;
 mod checkpoints;
 mod compact;
 mod consumer;
+mod dead_letters;
 mod deliver;
+mod demo;
 mod discover;
 mod du;
 mod failure;
@@ -28,6 +30,7 @@ mod retain;
 mod rewind;
 mod run;
 mod runs;
+mod schema;
 mod state;
 mod status;
 mod terminal;
@@ -42,6 +45,7 @@ use crate::failure::{Code, Failure};
 
 const EXAMPLES: &str = "\
 Examples:
+  highwater demo                                a pipeline that is killed and resumed, to look at
   highwater init pipeline.toml && highwater run pipeline.toml
   source-faker read --config c.json --catalog cat.json | highwater ingest shop.hw --catalog cat.json
   highwater state get shop.hw > state.json      what the source takes with --state
@@ -63,6 +67,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Init(init::Args),
     Check(check::Args),
     Discover(discover::Args),
@@ -70,6 +75,10 @@ enum Command {
     Deliver(deliver::Args),
     Status(status::Args),
     Runs(runs::Args),
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    #[command(subcommand)]
+    Schema(schema::Command),
     Ingest(ingest::Args),
     Cat(cat::Args),
     #[command(subcommand)]
@@ -93,6 +102,7 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<Code, Failure> {
         match self {
+            Command::Demo(args) => demo::run(args),
             Command::Init(args) => init::run(args),
             Command::Check(args) => check::run(args),
             Command::Discover(args) => discover::run(args),
@@ -100,6 +110,8 @@ impl Command {
             Command::Deliver(args) => deliver::run(args),
             Command::Status(args) => status::run(args),
             Command::Runs(args) => runs::run(args),
+            Command::DeadLetters(command) => dead_letters::run(command),
+            Command::Schema(command) => schema::run(command),
             Command::Ingest(args) => ingest::run(args),
             Command::Cat(args) => cat::run(args),
             Command::State(command) => state::run(command),
@@ -137,11 +149,14 @@ impl Command {
             Command::Consumer(command) => Some(command.log()),
             Command::Du(args) => Some(&args.log),
             Command::Audit(args) => Some(&args.log),
-            Command::Init(_)
+            Command::Demo(_)
+            | Command::Init(_)
             | Command::Check(_)
             | Command::Discover(_)
             | Command::Run(_)
             | Command::Deliver(_)
+            | Command::DeadLetters(_)
+            | Command::Schema(_)
             | Command::Status(_)
             | Command::Completions(_)
             | Command::Man(_) => None,
