@@ -27,8 +27,13 @@ postgres:
 bench-sql records="100000":
     crates/highwater-connect/tests/with-postgres cargo bench -p highwater-connect --bench sql -- {{records}}
 
-# The README's main job
+# What the runtime costs, beside pipes and `jq`, and beside a source on the Airbyte CDK (HIGHWATER_CDK_PYTHON)
+bench-pipeline records="200000":
+    cargo bench -p highwater-connect --bench pipeline -- {{records}}
+
+# The README's main job, and the engine's part of it alone
 demo:
+    cargo run --release -p highwater-cli -- demo
     cargo run --release --example demo
 
 # Other platforms compile, where their targets can be installed

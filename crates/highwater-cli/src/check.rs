@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     pipeline.streams()?;
     pipeline.hash_key()?;
     pipeline.metrics()?;
+    pipeline.alerts()?;
     let connector = runtime::source_connector(&pipeline, &reporter, &stop)?;
     let mut destinations = Vec::new();
     for name in pipeline.destination_names() {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use highwater_connect::alerts::Alerts;
 use highwater_connect::event::Reporter;
 use highwater_connect::{Pipeline, runtime};
 
@@ -36,9 +37,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let pipeline = Pipeline::open(&args.pipeline)?;
     let watcher = Arc::new(Watcher::start(args.json));
-    let reporter = Reporter::new(watcher.clone(), pipeline.secrets().clone());
+    let alerts = Arc::new(Alerts::start(&pipeline, watcher.clone())?);
+    let reporter = Reporter::new(alerts.clone(), pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;
     let delivered = runtime::deliver_only(&pipeline, &args.only, args.until_end, &reporter, &stop);
+    alerts.finish(alerts.timeout());
     watcher.finish();
     match delivered {
         Ok(()) if args.until_end && stop.is_asked() => {
@@ -55,8 +58,8 @@ fn delivery_failed(name: &str, failure: &highwater_connect::Failure, reporter: &
     let code = match (failure.log_error().map(highwater::Error::kind), failure.kind()) {
         (Some(highwater::ErrorKind::ConsumerBusy), _) => Code::Locked,
         (Some(highwater::ErrorKind::Corrupt), _) => Code::Damage,
-        (Some(highwater::ErrorKind::NotFound), _) => Code::NotFound,
-        (_, FailureKind::Diverged) => Code::Paused,
+        (Some(highwater::ErrorKind::NotFound | highwater::ErrorKind::Gap { .. }), _) => Code::NotFound,
+        (_, FailureKind::Diverged | FailureKind::Paused) => Code::Paused,
         (_, kind) if kind.is_worth_a_retry() => Code::TryAgain,
         _ => Code::DestinationFailed,
     };

@@ -170,7 +170,7 @@ impl From<highwater_connect::Failure> for Failure {
         }
         let code = match failure.kind() {
             FailureKind::Config => Code::Usage,
-            FailureKind::Diverged => Code::Paused,
+            FailureKind::Diverged | FailureKind::Paused => Code::Paused,
             FailureKind::Transient | FailureKind::RateLimit { .. } | FailureKind::Cancelled => Code::TryAgain,
             _ => Code::Error,
         };

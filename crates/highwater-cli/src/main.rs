@@ -11,7 +11,9 @@ mod check;
 mod checkpoints;
 mod compact;
 mod consumer;
+mod dead_letters;
 mod deliver;
+mod demo;
 mod discover;
 mod du;
 mod failure;
@@ -29,6 +31,7 @@ mod rewind;
 mod run;
 mod runs;
 mod serve;
+mod schema;
 mod state;
 mod status;
 mod terminal;
@@ -43,6 +46,7 @@ use crate::failure::{Code, Failure};
 
 const EXAMPLES: &str = "\
 Examples:
+  highwater demo                                a pipeline that is killed and resumed, to look at
   highwater init pipeline.toml && highwater run pipeline.toml
   source-faker read --config c.json --catalog cat.json | highwater ingest shop.hw --catalog cat.json
   highwater state get shop.hw > state.json      what the source takes with --state
@@ -65,6 +69,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Init(init::Args),
     Check(check::Args),
     Discover(discover::Args),
@@ -74,6 +79,10 @@ enum Command {
     Serve(serve::Args),
     Metrics(metrics::Args),
     Runs(runs::Args),
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    #[command(subcommand)]
+    Schema(schema::Command),
     Ingest(ingest::Args),
     Cat(cat::Args),
     #[command(subcommand)]
@@ -97,6 +106,7 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<Code, Failure> {
         match self {
+            Command::Demo(args) => demo::run(args),
             Command::Init(args) => init::run(args),
             Command::Check(args) => check::run(args),
             Command::Discover(args) => discover::run(args),
@@ -106,6 +116,8 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Metrics(args) => metrics::run(args),
             Command::Runs(args) => runs::run(args),
+            Command::DeadLetters(command) => dead_letters::run(command),
+            Command::Schema(command) => schema::run(command),
             Command::Ingest(args) => ingest::run(args),
             Command::Cat(args) => cat::run(args),
             Command::State(command) => state::run(command),
@@ -143,11 +155,14 @@ impl Command {
             Command::Consumer(command) => Some(command.log()),
             Command::Du(args) => Some(&args.log),
             Command::Audit(args) => Some(&args.log),
-            Command::Init(_)
+            Command::Demo(_)
+            | Command::Init(_)
             | Command::Check(_)
             | Command::Discover(_)
             | Command::Run(_)
             | Command::Deliver(_)
+            | Command::DeadLetters(_)
+            | Command::Schema(_)
             | Command::Status(_)
             | Command::Serve(_)
             | Command::Metrics(_)

@@ -4,6 +4,7 @@ use highwater::{Checkpoint, CheckpointId, Position, Records, Sequence, StreamCou
 
 use crate::bookkeeping::{self, Definitions};
 use crate::definition::StreamDefinition;
+use crate::pipeline::OnReject;
 
 /// Whole checkpoints to be applied together, oldest first, with what is known of their streams. Never empty.
 #[derive(Debug)]
@@ -11,12 +12,24 @@ pub struct Batch {
     inner: highwater::Batch,
     /// As many as there are checkpoints.
     definitions: Vec<Definitions>,
+    on_reject: OnReject,
 }
 
 impl Batch {
     /// `definitions` has one entry for each checkpoint of `inner`.
     pub(crate) fn new(inner: highwater::Batch, definitions: Vec<Definitions>) -> Self {
-        Batch { inner, definitions }
+        Batch { inner, definitions, on_reject: OnReject::default() }
+    }
+
+    /// The same, with what becomes of records that the destination refuses.
+    #[must_use]
+    pub fn with_on_reject(self, on_reject: OnReject) -> Self {
+        Batch { on_reject, ..self }
+    }
+
+    /// What becomes of records that the destination refuses.
+    pub fn on_reject(&self) -> OnReject {
+        self.on_reject
     }
 
     /// Its checkpoints.

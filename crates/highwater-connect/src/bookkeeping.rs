@@ -7,6 +7,7 @@
 //! The engine keeps definitions, too, but only the newest can be asked for; a destination that lags needs those with which its
 //! records were written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use highwater::{Checkpoint, ColumnPath, LogReader, StreamName};
@@ -46,6 +47,10 @@ pub(crate) type Definitions = Arc<[StreamDefinition]>;
 pub struct Book {
     /// The streams of the source.
     pub streams: Vec<StreamDefinition>,
+    /// The columns that tell what is new, of the streams that have one.
+    pub cursors: BTreeMap<StreamName, ColumnPath>,
+    /// Fingerprints of the configuration with which the source was read last, by its parts.
+    pub source: BTreeMap<String, String>,
     /// Counts the syncs; 0 before the first.
     pub sync: u64,
     /// Whether that sync came to its end. The next one then counts on; before it, whoever starts goes on with this one.
@@ -55,6 +60,8 @@ pub struct Book {
 #[derive(Serialize, Deserialize)]
 struct DefinitionsText<'a> {
     version: u32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    source: BTreeMap<String, String>,
     #[serde(borrow)]
     streams: Vec<DefinitionText<'a>>,
 }
@@ -66,6 +73,8 @@ struct DefinitionText<'a> {
     namespace: Option<String>,
     name: String,
     key: Vec<ColumnPath>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cursor: Option<ColumnPath>,
     #[serde(skip_serializing_if = "Option::is_none", borrow)]
     schema: Option<&'a RawValue>,
 }
@@ -133,9 +142,14 @@ impl Book {
             serde_json::from_str(text).map_err(|e| unreadable("definitions", &e))?;
         check_version(found.version)?;
         let before = std::mem::take(&mut self.streams);
+        self.cursors.clear();
+        self.source = found.source;
         for stream in found.streams {
             let name = StreamName { namespace: stream.namespace, name: stream.name };
             let same = before.iter().find(|known| known.name == name);
+            if let Some(cursor) = stream.cursor {
+                self.cursors.insert(name.clone(), cursor);
+            }
             self.streams.push(StreamDefinition {
                 generation: same.map(|known| known.generation).unwrap_or_default(),
                 name,
@@ -173,10 +187,15 @@ impl Book {
             let schema = stream.schema.as_deref().map(serde_json::from_str).transpose();
             let schema = schema.map_err(|e| unreadable("schema of a stream", &e))?;
             let StreamName { namespace, name } = stream.name.clone();
-            Ok(DefinitionText { namespace, name, key: stream.key.clone(), schema })
+            let cursor = self.cursors.get(&stream.name).cloned();
+            Ok(DefinitionText { namespace, name, key: stream.key.clone(), cursor, schema })
         });
         let streams = streams.collect::<Result<_>>()?;
-        let text = serde_json::to_string(&DefinitionsText { version: VERSION, streams });
+        let text = serde_json::to_string(&DefinitionsText {
+            version: VERSION,
+            source: self.source.clone(),
+            streams,
+        });
         text.map_err(|e| unreadable("definitions", &e))
     }
 
@@ -301,7 +320,13 @@ mod tests {
         keyed.key = vec![vec!["id".to_owned()]];
         keyed.schema = Some(r#"{"big":12345678901234567890123}"#.to_owned());
         keyed.generation = Generation { number: 3, minimum: 3, is_complete: true, sync: 7 };
-        let book = Book { streams: vec![StreamDefinition::new(name(None)), keyed], sync: 7, ended: false };
+        let book = Book {
+            streams: vec![StreamDefinition::new(name(None)), keyed],
+            cursors: BTreeMap::from([(name(Some("")), vec!["at".to_owned()])]),
+            source: BTreeMap::from([("host".to_owned(), "1f".to_owned())]),
+            sync: 7,
+            ended: false,
+        };
         let (definitions, sync) = (book.definitions_text().unwrap(), book.sync_text().unwrap());
         assert_eq!(Book::parse(Some(&definitions), Some(&sync)).unwrap(), book);
         assert!(Book::parse(Some(&definitions.replace("\"version\":1", "\"version\":2")), None).is_err());

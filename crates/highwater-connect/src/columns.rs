@@ -97,13 +97,13 @@ impl ColumnFilter {
     }
 }
 
-fn push_text(text: &str, out: &mut String) {
+pub(crate) fn push_text(text: &str, out: &mut String) {
     // A text can always be written as JSON.
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
 /// The members of an object, as they stand. Of a name that comes twice both are there.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {

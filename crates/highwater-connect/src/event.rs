@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::pipeline::Secrets;
+use crate::schema::Change;
 use crate::text::tame;
 
 /// Something happened. As JSON it is an object whose `event` says what.
@@ -85,6 +86,74 @@ pub enum Event {
         /// After which wait it is tried again, in milliseconds; absent if it is not.
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_ms: Option<u64>,
+    },
+    /// What the source says of a stream differs from what the log knows of it.
+    SchemaChanged {
+        /// The stream.
+        stream: StreamName,
+        /// What becomes of changes of its schema.
+        policy: &'static str,
+        /// What differs.
+        changes: Vec<Change>,
+        /// Whether something of it holds from now on.
+        taken: bool,
+    },
+    /// The source is configured in another way than when its states were written.
+    SourceChanged {
+        /// Which parts of its configuration.
+        keys: Vec<String>,
+    },
+    /// No checkpoint came for long, although records did: if the source fails now, it sends them again.
+    CheckpointLate {
+        /// Records without a checkpoint.
+        records: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// Since the first of them, in milliseconds.
+        waiting_ms: u64,
+    },
+    /// A destination has not moved for long, although there is something for it.
+    DeliveryLate {
+        /// Its name.
+        destination: String,
+        /// The last checkpoint that it has acknowledged.
+        acknowledged: Sequence,
+        /// Checkpoints that it lacks.
+        lag_checkpoints: u64,
+        /// About how many bytes of the log that is.
+        lag_bytes: u64,
+        /// For how long it has stood still, in milliseconds.
+        standing_ms: u64,
+    },
+    /// There is little room left.
+    DiskLow {
+        /// `file_system`, or `log`: the most that the log may occupy.
+        room: &'static str,
+        /// What is left of it, in bytes.
+        free_bytes: u64,
+    },
+    /// The source's own count of records is not what arrived.
+    CountsDiffer {
+        /// The stream, or `all streams`.
+        of: String,
+        /// What the source says.
+        said: f64,
+        /// What arrived.
+        arrived: u64,
+    },
+    /// A destination fails again and again, and is left alone for a while.
+    BreakerOpened {
+        /// Its name.
+        destination: String,
+        /// Failures in a row.
+        failures: u32,
+        /// For how long, in milliseconds.
+        cooldown_ms: u64,
+    },
+    /// A destination that was left alone works again.
+    BreakerClosed {
+        /// Its name.
+        destination: String,
     },
     /// The source has sent everything, and all of it is in the log.
     SyncEnded {

@@ -25,6 +25,8 @@ pub enum FailureKind {
     Config,
     /// The destination's position is not on this log's history, or its tables are not ours. A person has to decide.
     Diverged,
+    /// Something has changed that a person has to decide about before it goes on.
+    Paused,
     /// Somebody asked us to stop.
     Cancelled,
 }
@@ -44,6 +46,7 @@ impl FailureKind {
             FailureKind::Authentication => "authentication",
             FailureKind::Config => "config",
             FailureKind::Diverged => "diverged",
+            FailureKind::Paused => "paused",
             FailureKind::Cancelled => "cancelled",
         }
     }
@@ -94,6 +97,11 @@ impl Failure {
     /// See [`FailureKind::Diverged`].
     pub fn diverged(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Diverged, message)
+    }
+
+    /// See [`FailureKind::Paused`].
+    pub fn paused(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Paused, message)
     }
 
     /// See [`FailureKind::Cancelled`].

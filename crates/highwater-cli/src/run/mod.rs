@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_connect::alerts::Alerts;
 use highwater_connect::event::Reporter;
 use highwater_connect::runtime::{self, Outcome};
 use highwater_connect::{FailureKind, Pipeline, Stop};
@@ -50,13 +51,26 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         pipeline.storage.lock_wait = Duration::from_secs(seconds);
     }
     let watcher = Arc::new(Watcher::start(args.json));
-    let measuring = Measuring::start(&args.pipeline, &pipeline, watcher.clone())?;
+    let alerts = Arc::new(Alerts::start(&pipeline, watcher.clone())?);
+    let measuring = Measuring::start(&args.pipeline, &pipeline, alerts.clone())?;
     let reporter = Reporter::new(measuring.observer(), pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;
     let outcome = runtime::run(&pipeline, &reporter, &stop);
+    if let Err(failure) = &outcome {
+        tell_no_beginning(failure, &reporter);
+    }
+    alerts.finish(alerts.timeout());
     watcher.finish();
     measuring.finish();
     conclude(outcome?, &reporter)
+}
+
+/// Nobody need be woken because another run is at work.
+fn tell_no_beginning(failure: &highwater_connect::Failure, reporter: &Reporter) {
+    let is_locked = failure.log_error().is_some_and(|error| *error.kind() == highwater::ErrorKind::Locked);
+    if !is_locked {
+        reporter.failed("pipeline", failure, 1, None);
+    }
 }
 
 /// A stop that signals ask for.
@@ -89,7 +103,7 @@ fn conclude(outcome: Outcome, reporter: &Reporter) -> Result<Code, Failure> {
 
 fn code_of(failure: &highwater_connect::Failure, otherwise: Code) -> Code {
     match failure.kind() {
-        FailureKind::Diverged => Code::Paused,
+        FailureKind::Diverged | FailureKind::Paused => Code::Paused,
         FailureKind::Transient | FailureKind::RateLimit { .. } => Code::TryAgain,
         _ => otherwise,
     }

@@ -1,6 +1,7 @@
 //! What a run did so far, added up from its events.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use highwater::StreamName;
 use highwater_connect::event::{Event, StreamProgress};
@@ -18,6 +19,8 @@ pub(super) struct Tally {
     /// Of the present attempt.
     now: BTreeMap<StreamName, Sums>,
     destinations: BTreeMap<String, Delivered>,
+    /// When the present attempt began.
+    begun: Option<Instant>,
     /// The last checkpoint in the log.
     last: u64,
     checkpoints: u64,
@@ -40,7 +43,10 @@ impl Tally {
     pub(super) fn take(&mut self, event: &Event) {
         match event {
             Event::Opened { sequence, .. } => self.last = sequence.get(),
-            Event::Reading { .. } => self.fold(),
+            Event::Reading { .. } => {
+                self.fold();
+                self.begun = Some(Instant::now());
+            }
             Event::Progress { streams } => self.progress(streams),
             Event::Committed { sequence, .. } => {
                 self.last = sequence.get();
@@ -92,10 +98,11 @@ impl Tally {
         let mut lines = vec![format!("checkpoint {} in the log", count(self.last))];
         for (name, sums) in streams.iter().take(SHOWN_MAX) {
             lines.push(format!(
-                "  {}: {}, {} committed",
+                "  {}: {}, {} committed{}",
                 tame(&name.to_string()),
                 plural(sums.records, "record"),
-                count(sums.committed)
+                count(sums.committed),
+                self.rate(name)
             ));
         }
         if streams.len() > SHOWN_MAX {
@@ -103,12 +110,22 @@ impl Tally {
         }
         for (name, delivered) in &self.destinations {
             lines.push(format!(
-                "  -> {name}: up to checkpoint {}, {}",
+                "  -> {name}: up to checkpoint {}, {}{}",
                 count(delivered.last),
-                plural(delivered.records, "record")
+                plural(delivered.records, "record"),
+                lag(self.last.saturating_sub(delivered.last))
             ));
         }
         lines.join("\n")
+    }
+
+    /// How fast the present attempt reads a stream.
+    fn rate(&self, stream: &StreamName) -> String {
+        let seconds = self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
+        match self.now.get(stream) {
+            Some(sums) if seconds >= 0.5 => format!(", {}/s", count((sums.records as f64 / seconds) as u64)),
+            _ => String::new(),
+        }
     }
 
     /// One line when it is over.
@@ -123,10 +140,15 @@ impl Tally {
             text.push_str(&format!("; {name} got {}", plural(delivered.records, "record")));
             if delivered.rejected > 0 {
                 text.push_str(&format!(" and refused {}", count(delivered.rejected)));
+                text.push_str(" (highwater dead-letters list)");
             }
         }
         text
     }
+}
+
+fn lag(checkpoints: u64) -> String {
+    if checkpoints == 0 { String::new() } else { format!(", {} behind", plural(checkpoints, "checkpoint")) }
 }
 
 #[cfg(test)]

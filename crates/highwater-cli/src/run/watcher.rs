@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use highwater_connect::event::{Event, Observer};
+use highwater_connect::quantity::{self, plural};
+use highwater_connect::text::tame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::events;
@@ -44,14 +46,50 @@ impl Watcher {
             Event::Note { text } => terminal::note(text),
             Event::Failed { of, text, retry_ms, .. } => {
                 let then = match retry_ms {
-                    Some(ms) => format!(
-                        "tried again in {}",
-                        highwater_connect::quantity::time(Duration::from_millis(*ms))
-                    ),
+                    Some(ms) => format!("tried again in {}", time(*ms)),
                     None => "given up".to_owned(),
                 };
                 terminal::warning(format!("{of}: {text}; {then}"));
             }
+            Event::SchemaChanged { stream, changes, taken, .. } => {
+                let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                let then = if *taken { "" } else { " (the old one holds)" };
+                let text = format!("stream {stream} has changed: {}{then}", changes.join("; "));
+                terminal::note(tame(&text));
+            }
+            Event::SourceChanged { keys } => terminal::note(format!(
+                "the source is configured in another way than when its states were written: {}",
+                tame(&keys.join(", "))
+            )),
+            Event::CheckpointLate { records, bytes, waiting_ms } => terminal::warning(format!(
+                "no checkpoint for {}, {} and {}: if the source fails now, it sends all that again",
+                plural(*records, "record"),
+                quantity::bytes(*bytes),
+                time(*waiting_ms)
+            )),
+            Event::DeliveryLate { destination, acknowledged, lag_checkpoints, standing_ms, .. } => {
+                terminal::warning(format!(
+                    "{destination} has stood at checkpoint {acknowledged} for {}, and lacks {}",
+                    time(*standing_ms),
+                    plural(*lag_checkpoints, "checkpoint")
+                ));
+            }
+            Event::DiskLow { room: "log", .. } => {
+                terminal::warning(
+                    "the log is at its cap: the source waits until a destination has taken more",
+                );
+            }
+            Event::DiskLow { free_bytes, .. } => {
+                terminal::warning(format!("the disk has {} left", quantity::bytes(*free_bytes)));
+            }
+            Event::CountsDiffer { of, said, arrived } => terminal::warning(format!(
+                "the source's state of {of} counts {said} records, but {arrived} arrived"
+            )),
+            Event::BreakerOpened { destination, failures, cooldown_ms } => terminal::warning(format!(
+                "{destination} has failed {failures} times in a row and is left alone for {}",
+                time(*cooldown_ms)
+            )),
+            Event::BreakerClosed { destination } => terminal::note(format!("{destination} works again")),
             Event::Stopping => terminal::note("stopping at the next checkpoint; once more to stop at once"),
             _ => {}
         });
@@ -74,6 +112,10 @@ impl Observer for Watcher {
             terminal::say(events::line(&event));
         }
     }
+}
+
+fn time(ms: u64) -> String {
+    quantity::time(Duration::from_millis(ms))
 }
 
 fn moving_lines() -> ProgressBar {

@@ -131,7 +131,7 @@ impl Configured {
                 Reading::Anew { is_resumable: self.discovered.is_resumable, replaces: true }
             }
         };
-        Ok(Offer { definition, reading })
+        Ok(Offer::new(definition, reading).with_cursor(self.cursor.clone()))
     }
 
     /// What the source is told about it.

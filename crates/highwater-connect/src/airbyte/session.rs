@@ -11,6 +11,7 @@ use super::message::{self, Deletions, Descriptor, Milliseconds, Record, Reject, 
 use super::program::Connector;
 use super::trace::{self, Status, Trace};
 use crate::columns::ColumnFilter;
+use crate::event::Event;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::output::{Handle, Output};
 
@@ -173,9 +174,8 @@ impl<'a, 'o> Session<'a, 'o> {
         };
         self.miscounts += 1;
         if self.miscounts <= TOLD_MAX {
-            self.connector
-                .reporter()
-                .warning(format!("the source's state of {of} counts {said} records, but {arrived} arrived"));
+            let (reporter, of) = (self.connector.reporter(), self.connector.reporter().shown(of));
+            reporter.tell(Event::CountsDiffer { of, said, arrived });
         }
     }
 

@@ -1,5 +1,7 @@
 //! The suite for destinations, in their way of keeping every record (append).
 
+mod refusals;
+
 use highwater::{Commit, Config, Limit, Log, Op, Start, Stream, StreamSpec, Writer};
 use serde_json::{Value, json};
 
@@ -21,6 +23,12 @@ pub trait Subject {
     fn may_repeat(&self) -> bool {
         false
     }
+
+    /// The payload of a record of stream `plain` that it refuses, if there is one; the default knows of none, and what becomes
+    /// of refused records is not tested then.
+    fn refused(&self) -> Option<&'static [u8]> {
+        None
+    }
 }
 
 /// A row that a destination holds.
@@ -40,6 +48,8 @@ pub fn destination<S: Subject>(mut make: impl FnMut(usize) -> S) -> Result<(), F
         ("delivered again in other groups", regrouped),
         ("a batch without records", without_records),
         ("opened again with nothing new", opened_again),
+        ("killed before it could tell what it refused", refusals::told_after_a_kill),
+        ("told to refuse nothing", refusals::fail_if_so_told),
         ("another log", another_log),
     ];
     for (number, (name, case)) in cases.iter().enumerate() {

@@ -26,6 +26,10 @@
 //!         };
 //!         lines.map(held).collect()
 //!     }
+//!
+//!     fn refused(&self) -> Option<&'static [u8]> {
+//!         Some(b"no JSON")
+//!     }
 //! }
 //!
 //! let dir = tempfile::tempdir().unwrap();

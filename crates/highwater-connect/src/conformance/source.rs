@@ -11,7 +11,7 @@ use super::Finding;
 use crate::bookkeeping;
 use crate::event::{Event, Observer, Reporter};
 use crate::output::{Output, Surroundings};
-use crate::pipeline::{CheckpointPolicy, Secrets};
+use crate::pipeline::{CheckpointPolicy, SchemaPolicy, Secrets};
 use crate::source::Source;
 use crate::stop::{Stop, Urgency};
 
@@ -126,6 +126,9 @@ impl World {
             waits_when_full: true,
             given_up: Arc::default(),
             labels: Vec::new(),
+            schema: SchemaPolicy::default(),
+            source: BTreeMap::new(),
+            lookback: None,
         };
         let text = |failure: crate::Failure| failure.to_string();
         let offers = source.streams().map_err(text)?;

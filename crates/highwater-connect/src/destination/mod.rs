@@ -8,10 +8,12 @@ pub mod singer;
 pub mod sql;
 mod typed;
 
-use highwater::{Position, Sequence, StreamName};
+use highwater::{Position, Record, Sequence, StreamName};
 
 use crate::batch::Batch;
-use crate::failure::Result;
+use crate::definition::StreamDefinition;
+use crate::failure::{Failure, Result};
+use crate::pipeline::OnReject;
 
 /// A place that takes whole checkpoints. The runtime calls it from one thread, and blocks meanwhile only what is
 /// delivered there: the source and other destinations go on.
@@ -30,7 +32,8 @@ pub trait Destination: Send {
     /// and the log may forget them. After an error, either all or nothing of it may be there, unless
     /// [`stored`](Destination::stored) returns `None` always; then a part may be, and the batch comes again.
     ///
-    /// Single records that the destination refuses are returned, and everything else is applied.
+    /// Single records that the destination refuses are returned, and everything else is applied; or, where the batch says so
+    /// ([`Batch::on_reject`]), nothing is, and the refusal is the failure ([`Applied::allowed`]).
     ///
     /// A destination that takes a batch before it is sure of it says so by [`confirmed`](Destination::confirmed).
     fn apply(&mut self, batch: &Batch) -> Result<Applied>;
@@ -52,6 +55,25 @@ pub trait Destination: Send {
     /// Whether it could be delivered to, for a person who asks before anything is: as the default, what it holds.
     fn check(&mut self) -> Result<Option<Position>> {
         self.stored()
+    }
+
+    /// What it refused of the checkpoints behind this one, as it has kept it together with its position. Who was killed before
+    /// it heard what [`apply`](Destination::apply) returned asks here, before it goes on behind [`stored`](Destination::stored).
+    ///
+    /// The default knows of nothing, which is right for a destination that stores no position: it gets its batch again, and
+    /// refuses again.
+    fn rejected_after(&mut self, sequence: Sequence) -> Result<Vec<Rejected>> {
+        let _ = sequence;
+        Ok(Vec::new())
+    }
+
+    /// Takes records that it refused before, now that something has changed; for each, what became of it. What it took once it
+    /// does not take twice, also when it is killed on the way. Not called while a delivery goes on.
+    ///
+    /// The default can't, and says so.
+    fn retry(&mut self, letters: &[Again<'_>]) -> Result<Vec<Retried>> {
+        let _ = letters;
+        Err(Failure::config("a destination of this type can't take single records again"))
     }
 
     /// Nothing comes any more; a chance to close connections and report an error. The default does nothing.
@@ -76,6 +98,17 @@ pub struct Applied {
     pub rejected: Vec<Rejected>,
 }
 
+impl Applied {
+    /// As it is; or its first refusal as a failure, where the batch is not to be applied without it. A destination calls it
+    /// before it makes anything durable.
+    pub fn allowed(self, batch: &Batch) -> Result<Applied> {
+        match (batch.on_reject(), self.rejected.first()) {
+            (OnReject::Fail, Some(first)) => Err(first.failure()),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// A record that a destination refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
@@ -87,4 +120,42 @@ pub struct Rejected {
     pub index: u64,
     /// Why, on one line, for people.
     pub reason: String,
+}
+
+impl Rejected {
+    /// As a failure: the same record would be refused again.
+    pub fn failure(&self) -> Failure {
+        let Rejected { stream, sequence, index, reason } = self;
+        Failure::permanent(format!(
+            "record {index} of stream {stream} in checkpoint {sequence} is refused: {reason}"
+        ))
+    }
+}
+
+/// A record that a destination refused, to be taken after all.
+#[derive(Debug, Clone, Copy)]
+pub struct Again<'a> {
+    /// The stream as it is defined now; its generation, too.
+    pub definition: &'a StreamDefinition,
+    /// The record's checkpoint.
+    pub sequence: Sequence,
+    /// Its place among that checkpoint's records of that stream, from 0.
+    pub index: u64,
+    /// The generation that it belongs to.
+    pub generation: u64,
+    /// When its checkpoint was committed, in microseconds since 1970-01-01 UTC.
+    pub committed_us: i64,
+    /// The record. The number of its stream means nothing here.
+    pub record: &'a Record,
+}
+
+/// What became of such a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retried {
+    /// It is applied, now or by an attempt before.
+    Taken,
+    /// What the destination holds is newer than it.
+    Superseded,
+    /// It is refused again, and why.
+    Refused(String),
 }

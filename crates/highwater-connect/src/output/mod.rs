@@ -1,8 +1,11 @@
 //! What a source writes to: the log, seen from the source.
 
 mod entry;
+mod lookback;
 mod plan;
+mod progress;
 mod room;
+mod schemas;
 mod sync;
 mod version;
 mod watch;
@@ -15,18 +18,21 @@ use highwater::{Committed, Log, Meta, Op, Stream, StreamName, Writer};
 
 use crate::bookkeeping::Book;
 use crate::definition::{Generation, StreamDefinition};
-use crate::event::{Event, Reporter, StreamProgress};
+use crate::event::{Event, Reporter};
 use crate::failure::{Failure, Result};
 use crate::names::Names;
-use crate::pipeline::CheckpointPolicy;
+use crate::pipeline::{CheckpointPolicy, LookbackPolicy, SchemaPolicy};
 use crate::source::{Offer, State};
 use crate::stop::{Stop, Urgency};
 
 use entry::{Entry, Pending};
+use lookback::Seen;
 use plan::Plan;
 use watch::Watch;
 
 pub use entry::Handle;
+pub(crate) use schemas::identity_changes;
+pub(crate) use sync::spec;
 
 /// What an output needs beside the log.
 #[derive(Debug, Clone)]
@@ -43,6 +49,12 @@ pub struct Surroundings {
     pub given_up: Arc<Mutex<BTreeSet<String>>>,
     /// Labels of every checkpoint: a run, fingerprints.
     pub labels: Vec<(String, String)>,
+    /// What becomes of changed schemas.
+    pub schema: SchemaPolicy,
+    /// Fingerprints of the source's configuration, by its parts; none if they are not known.
+    pub source: BTreeMap<String, String>,
+    /// How far before its end a sync begins.
+    pub lookback: Option<LookbackPolicy>,
 }
 
 /// Takes a source's records and states into the log. What a state covers is committed with it, together.
@@ -69,6 +81,8 @@ pub struct Output<'a> {
     last_commit: Instant,
     watch: Watch,
     has_progress: bool,
+    /// Records inside the window of the lookback, where there is one.
+    seen: Option<Seen>,
 }
 
 impl<'a> Output<'a> {
@@ -95,6 +109,7 @@ impl<'a> Output<'a> {
             last_commit: Instant::now(),
             watch: Watch::new(),
             has_progress: false,
+            seen: None,
         };
         output.begin_sync(offers)?;
         Ok(output)
@@ -133,6 +148,11 @@ impl<'a> Output<'a> {
     /// Appends a record. Blocks while the log is at its cap; fails with [`FailureKind::Cancelled`](crate::FailureKind::Cancelled) if it has
     /// to stop meanwhile.
     pub fn record(&mut self, handle: Handle, op: Op<'_>, meta: Meta<'_>) -> Result<()> {
+        if self.seen.as_mut().is_some_and(|seen| seen.is_repeat(handle.0, &op)) {
+            // It came, as the source will count it; and there is nothing to do about it.
+            self.entries[handle.0].since_state += 1;
+            return Ok(());
+        }
         if self.entries[handle.0].pending.is_clean() || self.global.is_clean() {
             self.leave_state(handle)?;
         }
@@ -182,15 +202,20 @@ impl<'a> Output<'a> {
         if self.is_due() { self.commit_clean() } else { Ok(()) }
     }
 
-    /// The stream has another schema from the next checkpoint on. A schema that is no JSON is left out.
-    pub fn set_schema(&mut self, handle: Handle, schema: &str) {
+    /// The stream has another schema from the next checkpoint on, as far as the policy takes it. A schema that is no JSON is left
+    /// out. Fails with [`FailureKind::Paused`](crate::FailureKind::Paused) where a person has to accept it.
+    pub fn set_schema(&mut self, handle: Handle, schema: &str) -> Result<()> {
         let name = self.entries[handle.0].stream.name();
-        let Some(known) = self.book.streams.iter_mut().find(|known| known.name == *name) else { return };
-        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(schema).is_ok();
-        if is_json && known.schema.as_deref() != Some(schema) {
-            known.schema = Some(schema.to_owned());
+        let Some(at) = self.book.streams.iter().position(|known| known.name == *name) else { return Ok(()) };
+        if serde_json::from_str::<serde::de::IgnoredAny>(schema).is_err() {
+            return Ok(());
+        }
+        let decided = self.decide_schema(&self.book.streams[at], Some(schema))?;
+        if self.book.streams[at].schema != decided {
+            self.book.streams[at].schema = decided;
             self.is_book_changed = true;
         }
+        Ok(())
     }
 
     /// For sources that can give a state after any record: whether one is due, by the policy's records, bytes and time, or
@@ -212,6 +237,9 @@ impl<'a> Output<'a> {
 
     /// Drops what came of the stream since its last commit, as after an error in the middle of a page.
     pub fn discard(&mut self, handle: Handle) -> Result<()> {
+        if let Some(seen) = &mut self.seen {
+            seen.forget(handle.0);
+        }
         let entry = &mut self.entries[handle.0];
         entry.pending = Pending::None;
         entry.since_state = 0;
@@ -230,43 +258,14 @@ impl<'a> Output<'a> {
         if self.watch.is_time_to_tell() {
             self.tell_progress();
         }
-        if let Some(warning) = self.watch.overdue(&self.around.policy) {
-            self.around.reporter.warning(warning);
+        if let Some(late) = self.watch.overdue(&self.around.policy) {
+            self.around.reporter.tell(late);
         }
     }
 
     /// Whether the source should return: at its next state, or at once.
     pub fn urgency(&self) -> Urgency {
         self.around.stop.urgency()
-    }
-
-    /// Whether nothing is lost if the source ends here.
-    pub fn is_settled(&self) -> bool {
-        self.entries.iter().all(|entry| self.writer.uncommitted(&entry.stream) == 0)
-    }
-
-    /// Whether something was committed since it began: then an attempt that fails is one with progress.
-    pub fn has_progress(&self) -> bool {
-        self.has_progress
-    }
-
-    /// Records committed since it began.
-    pub fn committed(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.committed).sum()
-    }
-
-    /// The records that were read, and those that are committed, by stream.
-    pub fn progress(&self) -> Vec<StreamProgress> {
-        let progress = |entry: &Entry| StreamProgress {
-            stream: entry.stream.name().clone(),
-            records: entry.records,
-            committed: entry.committed,
-        };
-        self.entries.iter().map(progress).collect()
-    }
-
-    fn tell_progress(&self) {
-        self.around.reporter.tell(Event::Progress { streams: self.progress() });
     }
 
     /// Who is told.

@@ -6,6 +6,7 @@ use highwater::{Commit, Stream};
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     global: Option<String>,
+    clears_global: bool,
     streams: Vec<(Stream, Change)>,
 }
 
@@ -20,11 +21,19 @@ enum Change {
 impl Plan {
     /// Covers all streams if there is a state of all.
     pub(super) fn with_global(global: Option<String>) -> Self {
-        Plan { global, streams: Vec::new() }
+        Plan { global, ..Plan::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.global.is_none() && self.streams.is_empty()
+        self.global.is_none() && !self.clears_global && self.streams.is_empty()
+    }
+
+    pub(super) fn set_global(&mut self, state: String) {
+        self.global = Some(state);
+    }
+
+    pub(super) fn clear_global(&mut self) {
+        self.clears_global = true;
     }
 
     pub(super) fn set(&mut self, stream: &Stream, state: String) {
@@ -43,6 +52,9 @@ impl Plan {
         let mut commit = Commit::new();
         if let Some(text) = &self.global {
             commit = commit.global_text(text);
+        }
+        if self.clears_global {
+            commit = commit.clear_global();
         }
         for (stream, change) in &self.streams {
             commit = match change {

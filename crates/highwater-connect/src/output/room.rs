@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use highwater::{ConsumerInfo, Error, ErrorKind, Log};
 
 use super::Surroundings;
+use crate::event::Event;
 use crate::failure::{Failure, Result};
 use crate::stop::Urgency;
 
@@ -25,7 +26,7 @@ pub(super) fn wait<T>(
     if !around.waits_when_full || std::error::Error::source(&first).is_some() {
         return Err(first.into());
     }
-    around.reporter.warning("the log is at its cap: the source waits until a destination has taken more");
+    around.reporter.tell(Event::DiskLow { room: "log", free_bytes: 0 });
     let mut hopeless_since = None;
     loop {
         // Soon is not enough: what the source has sent since its last state may yet fit.

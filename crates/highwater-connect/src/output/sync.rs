@@ -44,7 +44,7 @@ impl Ours {
     }
 }
 
-fn spec(definition: &StreamDefinition) -> StreamSpec {
+pub(crate) fn spec(definition: &StreamDefinition) -> StreamSpec {
     let mut spec = StreamSpec::new(&definition.name.name).key_paths(definition.key.clone());
     if let Some(namespace) = &definition.name.namespace {
         spec = spec.namespace(namespace);
@@ -57,12 +57,16 @@ fn spec(definition: &StreamDefinition) -> StreamSpec {
 
 /// The states that sources gave, at the end of the log.
 pub(super) fn state(log: &LogReader) -> Result<State> {
-    let states = log.state()?;
+    state_of(log, &log.state()?)
+}
+
+/// The states that sources gave, at some checkpoint.
+pub(super) fn state_of(log: &LogReader, states: &highwater::States) -> Result<State> {
     let streams = states.all()?.into_iter().filter(|(name, _)| !bookkeeping::is_ours(name));
     let streams: Vec<_> = streams.collect();
     let global = states.global()?;
     Ok(State {
-        is_global_newest: log.is_global_newest(&states)?,
+        is_global_newest: log.is_global_newest(states)?,
         global: global.map(|state| state.text),
         streams: streams.into_iter().map(|(name, state)| (name, state.text)).collect(),
     })
@@ -77,24 +81,31 @@ impl Output<'_> {
             self.book.ended = false;
         }
         let states = state(self.log)?;
+        self.check_offers(offers)?;
+        self.book.source.clone_from(&self.around.source);
         let mut plan = Plan::default();
         for offer in offers {
-            let stream = self.register(&offer.definition)?;
-            let is_refreshed = self.define(offer, is_new);
+            let (at, is_refreshed) = self.define(offer, is_new)?;
+            let stream = self.register(at)?;
             if is_refreshed && states.of(stream.name()).is_some() {
                 plan.clear(&stream);
             }
         }
+        if is_new {
+            self.plan_lookback(offers, &states, &mut plan)?;
+        }
+        self.learn_seen(offers)?;
         self.is_book_changed = self.book != self.written;
         if plan.is_empty() && !self.is_book_changed { Ok(()) } else { self.commit(plan) }
     }
 
-    fn register(&mut self, definition: &StreamDefinition) -> Result<Stream> {
+    fn register(&mut self, at: usize) -> Result<Stream> {
+        let definition = &self.book.streams[at];
         let name = &definition.name;
-        if bookkeeping::is_ours(name) {
-            return Err(Failure::config(format!("the source has a stream {name}; its namespace is taken")));
-        }
-        let stream = self.log.stream(spec(definition))?;
+        // Of a stream that we know, the key was compared; where a person has accepted another, the engine need not object.
+        let is_agreed = self.written.streams.iter().any(|known| known.name == *name);
+        let spec = spec(definition);
+        let stream = self.log.stream(if is_agreed { spec.allow_key_change() } else { spec })?;
         self.writer.add(&stream)?;
         let index = self.names.find_or_add(name.namespace.as_deref(), &name.name);
         if index != self.entries.len() {
@@ -104,30 +115,42 @@ impl Output<'_> {
         Ok(stream)
     }
 
-    /// Takes the definition into the book; whether the stream's generation was raised.
-    fn define(&mut self, offer: &Offer, is_new: bool) -> bool {
+    /// Takes the definition into the book; where it is there, and whether the stream's generation was raised.
+    fn define(&mut self, offer: &Offer, is_new: bool) -> Result<(usize, bool)> {
         let sync = self.book.sync;
         let offered = &offer.definition;
+        if bookkeeping::is_ours(&offered.name) {
+            let name = &offered.name;
+            return Err(Failure::config(format!("the source has a stream {name}; its namespace is taken")));
+        }
         let known = self.book.streams.iter().position(|known| known.name == offered.name);
         let index = known.unwrap_or_else(|| {
             self.book.streams.push(StreamDefinition::new(offered.name.clone()));
             self.book.streams.len() - 1
         });
+        let schema = match offer.tells_schema {
+            true => self.book.streams[index].schema.clone(),
+            false => self.decide_schema(&self.book.streams[index], offered.schema.as_deref())?,
+        };
+        match &offer.cursor {
+            Some(cursor) => drop(self.book.cursors.insert(offered.name.clone(), cursor.clone())),
+            None => drop(self.book.cursors.remove(&offered.name)),
+        }
         let known = &mut self.book.streams[index];
-        (known.key, known.schema) = (offered.key.clone(), offered.schema.clone());
+        (known.key, known.schema) = (offered.key.clone(), schema);
         let generation = &mut known.generation;
         let is_first = is_new || generation.sync != sync;
         (generation.is_complete, generation.sync) = (false, sync);
         match offer.reading {
             Reading::Onward => {
                 generation.minimum = 0;
-                false
+                Ok((index, false))
             }
             Reading::Anew { is_resumable, replaces } => {
                 let is_raised = is_first || !is_resumable;
                 generation.number += u64::from(is_raised);
                 generation.minimum = if replaces { generation.number } else { 0 };
-                is_raised
+                Ok((index, is_raised))
             }
         }
     }
@@ -146,6 +169,7 @@ impl Output<'_> {
                 known.generation.is_complete = !entry.has_open_version;
             }
         }
+        self.tell_repeats();
         self.book.ended = true;
         self.is_book_changed = true;
         self.commit(plan)?;
@@ -158,6 +182,7 @@ impl Output<'_> {
     /// The source has stopped before its end: states that nothing follows are committed, the rest is dropped.
     /// Blocks for a flush.
     pub fn settle(&mut self) -> Result<()> {
+        self.tell_repeats();
         self.commit_clean()
     }
 }

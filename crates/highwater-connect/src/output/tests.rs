@@ -6,7 +6,7 @@ use super::*;
 use crate::feed::Feed;
 use crate::source::Reading;
 
-fn around(min_interval: Duration) -> Surroundings {
+pub(super) fn around(min_interval: Duration) -> Surroundings {
     Surroundings {
         policy: CheckpointPolicy { min_interval, ..CheckpointPolicy::default() },
         reporter: Reporter::silent(),
@@ -14,12 +14,15 @@ fn around(min_interval: Duration) -> Surroundings {
         waits_when_full: true,
         given_up: Arc::default(),
         labels: vec![("run".to_owned(), "1".to_owned())],
+        schema: SchemaPolicy::default(),
+        source: BTreeMap::new(),
+        lookback: None,
     }
 }
 
-fn offer(name: &str, reading: Reading) -> Offer {
+pub(super) fn offer(name: &str, reading: Reading) -> Offer {
     let name = StreamName { namespace: None, name: name.to_owned() };
-    Offer { definition: StreamDefinition::new(name), reading }
+    Offer::new(StreamDefinition::new(name), reading)
 }
 
 fn put(out: &mut Output<'_>, stream: &str, rows: &[&str]) {
@@ -35,7 +38,7 @@ fn state(out: &mut Output<'_>, stream: &str, text: &str) {
 }
 
 /// Everything that a new consumer gets, and the generation of each record's stream.
-fn delivered(log: &Log) -> Vec<(String, u64)> {
+pub(super) fn delivered(log: &Log) -> Vec<(String, u64)> {
     let mut feed = Feed::open(log, &format!("c{}", uuid()), Start::Earliest, None).unwrap();
     let mut rows = Vec::new();
     while let Some(batch) = feed.next(&Limit::default()).unwrap() {

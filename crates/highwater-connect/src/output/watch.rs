@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::event::Event;
 use crate::pipeline::CheckpointPolicy;
-use crate::quantity::{bytes, plural, time};
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(200);
@@ -67,8 +67,8 @@ impl Watch {
         is_time
     }
 
-    /// A warning, once for each checkpoint that does not come.
-    pub(super) fn overdue(&mut self, policy: &CheckpointPolicy) -> Option<String> {
+    /// Tells of a checkpoint that does not come, once for each.
+    pub(super) fn overdue(&mut self, policy: &CheckpointPolicy) -> Option<Event> {
         if self.records == 0 {
             return None;
         }
@@ -79,12 +79,11 @@ impl Watch {
         if !is_late || std::mem::replace(&mut self.warned, true) {
             return None;
         }
-        Some(format!(
-            "no checkpoint for {}, {} and {}: if the source fails now, it sends all that again",
-            plural(self.records, "record"),
-            bytes(self.bytes),
-            time(since.elapsed()),
-        ))
+        Some(Event::CheckpointLate {
+            records: self.records,
+            bytes: self.bytes,
+            waiting_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
     }
 }
 
@@ -97,12 +96,13 @@ mod tests {
         let policy = CheckpointPolicy { warn_after_records: 3, ..CheckpointPolicy::default() };
         let mut watch = Watch::new();
         watch.record(1);
-        assert_eq!(watch.overdue(&policy), None);
+        assert!(watch.overdue(&policy).is_none());
         watch.record(1);
         watch.record(1);
-        assert!(watch.overdue(&policy).unwrap().contains("3 records, 3 B"));
-        assert_eq!(watch.overdue(&policy), None);
+        let late = watch.overdue(&policy);
+        assert!(matches!(late, Some(Event::CheckpointLate { records: 3, bytes: 3, .. })), "{late:?}");
+        assert!(watch.overdue(&policy).is_none());
         watch.committed();
-        assert_eq!(watch.overdue(&policy), None);
+        assert!(watch.overdue(&policy).is_none());
     }
 }

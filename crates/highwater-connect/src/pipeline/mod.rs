@@ -1,7 +1,10 @@
 //! The pipeline file: one source, one log, some destinations.
 
+mod alerts;
 mod choice;
 mod metrics;
+mod delivery;
+mod fingerprint;
 mod policy;
 mod section;
 mod variables;
@@ -10,13 +13,17 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
+pub use alerts::{AlertKind, AlertPolicy};
 pub use choice::{Columns, StreamChoice, SyncMode};
 pub use metrics::Metrics;
-pub use policy::{CheckpointPolicy, Delivery, RetryPolicy, Storage};
+pub use delivery::{BreakerPolicy, Delivery, OnReject};
+pub(crate) use fingerprint::SECRET;
+pub use policy::{CheckpointPolicy, LookbackPolicy, RetryPolicy, SchemaPolicy, Storage};
 pub use section::{Section, nearest};
 pub use variables::{Secrets, Variables};
 
 use crate::failure::{Failure, Result};
+use crate::letters::DeadLetters;
 
 /// The version of the file that is understood.
 const VERSION: u64 = 1;
@@ -39,12 +46,17 @@ pub struct Pipeline {
     pub checkpoint: CheckpointPolicy,
     /// How the source is tried again; destinations start from it.
     pub retry: RetryPolicy,
+    /// What becomes of changed schemas.
+    pub schema: SchemaPolicy,
+    /// How far before its end a sync begins; not at all, if `None`.
+    pub lookback: Option<LookbackPolicy>,
     variables: Variables,
     source: Table,
     streams: Vec<Table>,
     hash_key: Option<String>,
     metrics: Table,
     destinations: Vec<(String, Table)>,
+    alerts: Table,
 }
 
 impl Pipeline {
@@ -76,19 +88,23 @@ impl Pipeline {
         }
         let name = section.needed_text("name")?;
         let log = base.join(section.needed_text("log")?);
-        let work = beside(&log);
+        let work = work_directory(&log);
         let retry = RetryPolicy::read(section.section("retry")?, RetryPolicy::default())?;
+        let storage = Storage::read(section.section("storage")?)?;
         let pipeline = Pipeline {
             name,
-            storage: Storage::read(section.section("storage")?)?,
+            lookback: LookbackPolicy::read(section.section("lookback")?, &storage)?,
+            storage,
             checkpoint: CheckpointPolicy::read(section.section("checkpoint")?)?,
             retry,
+            schema: schema_policy(section.section("schema")?)?,
             variables: Variables::new(base, &work),
             source: section.table("source")?,
             streams: section.tables("streams")?,
             hash_key: section.raw_text("hash_key")?,
             metrics: section.table("metrics")?,
             destinations: section.named_tables("destinations")?,
+            alerts: section.table("alerts")?,
             log,
             work,
         };
@@ -168,10 +184,26 @@ impl Pipeline {
         let delivery = Delivery::read(&mut section, self.retry)?;
         Ok((delivery, section))
     }
+
+    /// Who is alerted of what; `None` if nobody is.
+    pub fn alerts(&self) -> Result<Option<AlertPolicy>> {
+        AlertPolicy::read(Section::new("alerts", self.alerts.clone(), &self.variables))
+    }
+
+    /// The dead letters of one destination.
+    pub fn dead_letters(&self, destination: &str, delivery: &Delivery) -> DeadLetters {
+        DeadLetters::new(&self.work, destination, delivery.letters_max)
+    }
 }
 
-/// A directory for what belongs to the pipeline and not to the log: beside it, since a log's directory is its own.
-fn beside(log: &Path) -> PathBuf {
+fn schema_policy(mut section: Section<'_>) -> Result<SchemaPolicy> {
+    let policy = section.choice("on_change", &SchemaPolicy::NAMES)?.unwrap_or_default();
+    section.finish()?;
+    Ok(policy)
+}
+
+/// The directory of what belongs to a log's pipeline and not to the log: beside it, since a log's directory is its own.
+pub fn work_directory(log: &Path) -> PathBuf {
     let mut name = log.file_name().unwrap_or_default().to_owned();
     name.push(".connect");
     log.with_file_name(name)

@@ -1,8 +1,8 @@
-//! The parts of a pipeline file that say how, not what: checkpoints, retries, storage, batches.
+//! The parts of a pipeline file that say how, not what: checkpoints, retries, storage, changed schemas, lookback.
 
 use std::time::Duration;
 
-use highwater::{Compression, Config, LagPolicy, Limit, MaxLag, Retention, Start, WhenFull};
+use highwater::{Compression, Config, Retention, WhenFull};
 
 use super::section::Section;
 use crate::failure::Result;
@@ -56,6 +56,62 @@ impl CheckpointPolicy {
         warn.finish()?;
         section.finish()?;
         Ok(policy)
+    }
+}
+
+/// What becomes of a changed schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SchemaPolicy {
+    /// It holds from now on.
+    #[default]
+    Propagate,
+    /// New columns are taken; columns that went stay, and those that changed stay as they were.
+    PropagateAdditions,
+    /// The old one holds on. Records come as the source sends them.
+    Ignore,
+    /// Nothing is read before a person has accepted it.
+    Pause,
+}
+
+impl SchemaPolicy {
+    /// As it stands in a pipeline file.
+    pub const NAMES: [(&'static str, SchemaPolicy); 4] = [
+        ("propagate", SchemaPolicy::Propagate),
+        ("propagate_additions", SchemaPolicy::PropagateAdditions),
+        ("ignore", SchemaPolicy::Ignore),
+        ("pause", SchemaPolicy::Pause),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, policy)| *policy == self).map_or("propagate", |(name, _)| name)
+    }
+}
+
+/// How far before its end a sync begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookbackPolicy {
+    /// It goes on from the newest state that is older than this.
+    pub window: Duration,
+    /// So many records inside the window are remembered, to recognise them: about 50 bytes each. Default: 1,000,000.
+    pub records_max: u64,
+}
+
+impl LookbackPolicy {
+    /// `None` where no window is named.
+    pub(super) fn read(mut section: Section<'_>, storage: &Storage) -> Result<Option<Self>> {
+        let (window, records_max) =
+            (section.time("window")?, section.count("remember")?.unwrap_or(1_000_000));
+        let Some(window) = window else {
+            section.finish()?;
+            return Ok(None);
+        };
+        if storage.retain.min_age < window {
+            let what = "states that old have to be kept: let storage.retain.min_age be as long, at least";
+            return Err(section.wrong("window", what));
+        }
+        section.finish()?;
+        Ok(Some(LookbackPolicy { window, records_max }))
     }
 }
 
@@ -125,6 +181,8 @@ pub struct Storage {
     pub compression: Compression,
     /// The size that the log's files grow to, in bytes.
     pub segment_bytes: Option<u32>,
+    /// Somebody is told when the file system has less left, in bytes. Default: 1 GiB.
+    pub warn_free_bytes: u64,
     /// How long to wait for another process that writes the log. Not in the file. Default: not at all.
     pub lock_wait: Duration,
 }
@@ -138,6 +196,7 @@ impl Default for Storage {
             retain,
             compression: Compression::default(),
             segment_bytes: None,
+            warn_free_bytes: 1 << 30,
             lock_wait: Duration::ZERO,
         }
     }
@@ -158,6 +217,7 @@ impl Storage {
             storage.segment_bytes =
                 Some(fits.ok_or_else(|| section.wrong("segment_size", "expected 64KiB to 2GiB"))?);
         }
+        set(&mut storage.warn_free_bytes, section.size("warn_free")?);
         let mut retain = section.section("retain")?;
         let (count, age) = (retain.count("min_count")?, retain.time("min_age")?);
         retain.finish()?;
@@ -191,49 +251,7 @@ impl Storage {
     }
 }
 
-/// What is the same for destinations of every type.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Delivery {
-    /// Where it begins the first time.
-    pub start: Start,
-    /// How much is applied together.
-    pub batch: Limit,
-    /// How far it may fall behind.
-    pub max_lag: Option<MaxLag>,
-    /// How it is tried again.
-    pub retry: RetryPolicy,
-}
-
-/// How long a delivery waits for new checkpoints before it looks whether it should stop.
-const BATCH_WAIT: Duration = Duration::from_millis(200);
-
-impl Delivery {
-    pub(super) fn read(section: &mut Section<'_>, retry: RetryPolicy) -> Result<Self> {
-        let start = section.choice("start", &[("earliest", Start::Earliest), ("now", Start::Now)])?;
-        let mut limit = Limit { wait: BATCH_WAIT, ..Limit::default() };
-        let mut batch = section.section("batch")?;
-        set(&mut limit.max_bytes, batch.size("max_size")?.map(|size| size.max(1)));
-        set(&mut limit.max_age, batch.time("max_age")?);
-        let checkpoints = batch.count("max_checkpoints")?;
-        set(&mut limit.max_checkpoints, checkpoints.map(|n| usize::try_from(n).unwrap_or(usize::MAX).max(1)));
-        batch.finish()?;
-        let mut lag = section.section("max_lag")?;
-        let bytes = lag.size("size")?;
-        let then = lag.choice("then", &[("block", LagPolicy::Block), ("detach", LagPolicy::Detach)])?;
-        if bytes.is_none() && then.is_some() {
-            return Err(lag.wrong("size", "is missing"));
-        }
-        lag.finish()?;
-        Ok(Delivery {
-            start: start.unwrap_or(Start::Earliest),
-            batch: limit,
-            max_lag: bytes.map(|bytes| MaxLag { bytes, then: then.unwrap_or(LagPolicy::Block) }),
-            retry: RetryPolicy::read(section.section("retry")?, retry)?,
-        })
-    }
-}
-
-fn set<T>(target: &mut T, value: Option<T>) {
+pub(super) fn set<T>(target: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *target = value;
     }

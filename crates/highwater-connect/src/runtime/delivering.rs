@@ -4,16 +4,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::time::Instant;
 
-use highwater::{ErrorKind, Limit, LogReader, Sequence};
+use highwater::{ErrorKind, Limit, LogReader, Position, Sequence};
 
+use super::breaker::Breaker;
 use super::flight::{Flight, Sent};
+use super::rejected;
 use super::retry::Retry;
+use super::trouble::TroubleFile;
 use crate::batch::Batch;
 use crate::destination::{Confirmed, Destination};
 use crate::event::{Event, Reporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::feed::Feed;
+use crate::letters::DeadLetters;
 use crate::pipeline::Delivery;
+use crate::quantity::plural;
 use crate::stop::Stop;
 
 /// Until where it is delivered. Shared by all deliveries of a run.
@@ -40,6 +45,28 @@ impl Goal {
     }
 }
 
+/// How often a wait looks whether the source has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What failures in a row do.
+struct Patience {
+    retry: Retry,
+    breaker: Breaker,
+    trouble: TroubleFile,
+}
+
+/// Before the next attempt.
+#[derive(Clone, Copy)]
+struct Wait {
+    time: Duration,
+    /// There is no point in it when the source has sent everything.
+    ends_at_goal: bool,
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// One destination, with all that its delivery needs.
 pub struct Deliverer<'a> {
     /// Its name, and that of its consumer.
@@ -48,6 +75,10 @@ pub struct Deliverer<'a> {
     pub log: &'a LogReader,
     /// How it is delivered.
     pub delivery: &'a Delivery,
+    /// Where the records go that it refuses.
+    pub letters: &'a DeadLetters,
+    /// Where it is written down what keeps it from going on.
+    pub trouble: TroubleFile,
     /// Until where.
     pub goal: &'a Goal,
     /// Who is told.
@@ -64,22 +95,61 @@ impl Deliverer<'_> {
 
     /// Delivers until the goal is reached, somebody asks to stop, or it is given up. Blocks for all of that.
     pub fn run(&self, feed: Feed, destination: &mut dyn Destination) -> Result<()> {
-        let mut retry = Retry::new(self.delivery.retry);
+        let mut patience = Patience {
+            retry: Retry::new(self.delivery.retry),
+            breaker: Breaker::new(self.delivery.breaker),
+            trouble: self.trouble.clone(),
+        };
         let mut feed = Some(feed);
         loop {
-            let failure = match self.attempt(&mut feed, destination, &mut retry) {
+            let failure = match self.attempt(&mut feed, destination, &mut patience) {
                 Ok(()) => return destination.close(),
                 Err(failure) if failure.kind() == FailureKind::Cancelled => return Ok(()),
                 Err(failure) => failure,
             };
             // Opened again it goes on behind what was acknowledged, and gives again what was not.
             feed = None;
-            let wait = retry.next(&failure);
-            let retry_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            self.reporter.failed(self.name, &failure, retry.failed(), retry_ms);
-            let Some(wait) = wait else { return Err(failure) };
-            if self.stop.wait(wait) {
+            let Some(wait) = self.wait_after(&failure, &mut patience) else { return Err(failure) };
+            if self.is_stopped_while(wait) {
                 return Ok(());
+            }
+        }
+    }
+
+    /// How long to wait before the next attempt; `None`: there is none. Where there is a breaker, a destination that stays down is
+    /// not given up while the source has more.
+    fn wait_after(&self, failure: &Failure, patience: &mut Patience) -> Option<Wait> {
+        let retry = patience.retry.next(failure);
+        let cooldown = patience.breaker.failed().filter(|_| {
+            let is_at_end = self.goal.get().is_some();
+            failure.kind().is_worth_a_retry() && !is_at_end
+        });
+        let wait = cooldown.map(|time| Wait { time, ends_at_goal: true });
+        let wait = wait.or(retry.map(|time| Wait { time, ends_at_goal: false }));
+        let retry_ms = wait.as_ref().map(|wait| milliseconds(wait.time));
+        let failures = patience.breaker.failures();
+        self.reporter.failed(self.name, failure, failures, retry_ms);
+        let shown = self.reporter.shown(&failure.to_string());
+        patience.trouble.failed(failure, shown, failures, retry_ms);
+        if let Some(cooldown) = cooldown {
+            let (destination, cooldown_ms) = (self.name.to_owned(), milliseconds(cooldown));
+            self.reporter.tell(Event::BreakerOpened { destination, failures, cooldown_ms });
+        }
+        wait
+    }
+
+    /// Waits; whether somebody asked to stop meanwhile.
+    fn is_stopped_while(&self, wait: Wait) -> bool {
+        let begun = Instant::now();
+        loop {
+            let left = wait.time.saturating_sub(begun.elapsed());
+            // At the end of the source there is nothing else to wait for: once more, and then it is given up.
+            let is_over = left.is_zero() || (wait.ends_at_goal && self.goal.get().is_some());
+            if is_over {
+                return self.stop.is_asked();
+            }
+            if self.stop.wait(left.min(LOOK_EVERY)) {
+                return true;
             }
         }
     }
@@ -88,7 +158,7 @@ impl Deliverer<'_> {
         &self,
         feed: &mut Option<Feed>,
         destination: &mut dyn Destination,
-        retry: &mut Retry,
+        patience: &mut Patience,
     ) -> Result<()> {
         let feed = match feed {
             Some(feed) => feed,
@@ -96,11 +166,12 @@ impl Deliverer<'_> {
         };
         self.align(feed, destination)?;
         let mut flight = Flight::default();
-        let work = self.work(feed, destination, retry, &mut flight);
+        let work = self.work(feed, destination, patience, &mut flight);
         let ended = work.and_then(|()| destination.flush());
         // Also after a failure: what is confirmed need not come again.
-        let settled = self.settle(feed, destination, retry, &mut flight);
+        let settled = self.settle(feed, destination, patience, &mut flight);
         ended.and(settled)?;
+        patience.trouble.clear();
         feed.sync()
     }
 
@@ -108,7 +179,7 @@ impl Deliverer<'_> {
         &self,
         feed: &mut Feed,
         destination: &mut dyn Destination,
-        retry: &mut Retry,
+        patience: &mut Patience,
         flight: &mut Flight,
     ) -> Result<()> {
         while !self.stop.is_asked() {
@@ -120,9 +191,9 @@ impl Deliverer<'_> {
             // At the end nothing is waited for that could still be gathered.
             let age = if goal.is_some() { Duration::ZERO } else { self.delivery.batch.max_age };
             if let Some(batch) = feed.next(&Limit { max_age: age, ..self.delivery.batch })? {
-                self.deliver(destination, &batch, flight)?;
+                self.deliver(destination, &batch.with_on_reject(self.delivery.on_reject), flight)?;
             }
-            self.settle(feed, destination, retry, flight)?;
+            self.settle(feed, destination, patience, flight)?;
         }
         Ok(())
     }
@@ -130,6 +201,9 @@ impl Deliverer<'_> {
     fn align(&self, feed: &mut Feed, destination: &mut dyn Destination) -> Result<()> {
         let stored = destination.stored()?;
         let before = feed.acknowledged();
+        if let Some(stored) = stored.filter(|stored| stored.sequence > before) {
+            self.find_rejected(feed, destination, stored)?;
+        }
         feed.align(stored).map_err(|failure| {
             let is_other = failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::Diverged);
             if is_other {
@@ -148,14 +222,44 @@ impl Deliverer<'_> {
         Ok(())
     }
 
+    /// The destination is further than what was acknowledged: who delivered was killed in between, and what was refused may not
+    /// be among the dead letters. It is put there before the acknowledgement follows.
+    fn find_rejected(
+        &self,
+        feed: &mut Feed,
+        destination: &mut dyn Destination,
+        stored: Position,
+    ) -> Result<()> {
+        let mut found = destination.rejected_after(feed.acknowledged())?;
+        found.retain(|rejected| rejected.sequence <= stored.sequence);
+        // Of another history it tells nothing about this one; the alignment that follows says so.
+        if found.is_empty() || !is_on(self.log, stored)? {
+            return Ok(());
+        }
+        let all = Limit { max_age: Duration::ZERO, wait: Duration::ZERO, ..self.delivery.batch };
+        let mut kept = 0;
+        while let Some(batch) = feed.next(&all)? {
+            kept += rejected::keep(self.letters, &found, &batch)?;
+            if batch.end().sequence >= stored.sequence {
+                break;
+            }
+        }
+        self.reporter.note(format!(
+            "{}: {} had been refused before the last run was ended; {} of them new among the dead letters",
+            self.name,
+            plural(found.len() as u64, "record"),
+            kept
+        ));
+        Ok(())
+    }
+
     fn deliver(&self, destination: &mut dyn Destination, batch: &Batch, flight: &mut Flight) -> Result<()> {
         let started = Instant::now();
-        let applied = destination.apply(batch)?;
-        for rejected in applied.rejected.iter().take(TOLD_MAX) {
-            self.reporter.warning(format!(
-                "{}: record {} of stream {} in checkpoint {} is refused: {}",
-                self.name, rejected.index, rejected.stream, rejected.sequence, rejected.reason
-            ));
+        let applied = destination.apply(batch)?.allowed(batch)?;
+        if !applied.rejected.is_empty() {
+            // Before the acknowledgement: it takes the right to be told of them again.
+            rejected::keep(self.letters, &applied.rejected, batch)?;
+            rejected::tell(self.name, &applied.rejected, self.reporter);
         }
         flight.add(Sent {
             first: batch.first(),
@@ -172,7 +276,7 @@ impl Deliverer<'_> {
         &self,
         feed: &mut Feed,
         destination: &mut dyn Destination,
-        retry: &mut Retry,
+        patience: &mut Patience,
         flight: &mut Flight,
     ) -> Result<()> {
         let confirmed = match destination.confirmed()? {
@@ -183,7 +287,11 @@ impl Deliverer<'_> {
             return Ok(());
         };
         feed.acknowledge(confirmed)?;
-        retry.progress();
+        patience.retry.progress();
+        patience.trouble.clear();
+        if patience.breaker.succeeded() {
+            self.reporter.tell(Event::BreakerClosed { destination: self.name.to_owned() });
+        }
         for sent in flight.take(confirmed.sequence) {
             self.reporter.tell(Event::Delivered {
                 destination: self.name.to_owned(),
@@ -191,12 +299,21 @@ impl Deliverer<'_> {
                 last: sent.end.sequence,
                 records: sent.records,
                 rejected: sent.rejected,
-                took_ms: u64::try_from(sent.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                took_ms: milliseconds(sent.started.elapsed()),
             });
         }
         Ok(())
     }
 }
 
-/// So many refused records of a batch are told one by one.
-const TOLD_MAX: usize = 5;
+/// Whether the position is one of this log's history.
+fn is_on(log: &LogReader, position: Position) -> Result<bool> {
+    if position.log != log.id() || log.end().is_none_or(|end| end.sequence < position.sequence) {
+        return Ok(false);
+    }
+    let found = log.reader(position.sequence)?.next()?;
+    Ok(found.is_some_and(|checkpoint| checkpoint.position() == position))
+}
+
+#[cfg(test)]
+mod tests;

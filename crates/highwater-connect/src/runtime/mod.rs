@@ -1,34 +1,46 @@
 //! A pipeline at work: the source's thread writes the log, each destination's thread delivers from it. None waits for another,
 //! but at the log's cap, where the source waits for who has still to read.
 
+mod breaker;
 mod delivering;
 mod flight;
+mod monitor;
 mod parts;
 mod reading;
+mod rejected;
 mod retry;
+mod schema;
+mod second_try;
+mod tending;
+mod trouble;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use highwater::{ErrorKind, Log, LogReader, Sequence};
+
+use monitor::Monitor;
+use tending::Tending;
 
 pub use delivering::{Deliverer, Goal};
 pub use parts::{destination, source, source_connector};
 pub use reading::{Ended, read};
 pub use retry::Retry;
+pub use schema::{Difference, StreamDifference, accept, differences, offered};
+pub use second_try::{SecondTry, second_try};
+pub use trouble::{Trouble, TroubleFile};
 
 use crate::destination::Destination;
 use crate::event::{Event, Reporter};
 use crate::failure::{Failure, Result};
 use crate::feed::Feed;
+use crate::letters::DeadLetters;
 use crate::output::Surroundings;
 use crate::pipeline::{Delivery, Pipeline};
 use crate::source::Source;
 use crate::stop::Stop;
 
-/// How often what everybody has is pruned.
-const PRUNE_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked whether all are done.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -49,6 +61,8 @@ pub struct Outcome {
 struct Ready {
     name: String,
     delivery: Delivery,
+    letters: DeadLetters,
+    trouble: TroubleFile,
     destination: Box<dyn Destination>,
     feed: Feed,
 }
@@ -74,6 +88,9 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         waits_when_full: !pipeline.storage.fails_when_full,
         given_up: given_up.clone(),
         labels: vec![("pipeline".to_owned(), pipeline.name.clone())],
+        schema: pipeline.schema,
+        source: pipeline.fingerprints()?,
+        lookback: pipeline.lookback,
     };
     let goal = Goal::default();
     std::thread::scope(|scope| {
@@ -90,10 +107,10 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         let log = &log;
         let (source, around, retry) = (&mut source, &around, pipeline.retry);
         let reading = scope.spawn(move || read(log, &mut **source as &mut dyn Source, around, retry));
-        let mut pruned = Instant::now();
+        let mut tending = Tending::new(pipeline, log, reporter);
         while !reading.is_finished() {
             std::thread::sleep(LOOK_EVERY);
-            prune_now_and_then(log, pipeline, reporter, &mut pruned);
+            tending.tend();
         }
         match reading.join() {
             Ok(Ok(Ended::Complete)) => {}
@@ -104,7 +121,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         goal.set(log.end().map_or(Sequence::NONE, |end| end.sequence));
         while deliveries.iter().any(|(_, thread)| !thread.is_finished()) {
             std::thread::sleep(LOOK_EVERY);
-            prune_now_and_then(log, pipeline, reporter, &mut pruned);
+            tending.tend();
         }
         for (name, thread) in deliveries {
             match thread.join() {
@@ -117,7 +134,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         }
     });
     outcome.is_stopped |= stop.is_asked();
-    prune(&log, pipeline, reporter);
+    tending::prune(&log, pipeline, reporter);
     log.close()?;
     Ok(outcome)
 }
@@ -135,7 +152,11 @@ fn get_ready(
         let (delivery, section) = pipeline.destination(name)?;
         let destination = destination(pipeline, name, section, reporter, stop)?;
         match Feed::open(log, name, delivery.start, delivery.max_lag) {
-            Ok(feed) => ready.push(Ready { name: name.to_owned(), delivery, destination, feed }),
+            Ok(feed) => {
+                let letters = pipeline.dead_letters(name, &delivery);
+                let trouble = TroubleFile::new(&pipeline.work, name);
+                ready.push(Ready { name: name.to_owned(), delivery, letters, trouble, destination, feed });
+            }
             Err(failure) if is_elsewhere(&failure) => {
                 reporter.note(format!("{name} is delivered by another process"));
                 outcome.elsewhere.push(name.to_owned());
@@ -151,17 +172,19 @@ fn is_elsewhere(failure: &Failure) -> bool {
 }
 
 fn deliver(
-    mut ready: Ready,
+    ready: Ready,
     log: &LogReader,
     goal: &Goal,
     reporter: &Reporter,
     stop: &Stop,
     given_up: &GivenUp,
 ) -> Result<()> {
-    let deliverer = Deliverer { name: &ready.name, log, delivery: &ready.delivery, goal, reporter, stop };
-    let delivered = deliverer.run(ready.feed, &mut *ready.destination);
+    let Ready { name, delivery, letters, trouble, mut destination, feed } = ready;
+    let (delivery, letters) = (&delivery, &letters);
+    let deliverer = Deliverer { name: &name, log, delivery, letters, trouble, goal, reporter, stop };
+    let delivered = deliverer.run(feed, &mut *destination);
     if delivered.is_err() {
-        given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(ready.name);
+        given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
     }
     delivered
 }
@@ -182,21 +205,25 @@ pub fn deliver_only(
     if until_end {
         goal.set(log.end().map_or(Sequence::NONE, |end| end.sequence));
     }
-    let deliverer = Deliverer { name, log: &log, delivery: &delivery, goal: &goal, reporter, stop };
+    let letters = pipeline.dead_letters(name, &delivery);
+    let deliverer = Deliverer {
+        name,
+        log: &log,
+        delivery: &delivery,
+        letters: &letters,
+        trouble: TroubleFile::new(&pipeline.work, name),
+        goal: &goal,
+        reporter,
+        stop,
+    };
     let feed = deliverer.open()?;
-    deliverer.run(feed, &mut *destination)
-}
-
-fn prune_now_and_then(log: &Log, pipeline: &Pipeline, reporter: &Reporter, last: &mut Instant) {
-    if last.elapsed() >= PRUNE_EVERY {
-        prune(log, pipeline, reporter);
-        *last = Instant::now();
-    }
-}
-
-/// That it could not be pruned ends no run: the log is larger than it need be.
-fn prune(log: &Log, pipeline: &Pipeline, reporter: &Reporter) {
-    if let Err(error) = log.prune(&pipeline.storage.retain) {
-        reporter.warning(format!("pruning the log: {error}"));
-    }
+    let mut monitor = Monitor::new(pipeline, Some(name), &log, reporter);
+    std::thread::scope(|scope| {
+        let delivering = scope.spawn(|| deliverer.run(feed, &mut *destination));
+        while !delivering.is_finished() {
+            std::thread::sleep(LOOK_EVERY);
+            monitor.look();
+        }
+        delivering.join().unwrap_or_else(|_| Err(Failure::permanent("its thread panicked")))
+    })
 }

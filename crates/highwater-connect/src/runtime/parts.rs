@@ -14,6 +14,7 @@ use crate::singer::SingerSource;
 use crate::source::Source;
 use crate::source::files::Files;
 use crate::source::http::Http;
+use crate::source::sample::Sample;
 use crate::stop::Stop;
 
 /// What the source is called in events, and in the names of its files.
@@ -25,6 +26,7 @@ enum SourceType {
     Singer,
     Files,
     Http,
+    Sample,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,7 @@ const SOURCES: &[(&str, SourceType)] = &[
     ("singer", SourceType::Singer),
     ("files", SourceType::Files),
     ("http", SourceType::Http),
+    ("sample", SourceType::Sample),
 ];
 const DESTINATIONS: &[(&str, DestinationType)] = &[
     ("jsonl", DestinationType::JsonLines),
@@ -67,6 +70,7 @@ pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<B
         }
         SourceType::Files => files(pipeline, section),
         SourceType::Http => http(pipeline, section),
+        SourceType::Sample => Ok(Box::new(Sample::read_settings(section)?)),
     }
 }
 
@@ -115,6 +119,7 @@ pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -
         }
         SourceType::Files => files(pipeline, section).map(|_| None),
         SourceType::Http => http(pipeline, section).map(|_| None),
+        SourceType::Sample => Sample::read_settings(section).map(|_| None),
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) struct Selected {
     pub(super) filter: Option<ColumnFilter>,
     key: Vec<ColumnPath>,
     schema: Option<String>,
+    cursor: Option<ColumnPath>,
     is_read_anew: bool,
 }
 
@@ -36,7 +37,8 @@ impl Selected {
             schema,
             generation: Generation::default(),
         };
-        Ok(Offer { definition, reading })
+        let offer = Offer::new(definition, reading).with_cursor(self.cursor.clone());
+        Ok(Offer { tells_schema: true, ..offer })
     }
 }
 
@@ -73,6 +75,8 @@ pub(super) fn select(
         }
         let method = ["replication-method", "forced-replication-method"].map(|key| root.get(key).cloned());
         let is_read_anew = method.into_iter().flatten().next().is_some_and(|method| method == "FULL_TABLE");
+        let cursor = root.get("replication-key").and_then(Value::as_str);
+        let cursor = cursor.map(|column| vec![column.to_owned()]);
         let key = choice.and_then(|choice| choice.primary_key.clone()).unwrap_or_else(|| key_of(stream));
         let filter = choice.and_then(|choice| ColumnFilter::new(&choice.columns, hash_key));
         let lost = |path: &&ColumnPath| {
@@ -89,6 +93,7 @@ pub(super) fn select(
             filter,
             key,
             schema: stream.get("schema").map(Value::to_string),
+            cursor,
             is_read_anew,
         });
     }

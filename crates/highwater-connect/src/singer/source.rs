@@ -242,7 +242,6 @@ impl<'a, 'o> Session<'a, 'o> {
             Some(filter) => self.out.set_schema(handle, &filter.schema(schema.get())?),
             None => self.out.set_schema(handle, schema.get()),
         }
-        Ok(())
     }
 
     fn activate(&mut self, message: &Message<'_>) -> Result<()> {

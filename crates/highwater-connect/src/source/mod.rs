@@ -2,8 +2,9 @@
 
 pub mod files;
 pub mod http;
+pub mod sample;
 
-use highwater::StreamName;
+use highwater::{ColumnPath, StreamName};
 
 use crate::definition::StreamDefinition;
 use crate::failure::Result;
@@ -31,6 +32,10 @@ pub struct Offer {
     pub definition: StreamDefinition,
     /// Where a new sync starts.
     pub reading: Reading,
+    /// The column that tells what is new, where there is one: a state is of no use to another.
+    pub cursor: Option<ColumnPath>,
+    /// The source tells the schema while it is read ([`Output::set_schema`]); what stands here is not looked at.
+    pub tells_schema: bool,
 }
 
 /// Where a new sync of a stream starts.
@@ -50,7 +55,18 @@ pub enum Reading {
 impl Offer {
     /// A stream that goes on where the last sync ended.
     pub fn onward(definition: StreamDefinition) -> Self {
-        Offer { definition, reading: Reading::Onward }
+        Self::new(definition, Reading::Onward)
+    }
+
+    /// A stream without a cursor that is known, whose schema stands in its definition.
+    pub fn new(definition: StreamDefinition, reading: Reading) -> Self {
+        Offer { definition, reading, cursor: None, tells_schema: false }
+    }
+
+    /// With the column that tells what is new.
+    #[must_use]
+    pub fn with_cursor(self, cursor: Option<ColumnPath>) -> Self {
+        Offer { cursor, ..self }
     }
 }
 

@@ -61,6 +61,9 @@ impl World {
             waits_when_full: true,
             given_up: std::sync::Arc::default(),
             labels: Vec::new(),
+            schema: Default::default(),
+            source: Default::default(),
+            lookback: None,
         };
         World { dir, log, stop: Stop::default(), around }
     }

@@ -30,6 +30,10 @@ impl conformance::Subject for Case<'_> {
         }
         held
     }
+
+    fn refused(&self) -> Option<&'static [u8]> {
+        Some(b"no JSON")
+    }
 }
 
 pub(crate) fn the_suite_passes(subject: &dyn Subject) {

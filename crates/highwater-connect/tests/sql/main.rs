@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code")]
 
+mod again;
 mod child;
 mod conformance;
 mod model;
@@ -33,6 +34,8 @@ macro_rules! checks {
 }
 
 checks!(
+    again::a_refused_record_is_taken_later_and_once,
+    again::what_is_newer_is_not_undone,
     conformance::the_suite_passes,
     modes::append_holds_what_the_log_holds,
     modes::upsert_holds_what_the_source_holds,

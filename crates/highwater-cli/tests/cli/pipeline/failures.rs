@@ -60,9 +60,16 @@ fn a_source_read_once_while_the_destination_is_down_is_delivered_later_without_i
     place.file("lake", "");
     let ran = place.run("run", &[]).exits(75);
     assert!(ran.err.contains("destination lake was given up"), "{}", ran.err);
+    // Why it is stuck can be asked later, and by others.
+    let status = place.run("status", &[]).exits(0);
+    for line in ["3 attempts failed since", "File exists", "given up", "next         highwater check"] {
+        assert!(status.out.contains(line), "{line}: {}", status.out);
+    }
     std::fs::remove_file(place.path("lake")).unwrap();
     place.edit(|text| text.replace("'python3'", "'/no/such/program'"));
     place.run("deliver", &["--only", "lake", "--until-end"]).exits(0);
+    let status = place.run("status", &["--json"]).exits(0).json();
+    assert!(status["consumers"][0].get("trouble").is_none(), "{status}");
     place.holds(&[("a", 25), ("b", 7)]);
 }
 
@@ -99,4 +106,21 @@ pub(super) fn is_alive(process: &str) -> bool {
     // A zombie is dead, whoever has to collect it.
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.trim())).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+#[test]
+fn a_destination_that_falls_too_far_behind_is_left_behind_with_its_gap_on_record() {
+    let place = Place::new("{}", "");
+    let more = "max_lag = { size = '100KiB', then = 'detach' }\n[destinations.base]\ntype = 'sqlite'\npath = 'base.db'\n\
+                [storage]\nsegment_size = '64KiB'\nretain = { min_count = 1 }";
+    place.write_file("{ a = 9000 }", "page = 500", more);
+    place.file("lake", "");
+    place.run("run", &[]).exits(75);
+    let audit = place.run_on(&place.path("pipe.hw"), "audit", &[]).exits(0);
+    assert!(audit.out.contains("left behind: lake"), "{}", audit.out);
+    assert_eq!(place.sql("base.db", "SELECT count(*) FROM a"), ["9000"]);
+    // Nobody pretends that it has everything.
+    std::fs::remove_file(place.path("lake")).unwrap();
+    let ran = place.run("deliver", &["--only", "lake", "--until-end"]).exits(6);
+    assert!(ran.err.contains("checkpoints 1 to") && ran.err.contains("lake"), "{}", ran.err);
 }

@@ -1,11 +1,15 @@
 //! Whole pipelines, from a source's standard output to a destination's files.
 
+mod alerts;
+mod dead_letters;
+mod examples;
 mod failures;
 mod http;
 mod kills;
 mod measured;
 mod others;
 mod place;
+mod schemas;
 
 use place::Place;
 

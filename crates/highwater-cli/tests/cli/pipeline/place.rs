@@ -64,6 +64,13 @@ impl Place {
         Ran::of(&Command::new(HIGHWATER).arg(command).arg(path).args(options).output().unwrap())
     }
 
+    /// `highwater COMMAND ACTION PIPELINE OPTIONS`.
+    pub(super) fn act(&self, command: &str, action: &str, options: &[&str]) -> Ran {
+        let mut run = Command::new(HIGHWATER);
+        run.args([command, action]).arg(self.path("pipeline.toml")).args(options);
+        Ran::of(&run.output().unwrap())
+    }
+
     /// A run that is in the middle of its work.
     pub(super) fn start(&self) -> Child {
         self.command("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -79,6 +86,15 @@ impl Place {
             text.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
         let rows = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
         rows.filter(|row| row["stream"] == stream).collect()
+    }
+
+    /// What a query finds in a SQLite file of this folder, a line each, columns by `|`.
+    pub(super) fn sql(&self, database: &str, sql: &str) -> Vec<String> {
+        let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as db:\n  \
+                      for row in db.execute(sys.argv[2]): print('|'.join(map(str, row)))";
+        let ran = Command::new("python3").args(["-c", script]).arg(self.path(database)).arg(sql).output();
+        let ran = Ran::of(&ran.unwrap()).exits(0);
+        ran.out.lines().map(str::to_owned).collect()
     }
 
     /// Each stream was delivered whole, once and in order.

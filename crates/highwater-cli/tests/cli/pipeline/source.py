@@ -10,6 +10,8 @@ global     one GLOBAL state instead of STREAM states
 silent     says nothing after the first page
 child      starts a process that ignores the request to end; its number goes to this file
 rotate     sends a CONTROL message with this token
+columns    {name: JSON schema} of columns beside `id`, instead of the usual ones; records stay as they are
+bad        numbers of the records whose column `day`, which only then is there, is not one
 """
 
 import json
@@ -33,8 +35,12 @@ def load(path):
         return json.load(file)
 
 
-def described(name):
+def described(config, name):
     properties = {"id": {"type": "integer"}, "email": {"type": "string"}, "card": {"type": "string"}}
+    if "columns" in config:
+        properties = {"id": {"type": "integer"}, **config["columns"]}
+    if "bad" in config:
+        properties["day"] = {"type": "string", "format": "date"}
     return {
         "name": name,
         "json_schema": {"type": "object", "properties": properties},
@@ -74,6 +80,8 @@ def fail(config):
 def page(config, name, done, last):
     for n in range(done[name], min(done[name] + config["page"], last)):
         data = {"id": n, "email": f"user{n}@example.com", "card": f"4111-{n}"}
+        if "bad" in config:
+            data["day"] = "2024-02-31" if n in config["bad"] else "2024-02-29"
         say({"type": "RECORD", "record": {"stream": name, "data": data, "emitted_at": 1700000000000 + n}})
     done[name] = min(done[name] + config["page"], last)
     say({"type": "STATE", "state": state(config, name, done)})
@@ -122,7 +130,7 @@ def main():
         message = "password is wrong" if status == "FAILED" else None
         say({"type": "CONNECTION_STATUS", "connectionStatus": {"status": status, "message": message}})
     elif command == "discover":
-        say({"type": "CATALOG", "catalog": {"streams": [described(name) for name in config["streams"]]}})
+        say({"type": "CATALOG", "catalog": {"streams": [described(config, name) for name in config["streams"]]}})
     elif command == "read":
         given = option("--state")
         read(config, load(option("--catalog")), load(given) if given else None)

@@ -1,12 +1,13 @@
 //! A record as a line.
 
-use highwater::{OpKind, Record};
+use highwater::Record;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::batch::{Delivered, Part};
 use crate::failure::{Failure, Result};
 use crate::json::push_line;
+use crate::op;
 
 /// What is the same for all records of a stream in a checkpoint, as JSON: `{"stream":...,"checkpoint":...`, without its end.
 pub(super) struct Head {
@@ -43,23 +44,13 @@ impl Head {
         out.clear();
         out.extend_from_slice(&self.text);
         out.extend_from_slice(
-            format!(",\"op\":\"{}\",\"emitted_us\":{}", name(record.op), record.emitted_us).as_bytes(),
+            format!(",\"op\":\"{}\",\"emitted_us\":{}", op::name(record.op), record.emitted_us).as_bytes(),
         );
         push(",\"key\":", &record.key, "key", out)?;
         push(",\"meta\":", &record.metadata, "metadata", out)?;
         push(",\"data\":", &record.payload, "payload", out)?;
         out.extend_from_slice(b"}\n");
         Ok(())
-    }
-}
-
-fn name(op: OpKind) -> &'static str {
-    match op {
-        OpKind::Insert => "insert",
-        OpKind::Upsert => "upsert",
-        OpKind::Update => "update",
-        OpKind::Delete => "delete",
-        OpKind::Truncate => "truncate",
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A file appears at once and complete. A small file beside them, [`MARKER`], tells up to where the log is delivered; a file
 //! that is there although the marker does not tell of it yet (a crash came between the two) counts, since its name says the same.
-//! So nothing is delivered twice, and files that are done with may be moved away.
+//! So nothing is delivered twice, and files that are done with may be moved away. What of the last file's checkpoints was refused is in
+//! a third file, [`REJECTED`], which is there before the file is.
 
 mod line;
+mod refusals;
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -21,6 +23,8 @@ use crate::pipeline::Section;
 
 /// The file that tells up to where the log is delivered.
 pub const MARKER: &str = "_highwater.json";
+/// The file that tells what was refused last.
+pub const REJECTED: &str = "_highwater.rejected.json";
 /// Files are for everybody whom the process's mask allows.
 const MODE: u32 = 0o666;
 const BUFFER_BYTES: usize = 1 << 20;
@@ -140,10 +144,25 @@ impl JsonLines {
         if written.lines == 0 {
             drop(out);
             fs::remove_file(&temporary).map_err(failed)?;
-            return Ok(written);
+            return self.note(written, batch);
         }
         let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+        let written = self.note(written, batch)?;
         files::publish(file, &temporary, path).map_err(failed)?;
+        Ok(written)
+    }
+}
+
+impl JsonLines {
+    /// What was refused is on record before anything is published; or nothing is, if nothing may be refused.
+    fn note(&self, mut written: Written, batch: &Batch) -> Result<Written> {
+        let rejected = std::mem::take(&mut written.rejected);
+        written.rejected = Applied { rejected }.allowed(batch)?.rejected;
+        if !written.rejected.is_empty() {
+            let text = refusals::to_text(batch.end().log, &written.rejected)?;
+            files::write_whole(&self.directory.join(REJECTED), text.as_bytes(), MODE)
+                .map_err(|e| self.failed("writing what was refused into", e))?;
+        }
         Ok(written)
     }
 }
@@ -193,6 +212,21 @@ impl Destination for JsonLines {
         let written = self.write(batch, &self.directory.join(range.name()))?;
         self.set_marker(log, Some(batch.end()))?;
         Ok(Applied { rejected: written.rejected })
+    }
+
+    fn rejected_after(&mut self, sequence: Sequence) -> Result<Vec<Rejected>> {
+        let path = self.directory.join(REJECTED);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(self.failed("reading", e)),
+        };
+        let (log, mut rejected) =
+            refusals::from_text(&text).map_err(|failure| failure.while_doing(path.display()))?;
+        // What an older log left says nothing about this one.
+        let is_same = self.marker()?.is_some_and(|marker| marker.log == log);
+        rejected.retain(|one| is_same && one.sequence > sequence);
+        Ok(rejected)
     }
 }
 

@@ -10,7 +10,7 @@ use super::run::Run;
 use super::session::Session;
 use super::settings::Settings;
 use crate::batch::Batch;
-use crate::destination::{Applied, Rejected};
+use crate::destination::{Again, Applied, Rejected, Retried};
 use crate::failure::{Failure, Result};
 
 /// What both SQL destinations are, around their sessions.
@@ -38,6 +38,37 @@ impl<S: Session> Delivery<S> {
 
     pub(crate) fn apply(&mut self, batch: &Batch) -> Result<Applied> {
         self.in_transaction(|delivery| delivery.deliver(batch))
+    }
+
+    pub(crate) fn retry(&mut self, letters: &[Again<'_>]) -> Result<Vec<Retried>> {
+        self.in_transaction(|delivery| delivery.take_again(letters))
+    }
+
+    fn take_again(&mut self, letters: &[Again<'_>]) -> Result<Vec<Retried>> {
+        let mut is_taken = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let stream = &letter.definition.name;
+            is_taken.push(self.ledger().is_taken(stream, letter.sequence, letter.index)?);
+        }
+        let streams = self.take_streams()?;
+        let mut run = Run::new(&mut self.session, &self.settings, streams);
+        let mut outcomes = Vec::with_capacity(letters.len());
+        for (letter, is_taken) in letters.iter().zip(is_taken) {
+            outcomes.push(if is_taken { Retried::Taken } else { run.again(letter)? });
+        }
+        // Only now is it known what the database itself refuses.
+        let (streams, rejected) = run.finish()?;
+        self.streams = Some(streams);
+        let place = |one: &Rejected| (one.stream.clone(), one.sequence, one.index);
+        let mut reasons: HashMap<_, _> = rejected.into_iter().map(|one| (place(&one), one.reason)).collect();
+        for (letter, outcome) in letters.iter().zip(&mut outcomes) {
+            let stream = &letter.definition.name;
+            match reasons.remove(&(stream.clone(), letter.sequence, letter.index)) {
+                Some(reason) => *outcome = Retried::Refused(reason),
+                None => self.ledger().store_taken(stream, letter.sequence, letter.index)?,
+            }
+        }
+        Ok(outcomes)
     }
 
     pub(crate) fn close(&mut self) {
@@ -84,7 +115,8 @@ impl<S: Session> Delivery<S> {
         if applied < batch.end().sequence {
             rejected.append(&mut self.apply_behind(applied, batch)?);
         }
-        Ok(Applied { rejected })
+        // Where nothing may be refused this ends the transaction.
+        Applied { rejected }.allowed(batch)
     }
 
     /// The database must be on this log's history: the same log, and the same checkpoints under the same numbers.
@@ -110,14 +142,17 @@ impl<S: Session> Delivery<S> {
         Ok(())
     }
 
+    /// Taken out, and to be put back when the records are written.
+    fn take_streams(&mut self) -> Result<HashMap<StreamName, Known>> {
+        if let Some(streams) = self.streams.take() {
+            return Ok(streams);
+        }
+        let entries = self.ledger().streams()?;
+        Ok(entries.into_iter().map(|(name, entry)| (name, Known::new(entry))).collect())
+    }
+
     fn apply_behind(&mut self, applied: Sequence, batch: &Batch) -> Result<Vec<Rejected>> {
-        let streams = match self.streams.take() {
-            Some(streams) => streams,
-            None => {
-                let entries = self.ledger().streams()?;
-                entries.into_iter().map(|(name, entry)| (name, Known::new(entry))).collect()
-            }
-        };
+        let streams = self.take_streams()?;
         let mut run = Run::new(&mut self.session, &self.settings, streams);
         for checkpoint in batch.checkpoints().filter(|checkpoint| checkpoint.sequence() > applied) {
             run.checkpoint(&checkpoint)?;

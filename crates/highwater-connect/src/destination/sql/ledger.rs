@@ -37,7 +37,7 @@ const TABLES: [(&str, &str); 4] = [
     (
         REJECTED,
         "name text NOT NULL, stream text NOT NULL, sequence bigint NOT NULL, row_index bigint NOT NULL, \
-         reason text NOT NULL, PRIMARY KEY (name, stream, sequence, row_index)",
+         reason text NOT NULL, taken bigint NOT NULL, PRIMARY KEY (name, stream, sequence, row_index)",
     ),
 ];
 
@@ -171,7 +171,7 @@ impl<S: Session> Ledger<'_, S> {
     /// Keeps what was refused: who delivers may be killed before it has heard of it.
     pub(crate) fn store_rejected(&mut self, rejected: &[Rejected]) -> Result<()> {
         let sql = format!(
-            "INSERT INTO {} (name, stream, sequence, row_index, reason) VALUES ({})",
+            "INSERT INTO {} (name, stream, sequence, row_index, reason, taken) VALUES ({}, 0)",
             self.table(REJECTED),
             self.params(1, 5)
         );
@@ -191,11 +191,56 @@ impl<S: Session> Ledger<'_, S> {
         Ok(())
     }
 
-    /// What was refused of the checkpoints from `first` to `last`.
+    /// Whether a record that was refused was taken later.
+    pub(crate) fn is_taken(&mut self, stream: &StreamName, sequence: Sequence, index: u64) -> Result<bool> {
+        let [name, stream_param, at, row] = [1, 2, 3, 4].map(|n| self.params(n, n));
+        let sql = format!(
+            "SELECT taken FROM {} WHERE name = {name} AND stream = {stream_param} AND sequence = {at} \
+             AND row_index = {row}",
+            self.table(REJECTED)
+        );
+        let stream = identity(stream);
+        let found = self.session.query(
+            &sql,
+            &[
+                Param::Text(self.name),
+                Param::Text(&stream),
+                Param::Integer(saturating(sequence.get())),
+                Param::Integer(saturating(index)),
+            ],
+        )?;
+        match found.first().and_then(|row| row.first()) {
+            Some(cell) => Ok(cell.integer()? != 0),
+            None => Ok(false),
+        }
+    }
+
+    /// A record that was refused is taken now, or will never be needed: in the transaction that brings it, so that no second
+    /// attempt brings it twice. It need not be known here: this may be another database than the one that refused it.
+    pub(crate) fn store_taken(&mut self, stream: &StreamName, sequence: Sequence, index: u64) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO {} (name, stream, sequence, row_index, reason, taken) VALUES ({}, '', 1) \
+             ON CONFLICT (name, stream, sequence, row_index) DO UPDATE SET taken = 1",
+            self.table(REJECTED),
+            self.params(1, 4)
+        );
+        let stream = identity(stream);
+        self.session.execute(
+            &sql,
+            &[
+                Param::Text(self.name),
+                Param::Text(&stream),
+                Param::Integer(saturating(sequence.get())),
+                Param::Integer(saturating(index)),
+            ],
+        )
+    }
+
+    /// What was refused of the checkpoints from `first` to `last`, and not taken later.
     pub(crate) fn rejected(&mut self, first: Sequence, last: Sequence) -> Result<Vec<Rejected>> {
         let sql = format!(
             "SELECT stream, sequence, row_index, reason FROM {} WHERE name = {} AND sequence BETWEEN {} AND {} \
-             ORDER BY sequence, stream, row_index",
+             AND taken = 0 ORDER BY sequence, stream, row_index",
             self.table(REJECTED),
             self.params(1, 1),
             self.params(2, 2),

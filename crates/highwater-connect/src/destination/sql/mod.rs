@@ -22,10 +22,11 @@
 //! *Why a name for each delivery?* Its position is found by it. Found by the log instead, another log would look like a new one.
 //!
 //! Tables of ours: `_highwater_positions` (how far which delivery is), `_highwater_streams` (which table and columns a stream has),
-//! `_highwater_rejected` (which records were refused, and why), `_highwater_version`.
+//! `_highwater_rejected` (which records were refused and why, and whether they were taken later), `_highwater_version`.
 
 use super::typed::{fields, json_schema, kind, moment, value};
 
+mod again;
 mod catalog;
 mod delivery;
 mod dialect;

@@ -6,6 +6,7 @@ use highwater::{OpKind, Sequence};
 
 use super::table::Own;
 use super::value::Value;
+use crate::op;
 
 /// A longer key would not fit PostgreSQL's index.
 const KEY_BYTES_MAX: usize = 1024;
@@ -53,7 +54,7 @@ impl Row<'_> {
         match own {
             Own::Extra => self.extra.map_or(Value::Null, Value::Json),
             Own::Key => self.key.map_or(Value::Null, |key| Value::Text(Cow::Borrowed(key))),
-            Own::Op => Value::Text(Cow::Borrowed(op_name(self.op))),
+            Own::Op => Value::Text(Cow::Borrowed(op::name(self.op))),
             Own::Deleted => Value::Boolean(self.op == OpKind::Delete),
             Own::CommittedAt | Own::ValidFrom => Value::Text(Cow::Borrowed(self.committed)),
             Own::ValidTo => Value::Null,
@@ -67,16 +68,6 @@ impl Row<'_> {
 /// Databases have no unsigned integers. Nobody counts so far.
 pub(crate) fn saturating(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn op_name(op: OpKind) -> &'static str {
-    match op {
-        OpKind::Insert => "insert",
-        OpKind::Upsert => "upsert",
-        OpKind::Update => "update",
-        OpKind::Delete => "delete",
-        OpKind::Truncate => "truncate",
-    }
 }
 
 /// A key as it is stored: as it is, since canonical keys are JSON arrays, or `#` and a hash of it where it is too long.

@@ -23,17 +23,17 @@ use crate::destination::Rejected;
 use crate::failure::Result;
 
 pub(crate) struct Run<'r, S> {
-    session: &'r mut S,
+    pub(super) session: &'r mut S,
     settings: &'r Settings,
-    streams: HashMap<StreamName, Known>,
+    pub(super) streams: HashMap<StreamName, Known>,
     rejected: Vec<Rejected>,
 }
 
 /// Where a part's records go, and with what.
-struct Context<'c> {
-    committed: &'c str,
-    generation: u64,
-    is_aside: bool,
+pub(super) struct Context<'c> {
+    pub(super) committed: &'c str,
+    pub(super) generation: u64,
+    pub(super) is_aside: bool,
 }
 
 impl<'r, S: Session> Run<'r, S> {
@@ -97,7 +97,7 @@ impl<'r, S: Session> Run<'r, S> {
 /// Tables.
 impl<S: Session> Run<'_, S> {
     /// The stream's table, made or evolved as the definition wants it. Taken out of the map, and to be put back.
-    fn known(&mut self, definition: &StreamDefinition) -> Result<Known> {
+    pub(super) fn known(&mut self, definition: &StreamDefinition) -> Result<Known> {
         let mut known = match self.streams.remove(&definition.name) {
             Some(known) if known.follows(definition) => return Ok(known),
             Some(known) => known,
@@ -160,7 +160,7 @@ impl<S: Session> Run<'_, S> {
     }
 
     /// Makes the table in which this generation is built, or empties the one of a generation that was never complete.
-    fn set_aside(&mut self, known: &mut Known, generation: &Generation) -> Result<()> {
+    pub(super) fn set_aside(&mut self, known: &mut Known, generation: &Generation) -> Result<()> {
         let entry = &mut known.entry;
         match &entry.aside {
             Some(aside) if aside.generation == generation.number => return Ok(()),
@@ -229,7 +229,7 @@ impl<S: Session> Run<'_, S> {
 
 /// Records.
 impl<S: Session> Run<'_, S> {
-    fn record(
+    pub(super) fn record(
         &mut self,
         known: &mut Known,
         context: &Context<'_>,
@@ -335,7 +335,7 @@ impl<S: Session> Run<'_, S> {
 }
 
 /// The record's key: the one it has, or that of its payload. Empty for streams without one.
-fn key_of<'p>(entry: &Entry, record: &'p Record) -> std::result::Result<Cow<'p, [u8]>, String> {
+pub(super) fn key_of<'p>(entry: &Entry, record: &'p Record) -> std::result::Result<Cow<'p, [u8]>, String> {
     if entry.key.is_empty() || record.op == OpKind::Truncate {
         return Ok(Cow::Borrowed(&[]));
     }

@@ -54,6 +54,9 @@ impl World {
             waits_when_full: true,
             given_up: Arc::default(),
             labels: Vec::new(),
+            schema: Default::default(),
+            source: Default::default(),
+            lookback: None,
         };
         let place = dir.path().join("log.hw");
         let reading = std::thread::spawn(move || {

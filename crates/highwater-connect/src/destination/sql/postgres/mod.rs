@@ -13,7 +13,7 @@ use highwater::{Position, Sequence};
 use super::delivery::Delivery;
 use super::settings::Settings;
 use crate::batch::Batch;
-use crate::destination::{Applied, Destination, Rejected};
+use crate::destination::{Again, Applied, Destination, Rejected, Retried};
 use crate::failure::Result;
 use crate::pipeline::Section;
 
@@ -53,12 +53,6 @@ impl Postgres {
         section.finish()?;
         made
     }
-
-    /// What was refused of the checkpoints behind this one. It is stored with the records, so who was killed before it
-    /// heard what [`apply`](Destination::apply) returns can ask here.
-    pub fn rejected_after(&mut self, sequence: Sequence) -> Result<Vec<Rejected>> {
-        self.delivery.rejected_after(sequence)
-    }
 }
 
 impl Destination for Postgres {
@@ -68,6 +62,14 @@ impl Destination for Postgres {
 
     fn apply(&mut self, batch: &Batch) -> Result<Applied> {
         self.delivery.apply(batch)
+    }
+
+    fn rejected_after(&mut self, sequence: Sequence) -> Result<Vec<Rejected>> {
+        self.delivery.rejected_after(sequence)
+    }
+
+    fn retry(&mut self, letters: &[Again<'_>]) -> Result<Vec<Retried>> {
+        self.delivery.retry(letters)
     }
 
     fn close(&mut self) -> Result<()> {

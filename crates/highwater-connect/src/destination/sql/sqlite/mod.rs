@@ -11,7 +11,7 @@ use highwater::{Position, Sequence};
 use super::delivery::Delivery;
 use super::settings::Settings;
 use crate::batch::Batch;
-use crate::destination::{Applied, Destination, Rejected};
+use crate::destination::{Again, Applied, Destination, Rejected, Retried};
 use crate::failure::Result;
 use crate::pipeline::Section;
 
@@ -47,12 +47,6 @@ impl Sqlite {
         section.finish()?;
         Ok(Self::new(path, settings))
     }
-
-    /// What was refused of the checkpoints behind this one. It is stored with the records, so who was killed before it
-    /// heard what [`apply`](Destination::apply) returns can ask here.
-    pub fn rejected_after(&mut self, sequence: Sequence) -> Result<Vec<Rejected>> {
-        self.delivery.rejected_after(sequence)
-    }
 }
 
 impl Destination for Sqlite {
@@ -62,6 +56,14 @@ impl Destination for Sqlite {
 
     fn apply(&mut self, batch: &Batch) -> Result<Applied> {
         self.delivery.apply(batch)
+    }
+
+    fn rejected_after(&mut self, sequence: Sequence) -> Result<Vec<Rejected>> {
+        self.delivery.rejected_after(sequence)
+    }
+
+    fn retry(&mut self, letters: &[Again<'_>]) -> Result<Vec<Retried>> {
+        self.delivery.retry(letters)
     }
 
     fn close(&mut self) -> Result<()> {

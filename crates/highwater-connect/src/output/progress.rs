@@ -1,0 +1,36 @@
+//! How far it is.
+
+use super::Output;
+use super::entry::Entry;
+use crate::event::{Event, StreamProgress};
+
+impl Output<'_> {
+    /// Whether nothing is lost if the source ends here.
+    pub fn is_settled(&self) -> bool {
+        self.entries.iter().all(|entry| self.writer.uncommitted(&entry.stream) == 0)
+    }
+
+    /// Whether something was committed since it began: then an attempt that fails is one with progress.
+    pub fn has_progress(&self) -> bool {
+        self.has_progress
+    }
+
+    /// Records committed since it began.
+    pub fn committed(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.committed).sum()
+    }
+
+    /// The records that were read, and those that are committed, by stream.
+    pub fn progress(&self) -> Vec<StreamProgress> {
+        let progress = |entry: &Entry| StreamProgress {
+            stream: entry.stream.name().clone(),
+            records: entry.records,
+            committed: entry.committed,
+        };
+        self.entries.iter().map(progress).collect()
+    }
+
+    pub(super) fn tell_progress(&self) {
+        self.around.reporter.tell(Event::Progress { streams: self.progress() });
+    }
+}
