@@ -2,9 +2,9 @@
 
 mod alerts;
 mod choice;
-mod metrics;
 mod delivery;
 mod fingerprint;
+mod metrics;
 mod policy;
 mod section;
 mod variables;
@@ -15,9 +15,9 @@ use toml::Table;
 
 pub use alerts::{AlertKind, AlertPolicy};
 pub use choice::{Columns, StreamChoice, SyncMode};
-pub use metrics::Metrics;
 pub use delivery::{BreakerPolicy, Delivery, OnReject};
 pub(crate) use fingerprint::SECRET;
+pub use metrics::Metrics;
 pub use policy::{CheckpointPolicy, LookbackPolicy, RetryPolicy, SchemaPolicy, Storage};
 pub use section::{Section, nearest};
 pub use variables::{Secrets, Variables};
