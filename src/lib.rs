@@ -38,6 +38,7 @@
 
 mod audit;
 mod background;
+pub mod backup;
 mod commit;
 mod compaction;
 mod config;
@@ -55,6 +56,7 @@ mod locate;
 mod lock;
 mod log;
 mod log_reader;
+mod notes;
 mod operation;
 mod origin;
 mod packer;
@@ -74,6 +76,8 @@ mod status;
 pub mod storage;
 mod streams;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod verify;
 mod view;
 mod writer;
@@ -90,6 +94,7 @@ pub use format::define::{ColumnPath, StreamName};
 pub use journal::Committed;
 pub use log::Log;
 pub use log_reader::LogReader;
+pub use notes::By;
 pub use operation::Operation;
 pub use pin::Pin;
 pub use position::{CheckpointId, LogId, Position, Sequence, StreamId};
