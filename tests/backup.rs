@@ -13,8 +13,8 @@ use common::{Fixture, payloads};
 use highwater::backup::{self, Backup, Restored};
 use highwater::repair::{self, Mode};
 use highwater::{
-    AuditEvent, By, Commit, Compaction, ErrorKind, Limit, Log, LogReader, Op, Operation, Position,
-    Retention, Sequence, Start, StreamName, StreamSpec,
+    AuditEvent, By, Commit, Compaction, ErrorKind, Limit, Log, LogReader, Op, Operation, Position, Retention,
+    Sequence, Start, StreamName, StreamSpec,
 };
 
 const BY: By<'_> = By { who: "ada", why: "the disk broke" };

@@ -52,8 +52,8 @@ pub(super) fn is_log_of_its_own(storage: &dyn Storage, backup: &Mark) -> Result<
 /// no block of it; and the mark, which says that everything is flushed.
 pub(super) fn make_log(storage: &dyn Storage, mark: &Mark) -> Result<()> {
     let end = mark.durable;
-    let segment =
-        Segment::open(storage, end.segment(), Access::Write).map_err(|fault| fault.into_error(end.segment()))?;
+    let segment = Segment::open(storage, end.segment(), Access::Write)
+        .map_err(|fault| fault.into_error(end.segment()))?;
     let durable = if end.offset().is_multiple_of(BLOCK) {
         end
     } else {

@@ -17,5 +17,7 @@ mod operations;
 #[cfg(target_os = "linux")]
 mod pipeline;
 mod reading;
+#[cfg(target_os = "linux")]
+mod runbooks;
 mod states;
 mod trouble;

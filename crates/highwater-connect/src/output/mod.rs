@@ -2,6 +2,7 @@
 
 mod entry;
 mod plan;
+mod refresh;
 mod room;
 mod sync;
 mod version;

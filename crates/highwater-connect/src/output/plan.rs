@@ -23,6 +23,10 @@ impl Plan {
         Plan { global, streams: Vec::new() }
     }
 
+    pub(super) fn set_global(&mut self, state: String) {
+        self.global = Some(state);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.global.is_none() && self.streams.is_empty()
     }

@@ -2,6 +2,7 @@
 
 mod choice;
 mod policy;
+mod resume;
 mod section;
 mod variables;
 
@@ -11,6 +12,7 @@ use toml::Table;
 
 pub use choice::{Columns, StreamChoice, SyncMode};
 pub use policy::{CheckpointPolicy, Delivery, RetryPolicy, Storage};
+pub use resume::Resume;
 pub use section::{Section, nearest};
 pub use variables::{Secrets, Variables};
 
@@ -37,6 +39,8 @@ pub struct Pipeline {
     pub checkpoint: CheckpointPolicy,
     /// How the source is tried again; destinations start from it.
     pub retry: RetryPolicy,
+    /// What is verified before a run goes on.
+    pub resume: Resume,
     variables: Variables,
     source: Table,
     streams: Vec<Table>,
@@ -80,6 +84,9 @@ impl Pipeline {
             storage: Storage::read(section.section("storage")?)?,
             checkpoint: CheckpointPolicy::read(section.section("checkpoint")?)?,
             retry,
+            resume: section
+                .choice("resume", &[("soft", Resume::Soft), ("hard", Resume::Hard)])?
+                .unwrap_or_default(),
             variables: Variables::new(base, &work),
             source: section.table("source")?,
             streams: section.tables("streams")?,

@@ -5,6 +5,7 @@ mod delivering;
 mod flight;
 mod parts;
 mod reading;
+mod resume;
 mod retry;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use highwater::{ErrorKind, Log, LogReader, Sequence};
 pub use delivering::{Deliverer, Goal};
 pub use parts::{destination, source, source_connector};
 pub use reading::{Ended, read};
+pub use resume::verify;
 pub use retry::Retry;
 
 use crate::destination::Destination;
@@ -23,7 +25,7 @@ use crate::event::{Event, Reporter};
 use crate::failure::{Failure, Result};
 use crate::feed::Feed;
 use crate::output::Surroundings;
-use crate::pipeline::{Delivery, Pipeline};
+use crate::pipeline::{Delivery, Pipeline, Resume};
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -63,6 +65,9 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     let (log, recovery) = Log::open(&pipeline.log, pipeline.storage.config())?;
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
+    if pipeline.resume == Resume::Hard {
+        verify(pipeline, &log, reporter, stop)?;
+    }
     let mut outcome = Outcome::default();
     let ready = get_ready(pipeline, &log, &mut outcome, reporter, stop)?;
     let given_up = GivenUp::default();

@@ -1,5 +1,6 @@
 //! Whole pipelines, from a source's standard output to a destination's files.
 
+mod again;
 mod failures;
 mod http;
 mod kills;

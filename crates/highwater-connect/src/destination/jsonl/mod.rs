@@ -4,7 +4,7 @@
 //! that is there although the marker does not tell of it yet (a crash came between the two) counts, since its name says the same.
 //! So nothing is delivered twice, and files that are done with may be moved away.
 
-mod line;
+pub(crate) mod line;
 
 use std::fs;
 use std::io::{BufWriter, Write};
