@@ -171,7 +171,7 @@ impl Trial {
     fn suffer<E: fmt::Display>(
         event: &Event,
         seed: u64,
-        run: &mut dyn FnMut(&SimDisk) -> Result<Result<(), E>, String>,
+        run: &mut dyn FnMut(&SimDisk) -> Ended<E>,
     ) -> Result<(), String> {
         let mut disk = SimDisk::new(State::default(), seed);
         match *event {
@@ -207,6 +207,9 @@ impl Trial {
         Err(format!("it does not come to its end any more: {last}"))
     }
 }
+
+/// How a run ended by itself; or it panicked, and what it said then.
+type Ended<E> = Result<Result<(), E>, String>;
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
