@@ -9,6 +9,7 @@ use crate::format::commit::Commit;
 use crate::format::frame::{Header, Kind};
 use crate::format::note::{Pruned, Recovered, Repaired};
 use crate::format::wire::Decoded;
+use crate::notes::{self, Note};
 use crate::origin::Origin;
 use crate::position::{Address, Position, Sequence};
 use crate::reader::OperationRecord;
@@ -68,6 +69,19 @@ pub enum AuditEvent {
         /// Where the damage was, and what.
         why: String,
     },
+    /// Somebody moved a consumer, or dropped it.
+    Consumer {
+        /// Its name.
+        consumer: String,
+        /// The last checkpoint that it had acknowledged, if that was known.
+        from: Option<Sequence>,
+        /// The checkpoint behind which it stands; `None`: it was dropped.
+        to: Option<Sequence>,
+        /// Who did it, where that was said.
+        who: Option<String>,
+        /// Why.
+        why: Option<String>,
+    },
     /// Somebody worked on the log by hand.
     Operation {
         /// The checkpoint that it is.
@@ -78,8 +92,27 @@ pub enum AuditEvent {
     },
 }
 
-/// Reads the record from the oldest frame that is kept on; tells entry by entry, in the order in which it happened.
+/// Reads the record from the oldest frame that is kept on; tells entry by entry, in the order in which it happened. Notes of those
+/// who did not write the log come between the frames, by the checkpoint that was the last then.
 pub(crate) fn audit(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {
+    let mut notes = notes::read(&*origin.files().storage)?.into_iter().map(of_note).peekable();
+    frames(origin, &mut |entry| {
+        let is_earlier = |note: &AuditEntry| (note.after, note.time_us) < (entry.after, entry.time_us);
+        while let Some(note) = notes.next_if(is_earlier) {
+            tell(note);
+        }
+        tell(entry);
+    })?;
+    notes.for_each(tell);
+    Ok(())
+}
+
+fn of_note(note: Note) -> AuditEntry {
+    let Note { time_us, after, consumer, from, to, who, why } = note;
+    AuditEntry { time_us, after, event: AuditEvent::Consumer { consumer, from, to, who, why } }
+}
+
+fn frames(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {
     let horizon = origin.horizon()?;
     let files = origin.files();
     let mut walker = Walker::new(files.get(horizon.retained.first_live)?, BLOCK);

@@ -38,6 +38,7 @@
 
 mod audit;
 mod background;
+pub mod backup;
 mod commit;
 mod compaction;
 mod config;
@@ -57,6 +58,7 @@ mod lock;
 mod log;
 mod log_reader;
 mod metrics;
+mod notes;
 mod operation;
 mod origin;
 mod packer;
@@ -76,6 +78,8 @@ mod status;
 pub mod storage;
 mod streams;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod verify;
 mod view;
 mod writer;
@@ -94,6 +98,7 @@ pub use journal::Committed;
 pub use log::Log;
 pub use log_reader::LogReader;
 pub use metrics::Metrics;
+pub use notes::By;
 pub use operation::Operation;
 pub use pin::Pin;
 pub use position::{CheckpointId, LogId, Position, Sequence, StreamId};

@@ -86,13 +86,13 @@ impl Log {
         // Before the lock, which would leave a file in a directory that is not a log.
         let survey = recovery::Survey::of(&*storage)?;
         survey.check_is_log(&*storage)?;
-        survey.check_no_repair()?;
+        survey.check_settled(&*storage)?;
         if !config.create && survey.is_empty() {
             return Err(Error::not_found(format!("there is no log at {}", storage.path().display())));
         }
         let lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
         // While we waited a repair may have come, and been killed.
-        recovery::Survey::of(&*storage)?.check_no_repair()?;
+        recovery::Survey::of(&*storage)?.check_settled(&*storage)?;
         let (journal, mut recovery) =
             match recovery::look(storage.clone(), Access::Write, environment.boot())? {
                 Look::Nothing if config.create => create(storage, config, lock)?,
@@ -208,6 +208,10 @@ impl Log {
         self.operate(plan.operation(&then, who, why)?)
     }
 
+    pub(crate) fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
     /// Closes the log: flushes what is committed, and leaves it so that the next opening has nothing to do. Dropping the
     /// log does the same and can't report an error. What writers have not committed is gone.
     pub fn close(mut self) -> Result<()> {
@@ -230,7 +234,8 @@ fn storage_path(journal: &Journal) -> String {
     journal.storage().path().display().to_string()
 }
 
-fn make_dir(dir: &Path) -> Result<()> {
+/// Makes a log's directory, durably.
+pub(crate) fn make_dir(dir: &Path) -> Result<()> {
     let io = |e| Error::io("making the log's directory", dir, e);
     std::fs::create_dir_all(dir).map_err(io)?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {

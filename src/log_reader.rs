@@ -13,6 +13,7 @@ use crate::format::consumer::MaxLag;
 use crate::format::define::StreamName;
 use crate::lock;
 use crate::metrics::{Metrics, metrics};
+use crate::notes::By;
 use crate::origin::{Foreign, Origin};
 use crate::pin::{self, Pin};
 use crate::position::{CheckpointId, LogId, Position, Sequence};
@@ -196,20 +197,29 @@ impl LogReader {
         Consumer::open(self.origin.clone(), name, start, Some(max_lag))
     }
 
+    /// Whether this log could go on behind what a destination holds, without asking it anything or changing a consumer: what
+    /// [`Consumer::align`] would say.
+    ///
+    /// Fails with [`ErrorKind::Diverged`](crate::ErrorKind::Diverged) for another log, a destination ahead of this one, or another
+    /// checkpoint under that number, and with [`ErrorKind::Gap`](crate::ErrorKind::Gap) where what follows is gone.
+    pub fn check_position(&self, stored: Position) -> Result<()> {
+        crate::consumer::check_position(&self.origin, stored)
+    }
+
     /// Moves a consumer that nobody uses, forward or back: what it passes it will never get, what it goes back over it gets
     /// again. [`tally`](LogReader::tally) tells how much that is. Returns the checkpoint behind which it stands. Durable when it
-    /// returns; blocks for two flushes.
+    /// returns, and on record ([`audit`](LogReader::audit)); blocks for three flushes.
     ///
     /// Fails with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an unknown consumer or checkpoint, with
     /// [`ErrorKind::ConsumerBusy`](crate::ErrorKind::ConsumerBusy) while somebody uses it, and with
     /// [`ErrorKind::Gap`](crate::ErrorKind::Gap) where what follows the place is pruned.
-    pub fn seek_consumer(&self, name: &str, to: Start) -> Result<Sequence> {
-        crate::consumer::seek(&self.origin, name, to)
+    pub fn seek_consumer(&self, name: &str, to: Start, by: Option<By<'_>>) -> Result<Sequence> {
+        crate::consumer::seek(&self.origin, name, to, by)
     }
 
-    /// Forgets a consumer that nobody uses.
-    pub fn drop_consumer(&self, name: &str) -> Result<()> {
-        crate::consumer::drop_consumer(&*self.origin.files().storage, name)
+    /// Forgets a consumer that nobody uses, and puts that on record. Works on a full disk, where the record is lost.
+    pub fn drop_consumer(&self, name: &str, by: Option<By<'_>>) -> Result<()> {
+        crate::consumer::drop_consumer(&self.origin, name, by)
     }
 
     /// The consumers with their lag, sorted by name.
@@ -252,8 +262,8 @@ impl LogReader {
         space(&self.origin, retention)
     }
 
-    /// What happened to the log beside the work of pipelines: recoveries, prunings, compactions, repairs and operations by hand,
-    /// in the order in which they happened. It reaches back as far as segments are kept. Blocks for reading every frame's header;
+    /// What happened to the log beside the work of pipelines: recoveries, prunings, compactions, repairs, operations by hand, and
+    /// consumers that were moved or dropped, in the order in which they happened. It reaches back as far as segments are kept. Blocks for reading every frame's header;
     /// an error comes after what was told before it.
     ///
     /// ```

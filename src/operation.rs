@@ -98,12 +98,17 @@ impl Operation {
     }
 
     fn check(&self) -> Result<()> {
+        self.check_told()?;
+        if self.states.is_empty() {
+            return Err(Error::invalid(format!("\"{}\" changes no state", self.what)));
+        }
+        Ok(())
+    }
+
+    fn check_told(&self) -> Result<()> {
         let told = [("what is done", &self.what), ("who does it", &self.who), ("why", &self.why)];
         if let Some((what, _)) = told.iter().find(|(_, text)| text.trim().is_empty()) {
             return Err(Error::invalid(format!("an operation has to say {what}")));
-        }
-        if self.states.is_empty() {
-            return Err(Error::invalid(format!("\"{}\" changes no state", self.what)));
         }
         Ok(())
     }
@@ -147,6 +152,19 @@ pub(crate) fn operate(journal: &Arc<Journal>, operation: Operation) -> Result<Co
         ));
     }
     writer.commit(operation.into_commit(&streams, last))
+}
+
+/// Puts on record what was done to the log that changes no state: a checkpoint of its own.
+pub(crate) fn note(
+    journal: &Arc<Journal>,
+    what: String,
+    who: &str,
+    why: &str,
+    from: Position,
+) -> Result<Committed> {
+    let note = Operation::new(what, who, why).from(from);
+    note.check_told()?;
+    Writer::new(journal.clone(), &[])?.commit(note.into_commit(&[], None))
 }
 
 fn last(journal: &Journal) -> Option<Position> {

@@ -7,6 +7,7 @@ use crate::environment::{Environment, System};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::StateAt;
 use crate::format::define::StreamName;
+use crate::format::mark::Mark;
 use crate::format::names::{self, FileName};
 use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::journal::Journal;
@@ -225,6 +226,8 @@ pub(crate) struct Foreign {
     state: Mutex<Seen>,
     /// Tells when a living writer has written the mark; made when somebody waits.
     watch: OnceLock<Option<Box<dyn Watch>>>,
+    /// It is read as it was at one mark, whatever comes behind it.
+    is_fixed: bool,
 }
 
 /// What was read so far.
@@ -258,7 +261,42 @@ const POLL_MAX: Duration = Duration::from_millis(10);
 impl Foreign {
     pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Foreign> {
         let (files, seen) = read(storage)?;
-        Ok(Foreign { files: Arc::new(files), state: Mutex::new(seen), watch: OnceLock::new() })
+        Ok(Foreign {
+            files: Arc::new(files),
+            state: Mutex::new(seen),
+            watch: OnceLock::new(),
+            is_fixed: false,
+        })
+    }
+
+    /// The log as this mark says that it was, whatever stands behind it. It is never looked at again.
+    pub(crate) fn open_at(storage: Arc<dyn Storage>, mark: &Mark) -> Result<Foreign> {
+        let (files, seen) = read_to(storage, mark)?;
+        Ok(Foreign {
+            files: Arc::new(files),
+            state: Mutex::new(seen),
+            watch: OnceLock::new(),
+            is_fixed: true,
+        })
+    }
+
+    /// How far it was read, as a mark says such things.
+    pub(crate) fn mark(&self) -> Mark {
+        let seen = self.state.lock();
+        Mark {
+            log: self.files.log,
+            generation: seen.generation,
+            boot: None,
+            pid: std::process::id(),
+            epoch: seen.replay.epoch,
+            durable: seen.end,
+            sequence: seen.view.last.sequence,
+            id: seen.view.last.id,
+            active: seen.end.segment(),
+            waypoint: seen.replay.waypoint,
+            first_live: seen.view.retained.first_live,
+            clean: false,
+        }
     }
 
     pub(crate) fn unconfirmed(&self) -> Option<Unconfirmed> {
@@ -267,6 +305,9 @@ impl Foreign {
 
     /// Learns what was committed since.
     pub(crate) fn refresh(&self) -> Result<()> {
+        if self.is_fixed {
+            return Ok(());
+        }
         let storage = &self.files.storage;
         let mark = read_mark(&**storage)?;
         let mut seen = self.state.lock();
@@ -284,7 +325,7 @@ impl Foreign {
         Ok(())
     }
 
-    fn advance(&self, seen: &mut Seen, mark: &crate::format::mark::Mark) -> Result<()> {
+    fn advance(&self, seen: &mut Seen, mark: &Mark) -> Result<()> {
         let Seen { view, replay, .. } = seen;
         replay.run(&self.files, Some(mark.durable), |event| view.apply(&self.files, &event))?;
         if replay.end() < mark.durable {
@@ -350,7 +391,7 @@ impl Seen {
 /// Reads a log from its newest snapshot, whoever writes it or not.
 fn read(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
     let mut attempt = 0;
-    recovery::Survey::of(&*storage)?.check_no_repair()?;
+    recovery::Survey::of(&*storage)?.check_settled(&*storage)?;
     loop {
         let live = lock::is_held(&*storage)?;
         let result = if live { read_live(storage.clone()) } else { read_still(storage.clone()) };
@@ -374,6 +415,11 @@ fn read_live(storage: Arc<dyn Storage>) -> Result<(Files, Seen)> {
     let Some(mark) = read_mark(&*storage)? else {
         return Err(Error::not_found(format!("{} is just being made; try again", storage.path().display())));
     };
+    read_to(storage, &mark)
+}
+
+/// Up to a mark.
+fn read_to(storage: Arc<dyn Storage>, mark: &Mark) -> Result<(Files, Seen)> {
     let files = Files::new(storage, mark.log, Access::Read);
     let (snapshot, mut replay) = Replay::from(&files, mark.waypoint)?;
     let mut events = Vec::new();

@@ -14,10 +14,6 @@ use crate::pruning;
 use crate::reader::{Checkpoint, Reader};
 use crate::states::States;
 
-/// Streams of this namespace are a runtime's own: their states tell of definitions and generations, which go on, and are no
-/// cursors of a source.
-const RUNTIME: &str = "_highwater";
-
 /// What a rewind does, or did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -100,8 +96,7 @@ fn changed(now: &States, then: &States, only: Option<&StreamName>) -> Result<Vec
         changes.entry(stream).or_insert_with(new).then = Some(since);
     }
     changes.retain(|stream, change| {
-        let is_runtimes =
-            change.stream.as_ref().is_some_and(|name| name.namespace.as_deref() == Some(RUNTIME));
+        let is_runtimes = change.stream.as_ref().is_some_and(StreamName::is_of_runtime);
         let wanted = only.map_or(!is_runtimes, |only| change.stream.as_ref() == Some(only));
         wanted && !now.is_dropped(*stream)
     });
@@ -230,8 +225,7 @@ impl Rewinding {
 /// Whether the global state counts for a source that changed from one kind to the other: the newer one does. Those that a rewind
 /// has brought back are none newer than the others; what counted then counts.
 pub(crate) fn is_global_newest(origin: &Origin, states: &States) -> Result<bool> {
-    let is_cursor =
-        |name: Option<&StreamName>| name.is_some_and(|name| name.namespace.as_deref() != Some(RUNTIME));
+    let is_cursor = |name: Option<&StreamName>| name.is_some_and(|name| !name.is_of_runtime());
     let global = states.sinces().find(|(stream, ..)| *stream == StreamId::GLOBAL).map(|(.., since)| since);
     let newest = states.sinces().filter(|(_, name, _)| is_cursor(*name)).map(|(.., since)| since).max();
     let (Some(global), Some(newest)) = (global, newest) else { return Ok(global.is_some()) };

@@ -120,7 +120,7 @@ fn add_files(origin: &Origin, horizon: &Horizon, space: &mut Space) -> Result<()
     space.aside_bytes = survey.aside.iter().map(|(repair, name)| len(&names::aside(*repair, name))).sum();
     let consumers = survey.consumers.iter().map(|name| len(&names::consumer(name)));
     let pins = survey.pins.iter().map(|name| len(&names::pin(name)));
-    let fixed = [names::MARK, names::RESERVE].map(len);
+    let fixed = [names::MARK, names::RESERVE, names::NOTES, names::BACKUP].map(len);
     space.other_bytes = consumers.chain(pins).chain(fixed).sum();
     space.disk_bytes =
         space.segment_bytes + space.base_bytes + space.spare_bytes + space.aside_bytes + space.other_bytes;

@@ -240,10 +240,14 @@ pub(crate) fn register(journal: &Journal, spec: StreamSpec) -> Result<Stream> {
     Ok(handle(journal.log(), &changed, spec.compression))
 }
 
-/// A registered stream by its name.
+/// A registered stream by its name, written or not.
 pub(crate) fn find(journal: &Journal, name: &StreamName) -> Result<Stream> {
     let at = {
         let state = journal.state();
+        let unwritten = state.registered.get(name).and_then(|id| state.unwritten.get(id));
+        if let Some(unwritten) = unwritten {
+            return Ok(handle(journal.log(), unwritten, None));
+        }
         match state.view.find(name) {
             Some(id) => defined_at(&state, id),
             None => return Err(unknown_stream(name, &state.view)),

@@ -42,6 +42,16 @@ impl Verification {
         self.problems.is_empty()
     }
 
+    /// The first problem as an error, if there is one.
+    pub fn check(&self) -> Result<()> {
+        let Some(first) = self.problems.first() else { return Ok(()) };
+        let more = match self.problems.len() {
+            1 => String::new(),
+            problems => format!(" (and {} more)", problems - 1),
+        };
+        Err(Error::new(ErrorKind::Corrupt, format!("{first}{more}")))
+    }
+
     fn note(&mut self, error: &Error) -> Result<()> {
         // What this build can't understand is no damage: nobody knows what it says.
         if *error.kind() == ErrorKind::Unsupported {

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Fixture, drain, insert, text_of};
+use highwater::testing::{SimDisk, State};
 use highwater::{
     Checkpoint, Commit, Compacted, Compaction, Compression, Config, Durability, ErrorKind, Limit, Log,
     LogReader, Op, OpKind, Pin, Retention, Sequence, Start, Stream, StreamSpec,
 };
-use highwater_sim::{SimDisk, State};
 
 const AT_ONCE: Compaction = Compaction {
     retention: Retention { min_count: 1, min_age: Duration::ZERO },
@@ -148,7 +148,7 @@ fn who_starts_at_the_beginning_gets_the_content_and_then_the_changes() {
         consumer.acknowledge(batch.end()).unwrap();
         assert_eq!(batch.end(), log.end().unwrap());
         drop((consumer, batch));
-        log.drop_consumer("lake").unwrap();
+        log.drop_consumer("lake", None).unwrap();
     }
     let gap = ErrorKind::Gap { first: base, last: base };
     let refused = log.consumer("lake", Start::After(base.previous())).unwrap_err();
@@ -333,7 +333,7 @@ fn who_comes_meanwhile_and_needs_what_goes_takes_it_back() {
             assert!(!batch.checkpoints()[0].is_compacted());
         }
         drop(late);
-        let _ = (log.drop_consumer("late"), log.unpin("backup"));
+        let _ = (log.drop_consumer("late", None), log.unpin("backup"));
         let before = content(&log, &users);
         assert!(compact(&log, &AT_ONCE).done);
         assert_eq!(content(&log, &users), before);

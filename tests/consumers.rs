@@ -134,7 +134,7 @@ fn a_consumer_too_far_behind_blocks_or_is_detached_as_it_was_asked() {
                     log.consumer("lake", Start::Now).unwrap_err().kind(),
                     ErrorKind::Gap { .. }
                 ));
-                log.drop_consumer("lake").unwrap();
+                log.drop_consumer("lake", None).unwrap();
                 log.consumer("lake", Start::Oldest).unwrap();
             }
         }
@@ -203,6 +203,6 @@ fn a_destination_may_stand_exactly_where_the_log_begins() {
         let before = positions[first.get() as usize - 3];
         assert!(matches!(lake.align(Some(before)).unwrap_err().kind(), ErrorKind::Gap { .. }));
         drop(lake);
-        log.drop_consumer("lake").unwrap();
+        log.drop_consumer("lake", None).unwrap();
     }
 }

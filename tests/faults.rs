@@ -347,7 +347,7 @@ fn an_unreadable_consumer_stops_pruning_and_is_no_absent_one() {
     assert_eq!(*refused.kind(), ErrorKind::Corrupt);
     assert!(refused.to_string().contains("consumer.lake"), "{refused}");
     assert_eq!(log.first(), Sequence::FIRST);
-    log.drop_consumer("lake").unwrap();
+    log.drop_consumer("lake", None).unwrap();
     assert!(log.prune(&Retention::default()).unwrap().segments > 0);
 }
 
@@ -389,7 +389,7 @@ fn a_consumer_that_registers_during_a_pruning_takes_it_back() {
         }
         drop(log.consumer("late", Start::Oldest).unwrap());
         *disk.faults.latecomer.lock().unwrap() = disk.files.content("consumer.late");
-        log.drop_consumer("late").unwrap();
+        log.drop_consumer("late", None).unwrap();
         write(&log, 200).unwrap();
         let (first, end) = (log.first(), log.end());
         assert_eq!(log.prune(&Retention::default()).unwrap().segments, 0);

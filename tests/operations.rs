@@ -6,8 +6,8 @@ mod common;
 
 use common::{Fixture, drain, text_of};
 use highwater::{
-    AuditEvent, Commit, ErrorKind, Holder, Log, LogReader, Operation, Retention, Sequence, Start, StreamName,
-    StreamSpec,
+    AuditEvent, By, Commit, ErrorKind, Holder, Log, LogReader, Operation, Retention, Sequence, Start,
+    StreamName, StreamSpec,
 };
 
 fn name(stream: &str) -> StreamName {
@@ -165,17 +165,17 @@ fn a_consumer_is_moved_when_nobody_uses_it() {
     let fixture = Fixture::new();
     let log = two_streams(&fixture);
     let lake = log.consumer("lake", Start::Now).unwrap();
-    let busy = log.seek_consumer("lake", Start::Earliest).unwrap_err();
+    let busy = log.seek_consumer("lake", Start::Earliest, None).unwrap_err();
     assert_eq!(*busy.kind(), ErrorKind::ConsumerBusy);
     drop(lake);
-    let unknown = log.seek_consumer("sea", Start::Earliest).unwrap_err();
+    let unknown = log.seek_consumer("sea", Start::Earliest, None).unwrap_err();
     assert_eq!(*unknown.kind(), ErrorKind::NotFound);
     assert_eq!(log.consumers().unwrap().len(), 1, "looking makes none");
-    let beyond = log.seek_consumer("lake", Start::After(Sequence::new(7))).unwrap_err();
+    let beyond = log.seek_consumer("lake", Start::After(Sequence::new(7)), None).unwrap_err();
     assert_eq!(*beyond.kind(), ErrorKind::NotFound);
     // As another process would, many times: the slots go round.
     for n in (0..=6).chain([2]) {
-        let at = fixture.reader().seek_consumer("lake", Start::After(Sequence::new(n))).unwrap();
+        let at = fixture.reader().seek_consumer("lake", Start::After(Sequence::new(n)), None).unwrap();
         assert_eq!(at, Sequence::new(n));
         let lake = log.consumer("lake", Start::Now).unwrap();
         assert_eq!(lake.acknowledged(), at);
@@ -192,10 +192,10 @@ fn a_consumer_is_not_moved_into_what_is_gone() {
     fixture.write(&log, "a", 0..100);
     log.consumer("lake", Start::Now).unwrap();
     log.prune(&Retention::default()).unwrap();
-    let gap = log.seek_consumer("lake", Start::Earliest).unwrap_err();
+    let gap = log.seek_consumer("lake", Start::Earliest, None).unwrap_err();
     assert!(matches!(gap.kind(), ErrorKind::Gap { first: Sequence::FIRST, .. }), "{gap}");
     assert_eq!(log.consumer("lake", Start::Now).unwrap().acknowledged(), Sequence::new(100));
-    log.seek_consumer("lake", Start::Oldest).unwrap();
+    log.seek_consumer("lake", Start::Oldest, None).unwrap();
 }
 
 #[test]
@@ -225,9 +225,43 @@ fn space_is_told_by_holder() {
     assert!(first.alone_bytes > 0 && space.reclaimable_bytes == 0, "{space:#?}");
     assert!(space.holders[1..].iter().all(|held| held.alone_bytes == 0));
     // What it says comes true.
-    log.drop_consumer("behind").unwrap();
+    log.drop_consumer("behind", None).unwrap();
     let freed = log.prune(&Retention::default()).unwrap();
     assert_eq!(freed.bytes, first.alone_bytes);
+}
+
+/// Those who move a consumer do not write the log: what they did is on record beside it, in its place.
+#[test]
+fn moved_consumers_are_on_record() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    log.consumer("lake", Start::Now).unwrap();
+    let by = By { who: "ada", why: "delivered twice" };
+    log.seek_consumer("lake", Start::After(Sequence::new(2)), Some(by)).unwrap();
+    log.operate(Operation::new("edit a", "ada", "x").set(&name("a"), "1")).unwrap();
+    fixture.reader().drop_consumer("lake", None).unwrap();
+    let nobody = By { who: " ", why: "x" };
+    assert_eq!(*log.seek_consumer("lake", Start::Now, Some(nobody)).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(*log.drop_consumer("lake", Some(nobody)).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(*log.drop_consumer("lake", Some(by)).unwrap_err().kind(), ErrorKind::NotFound);
+    let mut found = Vec::new();
+    log.audit(&mut |entry| {
+        found.push(match entry.event {
+            AuditEvent::Consumer { consumer, from, to, who, why } => {
+                let number = |sequence: Option<Sequence>| sequence.map(Sequence::get);
+                format!("{} {consumer} {:?} {:?} {who:?} {why:?}", entry.after, number(from), number(to))
+            }
+            AuditEvent::Operation { record, .. } => format!("{} {}", entry.after, record.what),
+            other => panic!("{other:?}"),
+        });
+    })
+    .unwrap();
+    let expected = [
+        r#"6 lake Some(6) Some(2) Some("ada") Some("delivered twice")"#,
+        "6 edit a",
+        "7 lake Some(2) None None None",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use highwater::environment::Stepped;
 use highwater::repair::{self, Mode};
+use highwater::testing::{Content, Random, SimDisk, State};
 use highwater::{Commit, Config, ErrorKind, Log, LogReader, Op, Position, Sequence, StreamSpec};
-use highwater_sim::{Content, Random, SimDisk, State};
 
 fn config() -> Config {
     Config { segment_bytes: 64 << 10, environment: Arc::new(Stepped::new(3, 1)), ..Config::default() }

@@ -4,7 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // a test panics, and may wait
 
-use highwater_sim::{Acknowledge, Cover, DamageTable, Effort, Fault, Program, Step, Tally, damage, explore};
+use highwater::testing::Fault;
+use highwater_sim::{Acknowledge, Cover, DamageTable, Effort, Program, Step, Tally, damage, explore};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

@@ -5,6 +5,8 @@
 //! crash_driver write  --dir D --seed S [--count N] [--segment-bytes B] [--consumer] [--threads N] [--buffered]
 //!              [--boot N]
 //! crash_driver verify --dir D --seed S [--consumer] [--threads N]
+//! crash_driver backup --dir D --to E --seed S
+//! crash_driver restore --dir E --to D --seed S
 //! ```
 //!
 //! `write` opens (recovers) and prints `resume SEQ HASH`; then, for each checkpoint, `try SEQ HASH` before the commit and
@@ -24,10 +26,14 @@
 //! With `--buffered` three checkpoints of four are committed buffered, and answered by `kept` in place of `ack`: such a one
 //! survives a killed process, and a power cut only once a later one of the log was acknowledged.
 //!
+//! `backup` copies the log, which `write` may be writing, or what is new of it; `restore` makes a log of that, with a checkpoint of its
+//! own that is on record, so it is for logs of `--threads`. Both print `done`, exit 0, or `fail TEXT`, exit 3.
+//!
 //! `--boot N` says in which boot of the machine it runs, for rigs that cut power without a reboot.
 
 mod content;
 mod plan;
+mod portable;
 mod single;
 mod threads;
 
@@ -52,8 +58,12 @@ fn main() -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    let (word, code, result) =
-        if arguments.verify { ("corrupt", 2, verify(&arguments)) } else { ("fail", 3, write(&arguments)) };
+    let (word, code, result) = match arguments.what {
+        What::Verify => ("corrupt", 2, verify(&arguments)),
+        What::Write => ("fail", 3, write(&arguments)),
+        What::Backup => ("fail", 3, portable::backup(&arguments)),
+        What::Restore => ("fail", 3, portable::restore(&arguments)),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
@@ -76,9 +86,19 @@ fn text(error: highwater::Error) -> String {
     error.to_string()
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Write,
+    Verify,
+    Backup,
+    Restore,
+}
+
 struct Arguments {
-    verify: bool,
+    what: What,
     dir: PathBuf,
+    /// Where `backup` and `restore` copy to.
+    to: PathBuf,
     seed: u64,
     count: u64,
     segment_bytes: u32,
@@ -113,15 +133,18 @@ impl Environment for Rebooted {
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let verify = match words.next().as_deref() {
-            Some("write") => false,
-            Some("verify") => true,
-            other => return Err(format!("write or verify, not {other:?}")),
+        let what = match words.next().as_deref() {
+            Some("write") => What::Write,
+            Some("verify") => What::Verify,
+            Some("backup") => What::Backup,
+            Some("restore") => What::Restore,
+            other => return Err(format!("write, verify, backup or restore, not {other:?}")),
         };
         let (mut dir, mut seed) = (None, None);
         let mut parsed = Arguments {
-            verify,
+            what,
             dir: PathBuf::new(),
+            to: PathBuf::new(),
             seed: 0,
             count: u64::MAX,
             segment_bytes: 128 << 10,
@@ -135,6 +158,7 @@ impl Arguments {
             let number = |text: String| text.parse::<u64>().map_err(|e| format!("{word} {text}: {e}"));
             match word.as_str() {
                 "--dir" => dir = Some(PathBuf::from(value()?)),
+                "--to" => parsed.to = PathBuf::from(value()?),
                 "--seed" => seed = Some(number(value()?)?),
                 "--count" => parsed.count = number(value()?)?,
                 "--segment-bytes" => parsed.segment_bytes = number(value()?)? as u32,

@@ -21,7 +21,7 @@ use crate::storage::{self, Access, Lock, LockMode, StorageFile};
 use crate::streams::Stream;
 
 pub(crate) use file::on_device;
-pub(crate) use registry::{drop_consumer, read_state, register, seek};
+pub(crate) use registry::{check_position, drop_consumer, read_state, register, seek};
 
 use registry::{check_history, check_name, find_checkpoint};
 
@@ -271,8 +271,8 @@ impl Consumer {
     pub fn next_batch(&mut self, limit: &Limit) -> Result<Option<Batch>> {
         let deadline = self.origin.elapsed().saturating_add(limit.wait);
         loop {
-            self.gather(limit)?;
-            if self.is_due(limit) {
+            let is_all = self.gather(limit)?;
+            if is_all || self.is_due(limit) {
                 return Ok(self.take_batch());
             }
             let mut wait = deadline.saturating_sub(self.origin.elapsed());
@@ -372,15 +372,19 @@ impl Consumer {
         self.failure.as_ref().map_or(Ok(()), |first| Err(Error::latched(first)))
     }
 
-    fn gather(&mut self, limit: &Limit) -> Result<()> {
+    /// Reads ahead; `true` if nothing can follow what it has. An error behind something that was read comes with the next call: who
+    /// passes a gap must have got what is before it.
+    fn gather(&mut self, limit: &Limit) -> Result<bool> {
         let confirmed = self.reader.horizon()?.confirmed;
         while !self.is_full(limit) && self.reader.next_sequence() <= confirmed {
-            match self.reader.next()? {
-                Some(checkpoint) => self.gathered.push(checkpoint),
-                None => break,
+            match self.reader.next() {
+                Ok(Some(checkpoint)) => self.gathered.push(checkpoint),
+                Ok(None) => break,
+                Err(_) if !self.gathered.checkpoints.is_empty() => return Ok(true),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn is_full(&self, limit: &Limit) -> bool {

@@ -8,8 +8,9 @@ use crate::format::consumer::{CONSUMER_FILE, ConsumerState, MaxLag};
 use crate::format::names;
 use crate::locate;
 use crate::lock;
+use crate::notes::{self, By, Note};
 use crate::origin::{Horizon, Origin, gap};
-use crate::position::{Address, CheckpointId, Sequence};
+use crate::position::{Address, CheckpointId, Position, Sequence};
 use crate::protection::Protection;
 use crate::reader::Reader;
 use crate::storage::{self, Access, LockMode, Storage};
@@ -35,6 +36,27 @@ pub(super) fn find_checkpoint(origin: &Origin, sequence: Sequence) -> Result<(Ad
     match reader.next()? {
         Some(checkpoint) => Ok((checkpoint.at(), checkpoint.position().checkpoint)),
         None => Err(Error::not_found(format!("there is no checkpoint {sequence}"))),
+    }
+}
+
+/// Whether a destination's position is on this log's history, and what follows it is there.
+pub(crate) fn check_position(origin: &Origin, stored: Position) -> Result<()> {
+    let diverged = |what: String| Err(Error::new(ErrorKind::Diverged, format!("position {stored} {what}")));
+    if stored.log != origin.log() {
+        return diverged(format!("is of another log; this is {}", origin.log()));
+    }
+    let horizon = origin.horizon()?;
+    if !horizon.retained.follows(stored.sequence) {
+        return Err(gap(stored.sequence.next(), &horizon.retained));
+    }
+    if stored.sequence == Sequence::NONE {
+        return Ok(());
+    }
+    match find_checkpoint(origin, stored.sequence)? {
+        (_, id) if id != stored.checkpoint => {
+            diverged(format!("is not on this log's history: checkpoint {} is {id} here", stored.sequence))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -173,8 +195,9 @@ fn read_settled(storage: &dyn Storage, file_name: &str) -> std::io::Result<Vec<u
 
 /// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged can be moved,
 /// too. Its lag policy stays; streams that were acknowledged further are forgotten. Returns where it stands.
-pub(crate) fn seek(origin: &Origin, name: &str, start: Start) -> Result<Sequence> {
+pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>) -> Result<Sequence> {
     check_name(name)?;
+    by.map_or(Ok(()), |by| by.check())?;
     let storage = &*origin.files().storage;
     let file_name = names::consumer(name);
     let io = |e| Error::io(format!("moving consumer {name}"), &file_name, e);
@@ -189,7 +212,7 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start) -> Result<Sequence
     file.sync().map_err(io)?;
     let before = read_state(storage, name)?.ok_or_else(unknown)?;
     // No pruning passes the new place before it is written.
-    let _turn = lock::turn_to_hold(storage)?;
+    let turn = lock::turn_to_hold(storage)?;
     let last = origin.horizon()?.last.sequence;
     if matches!(start, Start::After(sequence) if sequence > last) {
         return Err(Error::not_found(format!(
@@ -203,12 +226,35 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start) -> Result<Sequence
     };
     storage::write_all_at(&*file, &[&after.encode()], after.slot_offset()).map_err(io)?;
     file.sync().map_err(io)?;
+    let (from, to) = (Some(before.sequence), Some(after.sequence));
+    notes::add(storage, &note(origin, name, from, to, by)?, &*turn)?;
     Ok(after.sequence)
 }
 
+/// What was done to a consumer, now.
+fn note(
+    origin: &Origin,
+    consumer: &str,
+    from: Option<Sequence>,
+    to: Option<Sequence>,
+    by: Option<By<'_>>,
+) -> Result<Note> {
+    Ok(Note {
+        time_us: origin.now_us(),
+        after: origin.horizon()?.last.sequence,
+        consumer: consumer.to_owned(),
+        from,
+        to,
+        who: by.map(|by| by.who.to_owned()),
+        why: by.map(|by| by.why.to_owned()),
+    })
+}
+
 /// Forgets a consumer: nothing is kept for it any more.
-pub(crate) fn drop_consumer(storage: &dyn Storage, name: &str) -> Result<()> {
+pub(crate) fn drop_consumer(origin: &Origin, name: &str, by: Option<By<'_>>) -> Result<()> {
     check_name(name)?;
+    by.map_or(Ok(()), |by| by.check())?;
+    let storage = &*origin.files().storage;
     let file_name = names::consumer(name);
     if !crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name) {
         return Err(Error::not_found(format!("no consumer {name} in this log")));
@@ -218,7 +264,11 @@ pub(crate) fn drop_consumer(storage: &dyn Storage, name: &str) -> Result<()> {
     if lock.is_none() {
         return Err(Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use")));
     }
+    // One whose file is damaged can be dropped: that is what it takes to go on.
+    let from = read_state(storage, name).ok().flatten().map(|state| state.sequence);
     storage.remove(&file_name).map_err(io)?;
     drop(lock); // held until nobody can find the file any more
-    storage::sync_names(storage).map_err(io)
+    storage::sync_names(storage).map_err(io)?;
+    let turn = lock::turn_to_hold(storage)?;
+    notes::add(storage, &note(origin, name, from, None, by)?, &*turn)
 }

@@ -22,6 +22,17 @@ pub struct StreamName {
     pub name: String,
 }
 
+impl StreamName {
+    /// Streams of this namespace are a runtime's own: their states tell of its definitions and generations, which only ever go
+    /// on, and are no cursors of a source.
+    pub const RUNTIME_NAMESPACE: &str = "_highwater";
+
+    /// Whether the stream is a runtime's own and no source's.
+    pub fn is_of_runtime(&self) -> bool {
+        self.namespace.as_deref() == Some(Self::RUNTIME_NAMESPACE)
+    }
+}
+
 impl std::fmt::Display for StreamName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.namespace {

@@ -18,6 +18,14 @@ pub(crate) const NEW_BASE: &str = "new-base.tmp";
 pub(crate) const RESERVE: &str = "reserve";
 /// There while a repair is under way; tells how to take it back.
 pub(crate) const REPAIR: &str = "repair";
+/// In a directory that is a backup: how far it goes.
+pub(crate) const BACKUP: &str = "backup";
+/// There while a backup or a restore changes a directory: until it ends, what lies there is no log.
+pub(crate) const COPYING: &str = "copying";
+/// Notes of those who do not write the log.
+pub(crate) const NOTES: &str = "notes";
+/// The notes while they are made anew.
+pub(crate) const NEW_NOTES: &str = "new-notes.tmp";
 /// Held for the moment in which somebody says what the log has to keep, or a pruning lets something go.
 pub(crate) const HOLDS_GUARD: &str = "holds.guard";
 /// Held while a repair is under way, by whom it may be taken back.
@@ -43,6 +51,9 @@ pub(crate) enum FileName {
     New,
     Reserve,
     Repair,
+    Backup,
+    Copying,
+    Notes,
     /// Set aside by the repair of this number, under the name that it had.
     Aside(u32, String),
     /// Not ours: left alone.
@@ -99,9 +110,12 @@ pub(crate) fn parse(name: &str) -> FileName {
     match name {
         LOCK | LOCK_GUARD | HOLDS_GUARD | REPAIR_GUARD => return FileName::Lock,
         MARK => return FileName::Mark,
-        NEW | NEW_BASE | NEW_LOCK => return FileName::New,
+        NEW | NEW_BASE | NEW_NOTES | NEW_LOCK => return FileName::New,
         RESERVE => return FileName::Reserve,
         REPAIR => return FileName::Repair,
+        BACKUP => return FileName::Backup,
+        COPYING => return FileName::Copying,
+        NOTES => return FileName::Notes,
         _ => {}
     }
     if let Some(consumer) = name.strip_prefix(CONSUMER).filter(|name| is_valid(name)) {

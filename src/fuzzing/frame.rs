@@ -225,7 +225,7 @@ fn text(bytes: &[u8]) {
         FileName::Pin(name) => assert_eq!(names::pin(&name), text),
         FileName::Aside(repair, name) => assert_eq!(names::aside(repair, &name), text),
         FileName::Lock | FileName::Mark | FileName::New | FileName::Reserve => {}
-        FileName::Repair | FileName::Other => {}
+        FileName::Repair | FileName::Backup | FileName::Copying | FileName::Notes | FileName::Other => {}
     }
     if let Ok(position) = text.parse::<Position>() {
         assert_eq!(position.to_string().parse::<Position>().ok(), Some(position));

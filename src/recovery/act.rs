@@ -94,7 +94,7 @@ fn settle(segment: &Segment, from: u32, to: u32) -> Result<u64> {
 
 /// Fills the rest of the last accepted block, so that the chain of frames reaches the block where the log goes on.
 /// Returns where that is. The window is not flushed yet, so the pad says no more than was known to be durable before.
-fn pad(segment: &Segment, to: Address, epoch: u32, durable: Address) -> Result<Address> {
+pub(crate) fn pad(segment: &Segment, to: Address, epoch: u32, durable: Address) -> Result<Address> {
     let Some(body) = pad_body(to.offset()) else { return Ok(to) };
     let frame = FrameBuf::from_body(&vec![0; body as usize]).seal(Kind::Pad, 0);
     let bytes = frame.place(segment.header.salt, to, epoch, durable);

@@ -3,6 +3,7 @@
 //! [`look`] changes nothing. A reader without a living writer stops there, and shows what [`act`] would accept.
 
 mod act;
+mod cut;
 mod decide;
 mod report;
 mod survey;
@@ -19,7 +20,8 @@ use crate::segment::{Files, OpenFault, Segment};
 use crate::storage::{Access, Storage};
 use crate::view::{Event, Replay, Stop, View};
 
-pub(crate) use act::act;
+pub(crate) use act::{act, pad};
+pub(crate) use cut::{erase_behind, write_mark};
 pub(crate) use decide::Row;
 pub use report::Recovery;
 pub(crate) use survey::{Survey, read_mark};

@@ -23,6 +23,10 @@ pub(crate) struct Survey {
     pub aside: Vec<(u32, String)>,
     /// A repair was begun and did not come to its end.
     pub has_repair: bool,
+    /// It is a backup of another log.
+    pub is_backup: bool,
+    /// A backup into it, or a restore, did not come to its end.
+    pub is_copying: bool,
     has_leftover: bool,
     foreign: Option<String>,
 }
@@ -49,8 +53,10 @@ impl Survey {
                 FileName::Mark => survey.has_mark = true,
                 FileName::Reserve => survey.has_reserve = true,
                 FileName::Repair => survey.has_repair = true,
+                FileName::Backup => survey.is_backup = true,
+                FileName::Copying => survey.is_copying = true,
                 FileName::Aside(repair, name) => survey.aside.push((repair, name)),
-                FileName::New | FileName::Lock => survey.has_leftover = true,
+                FileName::New | FileName::Lock | FileName::Notes => survey.has_leftover = true,
                 FileName::Other if name.starts_with('.') || name == "lost+found" => {}
                 FileName::Other => survey.foreign = Some(name),
             }
@@ -60,7 +66,11 @@ impl Survey {
 
     /// Whether there is nothing that a log's creation would not have left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.segments.is_empty() && !self.has_mark && self.bases.is_empty() && !self.has_repair
+        self.segments.is_empty()
+            && !self.has_mark
+            && self.bases.is_empty()
+            && !self.has_repair
+            && !self.is_copying
     }
 
     /// Refuses a directory that holds other things and nothing of a log.
@@ -77,13 +87,24 @@ impl Survey {
         }
     }
 
-    /// Refuses a log that a repair has left half changed.
-    pub(crate) fn check_no_repair(&self) -> Result<()> {
+    /// Refuses what is no log yet, or not any more: half copied, or half repaired.
+    pub(crate) fn check_settled(&self, storage: &dyn Storage) -> Result<()> {
+        self.check_not_copying(storage)?;
         if !self.has_repair {
             return Ok(());
         }
         let what = "a repair was interrupted; run it again: it begins by taking back what it had changed";
         Err(Error::corrupt(names::REPAIR, 0, what))
+    }
+
+    /// Refuses a directory that a backup or a restore has left half copied.
+    pub(crate) fn check_not_copying(&self, storage: &dyn Storage) -> Result<()> {
+        if !self.is_copying {
+            return Ok(());
+        }
+        let what = "a backup or a restore into it is under way or was interrupted; run it again, or restore from it, \
+                    which takes the last backup that came to its end";
+        Err(Error::new(ErrorKind::Locked, format!("{}: {what}", storage.path().display())))
     }
 
     /// The mark, if there is a valid one.

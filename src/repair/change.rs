@@ -9,7 +9,6 @@ use super::{Mode, RepairPlan};
 use crate::config::Config;
 use crate::consumer::{self, Start};
 use crate::error::{Error, Result};
-use crate::format::frame::{FrameBuf, Kind, frame_len};
 use crate::format::mark::Mark;
 use crate::format::note::{Pruned, Repaired};
 use crate::format::snapshot::{LastCheckpoint, Retained};
@@ -20,8 +19,8 @@ use crate::origin::Origin;
 use crate::position::{Address, SegmentId, Sequence};
 use crate::recovery::{self, Look};
 use crate::salvage::{Assessment, Salvage};
-use crate::segment::{Files, Segment};
-use crate::storage::{self, Access, Lock, Storage};
+use crate::segment::Files;
+use crate::storage::{Access, Lock};
 use crate::view::View;
 
 /// Does what the plan says. On an error the caller takes it back.
@@ -128,7 +127,8 @@ fn cut(
     }
     aside::sync_names(&**storage)?;
     let epoch = found.epoch.max(salvage.mark.map_or(0, |mark| mark.epoch)).saturating_add(1);
-    let end = erase_behind(&**storage, cut.at, epoch, &newest_retained(salvage, found), &config)?;
+    let (retained, now_us) = (newest_retained(salvage, found), config.environment.now_us());
+    let end = recovery::erase_behind(&**storage, cut.at, epoch, &retained, now_us)?;
     // The mark goes down before the log is opened: what it had vouched for is gone.
     let mark = Mark {
         log: salvage.files.log,
@@ -141,10 +141,10 @@ fn cut(
         id: cut.last.id,
         active: id,
         waypoint: cut.snapshot,
-        first_live: newest_retained(salvage, found).first_live,
+        first_live: retained.first_live,
         clean: false,
     };
-    write_mark(&**storage, &mark)?;
+    recovery::write_mark(&**storage, &mark)?;
     match recovery::look(storage.clone(), Access::Write, None)? {
         Look::Log(found) => Ok(log::recover(*found, config, lock)?.0),
         Look::Nothing => Err(Error::invalid("nothing is left of the log")),
@@ -169,51 +169,6 @@ fn give_up_lost_base(retained: &mut Retained, found: &Assessment) {
         retained.compacted = None;
         retained.first_sequence = retained.first_sequence.max(lost.sequence.next());
     }
-}
-
-/// Puts what is retained behind the last frame that stays, and zeros behind that. Returns where the zeros begin.
-fn erase_behind(
-    storage: &dyn Storage,
-    at: Address,
-    epoch: u32,
-    retained: &Retained,
-    config: &Config,
-) -> Result<Address> {
-    const PIECE: usize = 1 << 20;
-    let segment = Segment::open(storage, at.segment(), Access::Write)
-        .map_err(|fault| fault.into_error(at.segment()))?;
-    let mut buf = FrameBuf::new(Vec::new());
-    let pruned =
-        Pruned { time_us: config.environment.now_us(), retained: retained.clone(), detached: Vec::new() };
-    pruned.encode(buf.body_mut());
-    let len = frame_len(buf.body_len() as u32);
-    if u64::from(at.offset()) + len > u64::from(segment.bytes()) {
-        return Err(segment.damaged(at.offset(), "there is no room to cut the log here"));
-    }
-    let frame = buf.seal(Kind::Pruned, 0).place(segment.header.salt, at, epoch, at);
-    let end = Address(at.0 + len);
-    let zeros = vec![0; PIECE.min((segment.bytes() - end.offset()) as usize)];
-    let mut offset = end.offset();
-    while offset < segment.bytes() {
-        let len = zeros.len().min((segment.bytes() - offset) as usize);
-        segment.write(&[&zeros[..len]], offset)?;
-        offset += len as u32;
-    }
-    segment.write(&[&frame], at.offset())?;
-    segment.sync()?;
-    Ok(end)
-}
-
-fn write_mark(storage: &dyn Storage, mark: &Mark) -> Result<()> {
-    let io = |e| Error::io("lowering the mark", names::MARK, e);
-    let file = storage.open(names::MARK, Access::Create).map_err(io)?;
-    let mut slots = vec![0; crate::format::mark::MARK_FILE];
-    let at = mark.slot_offset() as usize;
-    let bytes = mark.encode();
-    slots[at..at + bytes.len()].copy_from_slice(&bytes);
-    storage::write_all_at(&*file, &[&slots], 0).map_err(io)?;
-    file.sync().map_err(io)?;
-    aside::sync_names(storage)
 }
 
 /// Begins the log anew, behind all segments that there were: the damage comes before everything that could be kept.

@@ -41,6 +41,7 @@ impl Salvage {
     pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Salvage> {
         let (storage, unreadable) = Patient::over(storage);
         let survey = Survey::of(&*storage)?;
+        survey.check_not_copying(&*storage)?;
         survey.check_is_log(&*storage)?;
         if survey.is_empty() {
             return Err(Error::not_found(format!("there is no log at {}", storage.path().display())));

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rig import KILL_MODES, Rig, Violation
 
+# So often the log is backed up and restored after a kill, and both are killed on the way.
+MOVES = 0.1
 # Then a new log: verifying a long one takes its time. A log that is pruned may grow older.
 CHECKPOINTS_MAX, CHECKPOINTS_PRUNED_MAX = 400, 4000
 
@@ -32,7 +34,7 @@ class Budget:
 
 
 def run(driver, budget, arguments, place):
-    kills, checkpoints, phases = 0, 0, {}
+    kills, moves, checkpoints, phases = 0, 0, 0, {}
     longest = CHECKPOINTS_PRUNED_MAX if "--consumer" in arguments else CHECKPOINTS_MAX
     while not budget.is_spent(kills):
         with tempfile.TemporaryDirectory(dir=place) as directory:
@@ -42,13 +44,18 @@ def run(driver, budget, arguments, place):
                     rig.write_and_kill(moment())
                     rig.verify()
                     kills += 1
+                    # A restore makes a checkpoint of its own, which only streams that count for themselves have room for.
+                    if "--threads" in arguments and random.random() < MOVES:
+                        rig.move(moment)
+                        kills, moves = kills + 3, moves + 1
             except Violation as violation:
                 sys.exit(f"VIOLATION after {kills} kills: {violation}\n{rig.keep_evidence()}")
             checkpoints += rig.ledger.checkpoints()
             for phase, count in rig.ledger.phases.items():
                 phases[phase] = phases.get(phase, 0) + count
     told = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
-    print(f"{' '.join(arguments) or 'plain'}: {kills} kills ({told}), {checkpoints} checkpoints", flush=True)
+    mode = " ".join(arguments) or "plain"
+    print(f"{mode}: {kills} kills ({told}), {moves} moves, {checkpoints} checkpoints", flush=True)
     return kills
 
 

@@ -158,6 +158,49 @@ class Rig:
         demand(picture(at) == before, "verify has written")
         self.ledger.check(done.stdout, is_settled)
 
+    def back_up_and_kill(self, seconds):
+        """Lets the driver write so long beside backups of its log, and kills both."""
+        writer = self.start()
+        backup = subprocess.Popen(self.copying("backup", self.directory, self.copy), stdout=subprocess.DEVNULL)
+        try:
+            out, _ = writer.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            writer.kill()
+            out, _ = writer.communicate()
+        backup.kill()
+        backup.wait()
+        self.ledger.hear(out)
+
+    def move(self, moment):
+        """Backs the log up, beside a writer and killed at some moment, then to the end; and goes on with what is restored."""
+        self.back_up_and_kill(moment())
+        self.verify()
+        self.complete("backup", self.directory, self.copy, moment())
+        self.verify(self.copy)
+        shutil.rmtree(self.directory)
+        self.complete("restore", self.copy, self.directory, moment())
+        self.verify()
+
+    @property
+    def copy(self):
+        return self.directory.with_name("copy")
+
+    def copying(self, mode, source, target):
+        config = [word for word in self.arguments if word not in ("--buffered", "--consumer")]
+        return [self.driver, mode, "--dir", str(source), "--to", str(target), "--seed", str(self.seed), *config]
+
+    def complete(self, mode, source, target, seconds):
+        """Kills it at some moment, and runs it again."""
+        command = self.copying(mode, source, target)
+        try:
+            subprocess.run(command, stdout=subprocess.DEVNULL, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            pass  # it is killed
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        # It may have come to its end before it was killed.
+        ended = done.stdout.startswith("done") or mode == "restore" and "there is a log already" in done.stdout
+        demand(ended, f"{mode}: {done.stdout.strip()} {done.stderr.strip()}")
+
     def keep_evidence(self):
         """A log that broke a promise is worth more than the space it takes."""
         EVIDENCE.mkdir(parents=True, exist_ok=True)

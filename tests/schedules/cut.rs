@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use highwater::environment::Stepped;
 use highwater::storage::{Access, FileLayer, Layer, Lock, LockMode, Storage, StorageFile};
+use highwater::testing::{Random, SimDisk, State};
 use highwater::{Config, Durability, ErrorKind, Limit, Log, Retention, Start, StreamSpec};
-use highwater_sim::{Random, SimDisk, State};
 use shuttle::rand::Rng;
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;

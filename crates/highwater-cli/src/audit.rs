@@ -105,6 +105,14 @@ fn sentence(event: &AuditEvent) -> String {
         AuditEvent::Repair { repair, first, last, why, .. } => {
             format!("repair {repair}: checkpoints {first} to {last} were given up ({why})")
         }
+        AuditEvent::Consumer { consumer, from, to, who, why } => {
+            let from = from.map_or(String::new(), |from| format!(" from {from}"));
+            let what = match to {
+                Some(to) => format!("consumer {consumer} was moved{from} to {to}"),
+                None => format!("consumer {consumer} was dropped{}", from.replace("from", "at")),
+            };
+            format!("{what}{}", signed(who.as_ref(), why.as_ref()))
+        }
         AuditEvent::Operation { position, record } => {
             format!("checkpoint {}: {}", position.sequence, operation(record))
         }
@@ -113,7 +121,11 @@ fn sentence(event: &AuditEvent) -> String {
 }
 
 fn operation(record: &OperationRecord) -> String {
-    let who = record.who.as_ref().map_or(String::new(), |who| format!(", by {who}"));
-    let why = record.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
-    format!("{}{who}{why}", record.what)
+    format!("{}{}", record.what, signed(record.who.as_ref(), record.why.as_ref()))
+}
+
+fn signed(who: Option<&String>, why: Option<&String>) -> String {
+    let who = who.map_or(String::new(), |who| format!(", by {who}"));
+    let why = why.map_or(String::new(), |why| format!(": {why}"));
+    format!("{who}{why}")
 }

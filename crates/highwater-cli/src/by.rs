@@ -2,6 +2,24 @@
 
 use clap::Args;
 
+/// Who, and why if they say.
+#[derive(Debug, Args)]
+pub(crate) struct MayBe {
+    /// Why; it is kept with the log
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    reason: Option<String>,
+    /// Who; it is kept with the log. Default: the user and the machine
+    #[arg(long, value_name = "WHO", value_parser = said)]
+    by: Option<String>,
+}
+
+impl MayBe {
+    /// Who, and why.
+    pub(crate) fn told(&self) -> (String, String) {
+        (self.by.clone().unwrap_or_else(me), self.reason.clone().unwrap_or_else(|| "not said".to_owned()))
+    }
+}
+
 /// Who and why.
 #[derive(Debug, Args)]
 pub(crate) struct By {

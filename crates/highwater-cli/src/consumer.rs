@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use highwater::{ConsumerInfo, LogReader, Sequence, Start, Tally};
+use highwater::{By, ConsumerInfo, LogReader, Sequence, Start, Tally};
 use serde::Serialize;
 
 use crate::ask;
+use crate::by::MayBe;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
@@ -87,6 +88,8 @@ pub(crate) struct Drop {
 /// Whether and how it is done.
 #[derive(Debug, clap::Args)]
 struct Doing {
+    #[command(flatten)]
+    by: MayBe,
     /// Only say what it means
     #[arg(long)]
     dry_run: bool,
@@ -255,7 +258,8 @@ fn seek(args: &Seek) -> Result<Code, Failure> {
     if !args.doing.yes && to != before {
         ask::confirm("Move it?")?;
     }
-    let at = log.seek_consumer(&args.name, args.to).map_err(gap)?;
+    let (who, why) = args.doing.by.told();
+    let at = log.seek_consumer(&args.name, args.to, Some(By { who: &who, why: &why })).map_err(gap)?;
     plan.done = true;
     plan.acknowledged = Some(at);
     plan.print(
@@ -304,7 +308,8 @@ fn drop_one(args: &Drop) -> Result<Code, Failure> {
     if !args.doing.yes {
         ask::confirm("Drop it?")?;
     }
-    log.drop_consumer(&args.name)?;
+    let (who, why) = args.doing.by.told();
+    log.drop_consumer(&args.name, Some(By { who: &who, why: &why }))?;
     plan.done = true;
     plan.print(args.doing.json, &format!("consumer {} is dropped", tame(&args.name)))
 }

@@ -5,6 +5,7 @@
 
 mod ask;
 mod audit;
+mod backup;
 mod by;
 mod cat;
 mod check;
@@ -16,16 +17,21 @@ mod deliver;
 mod demo;
 mod discover;
 mod du;
+mod export;
 mod failure;
 mod generate;
+mod import;
 mod info;
 mod ingest;
 mod init;
 mod known;
 mod metrics;
 mod output;
+mod place;
 mod prune;
+mod refresh;
 mod repair;
+mod restore;
 mod retain;
 mod rewind;
 mod run;
@@ -95,10 +101,15 @@ enum Command {
     Repair(repair::Args),
     Rewind(rewind::Rewind),
     Reset(rewind::Reset),
+    Refresh(refresh::Args),
     #[command(subcommand)]
     Consumer(consumer::Command),
     Du(du::Args),
     Audit(audit::Args),
+    Export(export::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Import(import::Args),
     Completions(generate::Completions),
     Man(generate::Man),
 }
@@ -129,9 +140,14 @@ impl Command {
             Command::Repair(args) => repair::run(args),
             Command::Rewind(args) => rewind::rewind(args),
             Command::Reset(args) => rewind::reset(args),
+            Command::Refresh(args) => refresh::run(args),
             Command::Consumer(command) => consumer::run(command),
             Command::Du(args) => du::run(args),
             Command::Audit(args) => audit::run(args),
+            Command::Export(args) => export::run(args),
+            Command::Backup(args) => backup::run(args),
+            Command::Restore(args) => restore::run(args),
+            Command::Import(args) => import::run(args),
             Command::Completions(args) => generate::completions(args),
             Command::Man(args) => generate::man(args),
         }
@@ -152,9 +168,14 @@ impl Command {
             Command::Repair(args) => Some(&args.log),
             Command::Rewind(args) => Some(&args.log),
             Command::Reset(args) => Some(&args.log),
+            Command::Refresh(args) => Some(&args.log),
             Command::Consumer(command) => Some(command.log()),
             Command::Du(args) => Some(&args.log),
             Command::Audit(args) => Some(&args.log),
+            Command::Export(args) => Some(&args.log),
+            Command::Backup(args) => Some(&args.log),
+            Command::Restore(args) => Some(&args.log),
+            Command::Import(args) => Some(&args.log),
             Command::Demo(_)
             | Command::Init(_)
             | Command::Check(_)

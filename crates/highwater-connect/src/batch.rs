@@ -72,6 +72,10 @@ pub struct Delivered<'a> {
 }
 
 impl<'a> Delivered<'a> {
+    pub(crate) fn new(checkpoint: &'a Checkpoint, definitions: &'a [StreamDefinition]) -> Self {
+        Delivered { checkpoint, definitions }
+    }
+
     /// Its number.
     pub fn sequence(&self) -> Sequence {
         self.checkpoint.sequence()

@@ -18,11 +18,11 @@ use crate::definition::{Generation, StreamDefinition};
 use crate::failure::{Failure, Result};
 
 /// The namespace of the runtime's own streams. A source's stream may not have it.
-pub const NAMESPACE: &str = "_highwater";
+pub const NAMESPACE: &str = StreamName::RUNTIME_NAMESPACE;
 
 /// Whether the stream is the runtime's own and not the source's.
 pub fn is_ours(name: &StreamName) -> bool {
-    name.namespace.as_deref() == Some(NAMESPACE)
+    name.is_of_runtime()
 }
 
 /// The stream whose state has the definitions.

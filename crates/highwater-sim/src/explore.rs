@@ -7,17 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use highwater::repair::Mode;
+use highwater::testing::{Operation, Random, SimDisk, State};
 use highwater::{Checkpoint, LogReader};
 
 use crate::check::{Checked, Violation};
-use crate::disk::SimDisk;
 use crate::life::Life;
 use crate::mend::mend;
 use crate::model::{Event, Model};
 use crate::program::{Program, Step};
-use crate::random::Random;
 use crate::rot::Rot;
-use crate::state::{Operation, State};
 
 /// How hard to look.
 #[derive(Debug, Clone, Copy)]
@@ -178,7 +176,7 @@ fn damage(cut: &Cut, life: Life, variant: u64, random: &mut Random) -> Checked {
     let name = &names[random.index(names.len())];
     let len = state.find(name).map_or(0, |file| state.cached(file).len());
     let rot = Rot::any(random, len);
-    if !state.rot(name, rot, &cut.state) {
+    if !rot.damage(&mut state, name, &cut.state) {
         return Ok(());
     }
     let end = model.tried();

@@ -10,16 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater::environment::Stepped;
+use highwater::testing::{Operation, Random, SimDisk, State};
 use highwater::{
     Compression, Config, Consumer, Digest, ErrorKind, Log, ReadMode, Reader, Stream, StreamSpec,
 };
 
 use crate::check::{Checked, Depth, Violation, blames_disk, check_log, consumer_name, demand};
-use crate::disk::SimDisk;
 use crate::model::{Definition, Event, Model};
 use crate::program::{CONSUMERS, Step};
-use crate::random::Random;
-use crate::state::{Operation, State};
 
 use write::WriterLife;
 

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use highwater::repair::{self, Mode, RepairPlan};
+use highwater::testing::{Fault, SimDisk, State};
 use highwater::{Config, Log, Sequence};
 
 use crate::check::{Checked, Violation, blames_disk, check_checkpoint, demand};
-use crate::disk::SimDisk;
-use crate::fault::Fault;
 use crate::model::Model;
-use crate::state::State;
 
 /// Repairs a damaged log and holds what is left against what was there: from a base checkpoint on, if it had one, up to `end`.
 pub(crate) fn mend(

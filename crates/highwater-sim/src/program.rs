@@ -1,8 +1,7 @@
 //! Programs: what users, processes and disks do to a log, one step after another. They come from a seed or from any bytes,
 //! and print as Rust.
 
-use crate::fault::Fault;
-use crate::random::Random;
+use highwater::testing::{Fault, Random};
 
 /// Streams that a program knows.
 pub(crate) const STREAMS: u8 = 4;

@@ -1,8 +1,6 @@
 //! Damage by no crash: what a disk does to bytes that it had promised to keep.
 
-use crate::content::{Content, SECTOR};
-use crate::random::Random;
-use crate::state::State;
+use highwater::testing::{Content, Random, SECTOR, State};
 
 /// One piece of damage. Places are in bytes or sectors of the file; what lies outside of it damages nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,19 +63,19 @@ impl Rot {
     }
 }
 
-impl State {
+impl Rot {
     /// Damages a file; `earlier` is what stale sectors come from. Says whether anything is other than before.
-    pub fn rot(&mut self, name: &str, rot: Rot, earlier: &State) -> bool {
-        let Some(file) = self.find(name) else { return false };
-        if rot == Rot::Remove {
-            self.forget(name);
+    pub fn damage(self, state: &mut State, name: &str, earlier: &State) -> bool {
+        let Some(file) = state.find(name) else { return false };
+        if self == Rot::Remove {
+            state.forget(name);
             return true;
         }
-        let before = self.cached(file).clone();
+        let before = state.cached(file).clone();
         let old = earlier.find(name).map(|file| earlier.cached(file).clone()).unwrap_or_default();
-        let content = damaged(&before, rot, &old);
+        let content = damaged(&before, self, &old);
         let changed = content.len() != before.len() || content.to_vec() != before.to_vec();
-        self.replace(name, content);
+        state.replace(name, content);
         changed
     }
 }

@@ -1,6 +1,5 @@
 //! `highwater rewind` and `highwater reset`: a source goes back. They say first what that means.
 
-mod place;
 mod tell;
 
 use std::io::Write;
@@ -15,6 +14,7 @@ use crate::by::By;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
+use crate::place;
 use crate::state;
 
 const REWIND_EXAMPLES: &str = "\

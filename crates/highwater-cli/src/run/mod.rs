@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use highwater_connect::alerts::Alerts;
 use highwater_connect::event::Reporter;
+use highwater_connect::pipeline::Resume;
 use highwater_connect::runtime::{self, Outcome};
 use highwater_connect::{FailureKind, Pipeline, Stop};
 
@@ -25,6 +27,7 @@ Examples:
   highwater run pipeline.toml
   highwater run pipeline.toml --json | jq 'select(.event == \"delivered\")'
   highwater run pipeline.toml --wait 60          wait for another run to end
+  highwater run pipeline.toml --resume hard      verify the log and the destinations first
 
 SIGTERM or SIGINT stops it at a checkpoint; a second one stops it at once. Neither loses anything.";
 
@@ -43,12 +46,25 @@ pub(crate) struct Args {
     /// Wait so many seconds for another run to end
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
+    /// hard: first read every checkpoint that is kept and compare it with its counts and digests, and what each destination holds
+    /// with the log; nothing is read or delivered if one does not fit. Default: what the pipeline file says, or soft
+    #[arg(long, value_enum)]
+    resume: Option<HowToResume>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum HowToResume {
+    Soft,
+    Hard,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let mut pipeline = Pipeline::open(&args.pipeline)?;
     if let Some(seconds) = args.wait {
         pipeline.storage.lock_wait = Duration::from_secs(seconds);
+    }
+    if let Some(resume) = args.resume {
+        pipeline.resume = if resume == HowToResume::Hard { Resume::Hard } else { Resume::Soft };
     }
     let watcher = Arc::new(Watcher::start(args.json));
     let alerts = Arc::new(Alerts::start(&pipeline, watcher.clone())?);

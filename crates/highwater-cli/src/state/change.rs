@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::Args;
-use highwater::{Config, Log, LogReader, Operation, Position, Sequence};
+use highwater::{Config, Log, LogReader, Operation, Position, Sequence, StreamSpec};
 use highwater_connect::json_text::{self as json, Change};
 use serde::Serialize;
 
@@ -54,8 +54,10 @@ impl NewState {
 /// What a command is about to do.
 pub(crate) struct Plan<'a> {
     pub(crate) path: &'a Path,
-    /// What was decided was decided by looking here.
-    pub(crate) log: &'a LogReader,
+    /// What was decided was decided by looking here; `None`: there is no log yet, and one is made.
+    pub(crate) log: Option<&'a LogReader>,
+    /// Streams that the log does not know.
+    pub(crate) register: Vec<StreamSpec>,
     pub(crate) verb: &'static str,
     pub(crate) states: Vec<NewState>,
     /// Where the states come from, if not from this log's end.
@@ -77,10 +79,10 @@ impl Writing {
             return self.print(&plan, None);
         }
         if plan.asks && !self.yes {
-            refuse_beside_writer(plan.log)?;
+            plan.log.map_or(Ok(()), refuse_beside_writer)?;
             ask::confirm("Write it?")?;
         }
-        let made = operate(plan.path, plan.operation(&self.by))?;
+        let made = plan.operate(&self.by)?;
         self.print(&plan, Some(made))
     }
 
@@ -100,7 +102,26 @@ impl Writing {
     }
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// Of a log, whose streams it knows.
+    pub(crate) fn on(path: &'a Path, log: &'a LogReader, verb: &'static str, states: Vec<NewState>) -> Self {
+        Plan { path, log: Some(log), register: Vec::new(), verb, states, from: None, asks: false }
+    }
+
+    /// Opens the log for writing, which nobody else may do meanwhile, and makes the checkpoint.
+    fn operate(&self, by: &By) -> Result<Sequence, Failure> {
+        let log = match self.log {
+            Some(_) => open(self.path)?,
+            None => Log::open(self.path, Config::default())?.0,
+        };
+        for stream in &self.register {
+            log.stream(stream.clone())?;
+        }
+        let made = log.operate(self.operation(by))?;
+        log.close()?;
+        Ok(made.sequence())
+    }
+
     fn what(&self) -> String {
         match self.states.as_slice() {
             [one] => format!("{} {}", self.verb, target::describe(&one.name)),
@@ -116,7 +137,8 @@ impl Plan<'_> {
     }
 
     fn operation(&self, by: &By) -> Operation {
-        let mut operation = Operation::new(self.what(), by.who(), &*by.reason).expecting(self.log.end());
+        let end = self.log.and_then(|log| log.end());
+        let mut operation = Operation::new(self.what(), by.who(), &*by.reason).expecting(end);
         if let Some(from) = self.from {
             operation = operation.from(from);
         }
@@ -145,14 +167,6 @@ fn say_changes(changes: &[Change]) {
     if changes.is_empty() {
         terminal::say("  only white space, the order of keys or the spelling of a text");
     }
-}
-
-/// Opens the log for writing, which nobody else may do meanwhile, and makes the checkpoint.
-pub(crate) fn operate(path: &Path, operation: Operation) -> Result<Sequence, Failure> {
-    let log = open(path)?;
-    let made = log.operate(operation)?;
-    log.close()?;
-    Ok(made.sequence())
 }
 
 /// Opens a log for writing; a mistyped path makes none.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use highwater::{LogReader, Sequence, StreamName};
+use highwater::{ErrorKind, LogReader, Sequence, StreamName, StreamSpec};
 use highwater_connect::json_text as json;
 
 use super::change::{NewState, Plan, Writing};
@@ -13,7 +13,7 @@ use highwater_connect::airbyte::message::{self, StateKind};
 
 const EXAMPLES: &str = "\
 Examples:
-  highwater state copy shop.hw --from old-shop.hw --reason 'moved to this machine'
+  highwater state copy shop.hw --from old-shop.hw --register --reason 'moved to this machine'
   highwater state copy shop.hw --stream users --to-stream people --reason renamed
   highwater state copy shop.hw --at 41 --stream users --reason 'as it was before the bad run'";
 
@@ -31,6 +31,9 @@ pub(crate) struct Copy {
     /// The states as of this checkpoint of it
     #[arg(long, value_name = "SEQ")]
     at: Option<u64>,
+    /// Register streams that the log does not know, as the other log has them: a new log goes on where an old one stopped
+    #[arg(long, requires = "from")]
+    register: bool,
     #[command(flatten)]
     target: Target,
     /// The stream that gets the state. Default: the one of the same name
@@ -65,19 +68,37 @@ pub(crate) fn copy(args: &Copy) -> Result<Code, Failure> {
         }
     };
     let ours = log.state()?;
+    let mut register = Vec::new();
     let states = found.into_iter().map(|(name, text)| {
         let (name, text) = args.renamed(&log, name, text)?;
         if let Some(stream) = &name {
-            log.find_stream(stream)?;
+            register.extend(args.unknown(&log, &other, stream)?);
         }
         Ok(NewState { old: target::text(&ours, &name)?, name, new: Some(text) })
     });
     let states = states.collect::<Result<Vec<_>, Failure>>()?;
     let from = theirs.position();
-    args.writing.write(Plan { path: &args.log, log: &log, verb: "copy", states, from, asks: false })
+    args.writing.write(Plan { register, from, ..Plan::on(&args.log, &log, "copy", states) })
 }
 
 impl Copy {
+    /// How a stream that the log does not know is registered, if that was asked for.
+    fn unknown(
+        &self,
+        log: &LogReader,
+        other: &LogReader,
+        stream: &StreamName,
+    ) -> Result<Option<StreamSpec>, Failure> {
+        match log.find_stream(stream) {
+            Ok(_) => Ok(None),
+            Err(error) if *error.kind() == ErrorKind::NotFound && self.register => {
+                let info = other.find_stream(stream)?;
+                Ok(Some(with_schema(target::spec(&info.name).key_paths(info.key), info.schema)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn renamed(&self, log: &LogReader, name: Name, text: String) -> Result<(Name, String), Failure> {
         let Some(stream) = &self.to_stream else { return Ok((name, text)) };
         let wanted = known::Wanted { stream: Some(stream.clone()), namespace: self.to_namespace.clone() };
@@ -96,4 +117,11 @@ impl Copy {
 fn descriptor(to: &StreamName) -> String {
     let descriptor = serde_json::json!({"name": to.name, "namespace": to.namespace});
     serde_json::json!({"stream": {"stream_descriptor": descriptor}}).to_string()
+}
+
+fn with_schema(spec: StreamSpec, schema: Option<String>) -> StreamSpec {
+    match schema {
+        Some(schema) => spec.schema(schema),
+        None => spec,
+    }
 }

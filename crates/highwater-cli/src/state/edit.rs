@@ -44,7 +44,7 @@ pub(crate) fn edit(args: &Edit) -> Result<Code, Failure> {
     let edited = std::fs::read_to_string(&file).map_err(|e| Failure::io("reading what was edited", &e))?;
     let result = written_back(&edited, &shown, old.as_deref()).and_then(|new| {
         let states = vec![NewState { name, old: old.clone(), new }];
-        args.writing.write(Plan { path: &args.log, log: &log, verb: "edit", states, from: None, asks: true })
+        args.writing.write(Plan { asks: true, ..Plan::on(&args.log, &log, "edit", states) })
     });
     match &result {
         Ok(_) => drop(std::fs::remove_file(&file)),

@@ -53,7 +53,7 @@ pub(crate) fn set(args: &Set) -> Result<Code, Failure> {
     say_change_of_kind(&log, &given)?;
     let states = given.into_iter().map(|(name, new)| with_old(&log, &states, name, new, args.format));
     let states = states.collect::<Result<Vec<_>, _>>()?;
-    args.writing.write(Plan { path: &args.log, log: &log, verb: "set", states, from: None, asks: false })
+    args.writing.write(Plan::on(&args.log, &log, "set", states))
 }
 
 fn with_old(
@@ -122,7 +122,7 @@ pub(crate) fn merge(args: &Merge) -> Result<Code, Failure> {
     json::check(&patch).map_err(|e| Failure::error(format!("the patch is not JSON: {e}")))?;
     let new = json::merge(old.as_deref().unwrap_or("{}"), &patch).map_err(Failure::error)?;
     let states = vec![NewState { name, old, new: Some(new) }];
-    args.writing.write(Plan { path: &args.log, log: &log, verb: "merge", states, from: None, asks: false })
+    args.writing.write(Plan::on(&args.log, &log, "merge", states))
 }
 
 const CLEAR_EXAMPLES: &str = "\
@@ -149,5 +149,5 @@ pub(crate) fn clear(args: &Clear) -> Result<Code, Failure> {
     let name = args.target.one(&log)?;
     let old = target::text(&log.state()?, &name)?;
     let states = vec![NewState { name, old, new: None }];
-    args.writing.write(Plan { path: &args.log, log: &log, verb: "clear", states, from: None, asks: true })
+    args.writing.write(Plan { asks: true, ..Plan::on(&args.log, &log, "clear", states) })
 }

@@ -1,7 +1,7 @@
 //! Which state is meant: one stream's, or the global one.
 
 use clap::Args;
-use highwater::{LogReader, States, StreamName};
+use highwater::{LogReader, States, StreamName, StreamSpec};
 
 use crate::failure::Failure;
 use crate::known::Wanted;
@@ -42,6 +42,15 @@ pub(crate) fn text(states: &States, name: &Name) -> Result<Option<String>, Failu
         Some(stream) => states.get_text(stream)?,
     };
     Ok(state.map(|state| state.text))
+}
+
+/// A stream of this name, with nothing known of it.
+pub(crate) fn spec(name: &StreamName) -> StreamSpec {
+    let spec = StreamSpec::new(&name.name);
+    match &name.namespace {
+        Some(namespace) => spec.namespace(namespace),
+        None => spec,
+    }
 }
 
 /// As it is called in messages and in what is kept of an operation.

@@ -17,6 +17,8 @@ mod operations;
 #[cfg(target_os = "linux")]
 mod pipeline;
 mod reading;
+#[cfg(target_os = "linux")]
+mod runbooks;
 mod states;
 mod trouble;
 mod watching;

@@ -4,6 +4,7 @@ mod entry;
 mod lookback;
 mod plan;
 mod progress;
+mod refresh;
 mod room;
 mod schemas;
 mod sync;

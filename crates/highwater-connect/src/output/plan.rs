@@ -24,12 +24,12 @@ impl Plan {
         Plan { global, ..Plan::default() }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.global.is_none() && !self.clears_global && self.streams.is_empty()
-    }
-
     pub(super) fn set_global(&mut self, state: String) {
         self.global = Some(state);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.global.is_none() && !self.clears_global && self.streams.is_empty()
     }
 
     pub(super) fn clear_global(&mut self) {

@@ -1,10 +1,11 @@
 //! A sync begins and ends: generations, definitions, and what the source goes on from.
 
-use highwater::{Log, LogReader, Stream, StreamName, StreamSpec, Writer};
+use highwater::{ErrorKind, Log, LogReader, Sequence, Stream, StreamName, StreamSpec, Writer};
 
 use super::Output;
 use super::entry::Entry;
 use super::plan::Plan;
+use super::refresh::Refreshing;
 use crate::bookkeeping::{self, Book};
 use crate::definition::StreamDefinition;
 use crate::event::Event;
@@ -55,6 +56,15 @@ pub(crate) fn spec(definition: &StreamDefinition) -> StreamSpec {
     }
 }
 
+/// Whether the log never had a record of the stream, as far as that can be known.
+fn has_no_record(log: &LogReader, stream: &StreamName) -> Result<bool> {
+    let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
+    if log.first() > Sequence::FIRST {
+        return Ok(false);
+    }
+    Ok(log.tally(Sequence::NONE, end)?.iter().all(|tally| tally.stream != *stream))
+}
+
 /// The states that sources gave, at the end of the log.
 pub(super) fn state(log: &LogReader) -> Result<State> {
     state_of(log, &log.state()?)
@@ -84,9 +94,11 @@ impl Output<'_> {
         self.check_offers(offers)?;
         self.book.source.clone_from(&self.around.source);
         let mut plan = Plan::default();
+        let mut refreshing = Refreshing::begin(self.log, self.book.sync)?;
         for offer in offers {
-            let (at, is_refreshed) = self.define(offer, is_new)?;
+            let (at, is_anew) = self.define(offer, is_new)?;
             let stream = self.register(at)?;
+            let is_refreshed = is_anew | refreshing.obey(&mut self.book, stream.name());
             if is_refreshed && states.of(stream.name()).is_some() {
                 plan.clear(&stream);
             }
@@ -95,6 +107,7 @@ impl Output<'_> {
             self.plan_lookback(offers, &states, &mut plan)?;
         }
         self.learn_seen(offers)?;
+        refreshing.plan(self.log, &mut self.writer, &states, &mut plan)?;
         self.is_book_changed = self.book != self.written;
         if plan.is_empty() && !self.is_book_changed { Ok(()) } else { self.commit(plan) }
     }
@@ -102,10 +115,19 @@ impl Output<'_> {
     fn register(&mut self, at: usize) -> Result<Stream> {
         let definition = &self.book.streams[at];
         let name = &definition.name;
+        if bookkeeping::is_ours(name) {
+            return Err(Failure::config(format!("the source has a stream {name}; its namespace is taken")));
+        }
         // Of a stream that we know, the key was compared; where a person has accepted another, the engine need not object.
         let is_agreed = self.written.streams.iter().any(|known| known.name == *name);
-        let spec = spec(definition);
-        let stream = self.log.stream(if is_agreed { spec.allow_key_change() } else { spec })?;
+        let wanted = || if is_agreed { spec(definition).allow_key_change() } else { spec(definition) };
+        let stream = match self.log.stream(wanted()) {
+            // A state that was imported came before anybody knew the key.
+            Err(error) if *error.kind() == ErrorKind::StreamChanged && has_no_record(self.log, name)? => {
+                self.log.stream(spec(definition).allow_key_change())?
+            }
+            other => other?,
+        };
         self.writer.add(&stream)?;
         let index = self.names.find_or_add(name.namespace.as_deref(), &name.name);
         if index != self.entries.len() {

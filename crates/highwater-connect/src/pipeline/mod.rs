@@ -6,6 +6,7 @@ mod delivery;
 mod fingerprint;
 mod metrics;
 mod policy;
+mod resume;
 mod section;
 mod variables;
 
@@ -19,6 +20,7 @@ pub use delivery::{BreakerPolicy, Delivery, OnReject};
 pub(crate) use fingerprint::SECRET;
 pub use metrics::Metrics;
 pub use policy::{CheckpointPolicy, LookbackPolicy, RetryPolicy, SchemaPolicy, Storage};
+pub use resume::Resume;
 pub use section::{Section, nearest};
 pub use variables::{Secrets, Variables};
 
@@ -50,6 +52,8 @@ pub struct Pipeline {
     pub schema: SchemaPolicy,
     /// How far before its end a sync begins; not at all, if `None`.
     pub lookback: Option<LookbackPolicy>,
+    /// What is verified before a run goes on.
+    pub resume: Resume,
     variables: Variables,
     source: Table,
     streams: Vec<Table>,
@@ -98,6 +102,9 @@ impl Pipeline {
             checkpoint: CheckpointPolicy::read(section.section("checkpoint")?)?,
             retry,
             schema: schema_policy(section.section("schema")?)?,
+            resume: section
+                .choice("resume", &[("soft", Resume::Soft), ("hard", Resume::Hard)])?
+                .unwrap_or_default(),
             variables: Variables::new(base, &work),
             source: section.table("source")?,
             streams: section.tables("streams")?,

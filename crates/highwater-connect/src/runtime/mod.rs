@@ -8,6 +8,7 @@ mod monitor;
 mod parts;
 mod reading;
 mod rejected;
+mod resume;
 mod retry;
 mod schema;
 mod second_try;
@@ -26,6 +27,7 @@ use tending::Tending;
 pub use delivering::{Deliverer, Goal};
 pub use parts::{destination, source, source_connector};
 pub use reading::{Ended, read};
+pub use resume::verify;
 pub use retry::Retry;
 pub use schema::{Difference, StreamDifference, accept, differences, offered};
 pub use second_try::{SecondTry, second_try};
@@ -37,7 +39,7 @@ use crate::failure::{Failure, Result};
 use crate::feed::Feed;
 use crate::letters::DeadLetters;
 use crate::output::Surroundings;
-use crate::pipeline::{Delivery, Pipeline};
+use crate::pipeline::{Delivery, Pipeline, Resume};
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -78,6 +80,9 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
     reporter.opened(&log);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
+    if pipeline.resume == Resume::Hard {
+        verify(pipeline, &log, reporter, stop)?;
+    }
     let mut outcome = Outcome::default();
     let ready = get_ready(pipeline, &log, &mut outcome, reporter, stop)?;
     let given_up = GivenUp::default();

@@ -7,13 +7,11 @@ mod table;
 
 use std::sync::Arc;
 
+use highwater::testing::{Random, SimDisk, State};
 use highwater::{Config, Error, ErrorKind, Log};
 
 use crate::check::{Checked, Violation, demand};
-use crate::disk::SimDisk;
-use crate::random::Random;
 use crate::rot::Rot;
-use crate::state::State;
 
 use sample::{Place, Sample, Shown};
 pub use table::DamageTable;
@@ -68,7 +66,7 @@ fn one(sample: &Sample, ending: Ending, random: &mut Random, table: &mut DamageT
     let (aimed, name, rot) = sample.aim(random);
     let place = if sample.reaches_last(&name, rot) { Place::Last } else { aimed };
     let mut state = sample.state.clone();
-    if !state.rot(&name, rot, &sample.earlier) {
+    if !rot.damage(&mut state, &name, &sample.earlier) {
         return Ok(());
     }
     let outcome = meet(sample, state).map_err(|violation| violation.within(&format!("{rot:?} of {name}")))?;

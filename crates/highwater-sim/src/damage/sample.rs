@@ -6,17 +6,14 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use highwater::environment::Stepped;
+use highwater::testing::{Operation, Random, SECTOR, SimDisk, State};
 use highwater::{
     Commit, Compaction, Config, Log, LogReader, Op, Result, Retention, Sequence, Stream, StreamSpec,
 };
 
 use super::Ending;
 use crate::check::{Checked, Violation};
-use crate::content::SECTOR;
-use crate::disk::SimDisk;
-use crate::random::Random;
 use crate::rot::Rot;
-use crate::state::{Operation, State};
 
 /// Where damage strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -183,7 +183,7 @@ impl Life {
             return Ok(());
         }
         self.note(Event::Dropping(number));
-        let result = self.live()?.log.drop_consumer(&consumer_name(number));
+        let result = self.live()?.log.drop_consumer(&consumer_name(number), None);
         if let Outcome::Done(()) = self.outcome(result)? {
             self.note(Event::Dropped(number));
         }

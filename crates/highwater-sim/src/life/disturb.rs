@@ -1,8 +1,9 @@
 //! What goes wrong short of a power cut: processes end, calls fail, room runs out.
 
+use highwater::testing::Fault;
+
 use super::Life;
 use crate::check::Checked;
-use crate::fault::Fault;
 use crate::program::Step;
 
 impl Life {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater::testing::Random;
 use highwater::{
     Commit, Committed, Compaction, Durability, ErrorKind, Meta, Op, OpKind, Stream, StreamId, Writer,
 };
@@ -13,7 +14,6 @@ use super::{Known, Life, Outcome, spec};
 use crate::check::{Checked, blames_disk, demand};
 use crate::model::{CheckpointModel, Definition, Event, RecordModel, Snapshot};
 use crate::program::{Cover, SIZES};
-use crate::random::Random;
 
 /// A writer, and what it has not committed.
 #[derive(Debug)]

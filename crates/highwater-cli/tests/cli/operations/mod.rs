@@ -2,6 +2,9 @@
 
 mod consumers;
 mod edit;
+mod portable;
+#[cfg(target_os = "linux")]
+mod prompts;
 mod rewind;
 mod states;
 mod watch;

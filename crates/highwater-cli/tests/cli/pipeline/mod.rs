@@ -3,6 +3,7 @@
 mod alerts;
 mod dead_letters;
 mod examples;
+mod again;
 mod failures;
 mod http;
 mod kills;

@@ -10,7 +10,7 @@ use crate::json::push_line;
 use crate::op;
 
 /// What is the same for all records of a stream in a checkpoint, as JSON: `{"stream":...,"checkpoint":...`, without its end.
-pub(super) struct Head {
+pub(crate) struct Head {
     text: Vec<u8>,
 }
 
@@ -25,7 +25,7 @@ struct HeadFields<'a> {
 }
 
 impl Head {
-    pub(super) fn new(checkpoint: &Delivered<'_>, part: &Part<'_>) -> Result<Self> {
+    pub(crate) fn new(checkpoint: &Delivered<'_>, part: &Part<'_>) -> Result<Self> {
         let fields = HeadFields {
             namespace: part.name().namespace.as_deref(),
             stream: &part.name().name,
@@ -40,7 +40,7 @@ impl Head {
     }
 
     /// Writes the record's line into `out`, or says why it can't be one.
-    pub(super) fn write(&self, record: &Record, out: &mut Vec<u8>) -> std::result::Result<(), String> {
+    pub(crate) fn write(&self, record: &Record, out: &mut Vec<u8>) -> std::result::Result<(), String> {
         out.clear();
         out.extend_from_slice(&self.text);
         out.extend_from_slice(

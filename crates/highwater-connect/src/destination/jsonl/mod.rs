@@ -5,7 +5,7 @@
 //! So nothing is delivered twice, and files that are done with may be moved away. What of the last file's checkpoints was refused is in
 //! a third file, [`REJECTED`], which is there before the file is.
 
-mod line;
+pub(crate) mod line;
 mod refusals;
 
 use std::fs;

@@ -29,6 +29,17 @@ pub(crate) fn find(log: &LogReader, typed: &str) -> Result<Sequence, Failure> {
     })
 }
 
+/// The first checkpoint of a range: a time names what was committed after it.
+pub(crate) fn first(log: &LogReader, typed: &str) -> Result<Sequence, Failure> {
+    match parse(typed)? {
+        Place::Time(time_us) => {
+            let before = log.checkpoint_at(time_us)?;
+            Ok(before.map_or_else(|| log.first(), |before| before.sequence.next()))
+        }
+        _ => find(log, typed),
+    }
+}
+
 fn parse(typed: &str) -> Result<Place, Failure> {
     if let Ok(number) = typed.parse() {
         return Ok(Place::Number(number));

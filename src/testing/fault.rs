@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::random::Random;
-use crate::state::FileId;
+use super::random::Random;
+use super::state::FileId;
 
 /// What a disk can't read is a block.
 const BLOCK: u64 = 4096;

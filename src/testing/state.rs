@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::content::{Content, SECTOR, Sector};
-use crate::random::Random;
+use super::content::{Content, SECTOR, Sector};
+use super::random::Random;
 
 /// A file's number: its identity, whatever it is named.
 pub type FileId = usize;

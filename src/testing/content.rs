@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn it_holds_what_a_vector_would() {
-        let mut random = crate::Random::new(1);
+        let mut random = super::super::Random::new(1);
         let (mut content, mut vector) = (Content::default(), Vec::new());
         for _ in 0..300 {
             let (at, len) = (random.index(20_000), random.index(9000));

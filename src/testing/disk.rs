@@ -6,12 +6,12 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
-use highwater::storage::{Access, FileMap, Lock, LockMode, Storage, StorageFile};
+use crate::storage::{Access, FileMap, Lock, LockMode, Storage, StorageFile};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::fault::{Call, Fault, Faults, part_of};
-use crate::random::Random;
-use crate::state::{FileId, Operation, State};
+use super::fault::{Call, Fault, Faults, part_of};
+use super::random::Random;
+use super::state::{FileId, Operation, State};
 
 /// A disk as one process sees it. A clone is the same process, or another that runs beside it.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ struct Shared {
     faults: Faults,
     life: u64,
     locks: BTreeMap<String, Held>,
+    /// The power goes once so many calls have changed something.
+    off_after: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +49,7 @@ impl SimDisk {
             faults: Faults::default(),
             life: 0,
             locks: BTreeMap::new(),
+            off_after: None,
         };
         SimDisk { shared: Arc::new(Mutex::new(shared)), life: 0 }
     }
@@ -58,6 +61,18 @@ impl SimDisk {
         shared.life += 1;
         shared.locks.clear();
         SimDisk { shared: self.shared.clone(), life: shared.life }
+    }
+
+    /// The power goes once so many calls have changed something, counted from when the disk was made; from then on every call
+    /// fails, and [`after_power_cut`](SimDisk::after_power_cut) has what is left.
+    pub fn cut_power_after(&self, calls: usize) {
+        self.shared.lock().off_after = Some(calls);
+    }
+
+    /// The disk as the next boot finds it after a cut at this moment: of what was not flushed any subset, as `seed` decides.
+    #[must_use = "the next process has this disk"]
+    pub fn after_power_cut(&self, seed: u64) -> SimDisk {
+        SimDisk::new(self.state().crash(&mut Random::new(seed)), seed)
     }
 
     /// How many calls have changed something.
@@ -117,7 +132,13 @@ impl SimDisk {
 
     fn reach(&self) -> io::Result<MutexGuard<'_, Shared>> {
         let shared = self.shared.lock();
-        if shared.life == self.life { Ok(shared) } else { Err(io::Error::other("this process was killed")) }
+        if shared.life != self.life {
+            return Err(io::Error::other("this process was killed"));
+        }
+        if shared.off_after.is_some_and(|calls| shared.operations.len() >= calls) {
+            return Err(io::Error::other("the power is off"));
+        }
+        Ok(shared)
     }
 
     /// A call that may fail.

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::content::{Content, SECTOR, Sector};
-use crate::random::Random;
-use crate::state::{File, FileId, Name, State};
+use super::content::{Content, SECTOR, Sector};
+use super::random::Random;
+use super::state::{File, FileId, Name, State};
 
 /// What kind of cut it is; each reaches states that the others rarely do.
 #[derive(Debug, Clone, Copy)]

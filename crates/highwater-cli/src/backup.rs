@@ -1,0 +1,78 @@
+//! `highwater backup`: a log, as it is being written, copied into another directory.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use highwater::backup;
+use highwater_connect::quantity::{bytes, plural};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::failure::{Code, Failure};
+use crate::known;
+use crate::output;
+use crate::terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  highwater backup shop.hw /backup/shop.hw
+  highwater backup shop.hw /backup/shop.hw && highwater verify /backup/shop.hw
+  highwater restore /backup/shop.hw new.hw --to 2026-11-20T08:00:00Z --reason 'the disk broke'
+
+The second backup into a directory copies what is new. The directory is a log itself: verify, cat, state get and the rest read it.
+A log that is opened there for writing goes its own way, and the next backup into it is refused. What was repaired or restored since
+needs a new directory, too; the old one then still holds what was lost.";
+
+/// Copy a log, or what is new of it, into another directory, while it is being written
+///
+/// Every byte is checked on the way. A pin keeps what is being copied; it goes at the end, or with the next backup into the
+/// same directory, or after an hour. An interrupted backup leaves the one before it as it was, for restore and for the next backup.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The log's directory
+    pub(crate) log: PathBuf,
+    /// The backup's directory: a new one, or that of the last backup
+    #[arg(value_name = "DIR")]
+    to: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let log = known::open(&args.log)?;
+    let bar = progress(log.status().map_or(0, |status| status.disk_bytes));
+    drop(log);
+    let made = backup::take(&args.log, &args.to, &mut |copied| bar.set_position(copied));
+    bar.finish_and_clear();
+    let made = made?;
+    if args.json {
+        output::json(&made)?;
+        return Ok(Code::Well);
+    }
+    let mut out = output::buffered();
+    let end = made.end.map_or_else(
+        || "no checkpoint".to_owned(),
+        |end| format!("checkpoints {} to {}", made.first, end.sequence),
+    );
+    writeln!(
+        out,
+        "{end}: {} copied ({}), {} were there",
+        plural(made.copied_files, "file"),
+        bytes(made.copied_bytes),
+        plural(made.kept_files, "file"),
+    )?;
+    out.flush()?;
+    Ok(Code::Well)
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(total_bytes: u64) -> ProgressBar {
+    if !terminal::is_watched() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr_with_hz(10));
+    let template = "{wide_bar} {binary_bytes} copied, {binary_bytes_per_sec}";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

@@ -1,0 +1,131 @@
+//! `highwater refresh`: a stream is read again from its beginning, without losing what is there until it is whole.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use highwater::{LogReader, Sequence, StreamName};
+use highwater_connect::bookkeeping::Book;
+use highwater_connect::refresh;
+use highwater_connect::text::tame;
+use serde::Serialize;
+
+use crate::ask;
+use crate::by::By;
+use crate::failure::{Code, Failure};
+use crate::known;
+use crate::output;
+use crate::state;
+use crate::terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  highwater refresh shop.hw --stream users --reason 'rows were deleted that the source did not tell of' --truncate --dry-run
+  highwater refresh shop.hw --stream users --reason 'a new column' --yes && highwater run pipeline.toml
+
+The next run of the pipeline reads the stream from its beginning, as a new generation; a run that is killed in it goes on with it.
+With --truncate destinations drop the rows of older generations once the new one is whole, and not before. Without it those that
+write by key hold each row once, and those that append hold both.";
+
+/// Ask for a stream to be read again from its beginning by the next run
+///
+/// Unlike reset, it counts as a new generation of the stream, and with --truncate what the source does not send any more goes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The log's directory
+    pub(crate) log: PathBuf,
+    #[command(flatten)]
+    wanted: known::Wanted,
+    /// Rows of older generations go once the new one is whole
+    #[arg(long)]
+    truncate: bool,
+    #[command(flatten)]
+    by: By,
+    /// Only say what it means
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    /// Whether it was asked for, or only would be.
+    done: bool,
+    /// The checkpoint that asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<Sequence>,
+    stream: &'a StreamName,
+    truncate: bool,
+    /// That of the rows that are there.
+    generation: u64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let log = known::open(&args.log)?;
+    let Some(stream) = args.wanted.find(&log)?.map(|info| info.name) else {
+        return Err(Failure::usage("say which stream: --stream NAME"));
+    };
+    refresh::check(&log, &stream)?;
+    let mut plan = Json {
+        done: false,
+        sequence: None,
+        generation: generation(&log, &stream)?,
+        truncate: args.truncate,
+        stream: &stream,
+    };
+    say(&plan);
+    if args.dry_run {
+        return plan.print(args.json);
+    }
+    if !args.yes {
+        state::refuse_beside_writer(&log)?;
+        ask::confirm("Ask for it?")?;
+    }
+    drop(log);
+    let log = state::open(&args.log)?;
+    let made = refresh::request(&log, &stream, args.truncate, &args.by.who(), &args.by.reason)?;
+    log.close()?;
+    (plan.done, plan.sequence) = (true, Some(made.sequence()));
+    plan.print(args.json)
+}
+
+fn generation(log: &LogReader, stream: &StreamName) -> Result<u64, Failure> {
+    let book = Book::newest(log)?;
+    let known = book.streams.iter().find(|known| known.name == *stream);
+    Ok(known.map_or(0, |known| known.generation.number))
+}
+
+fn say(plan: &Json<'_>) {
+    let stream = tame(&plan.stream.to_string());
+    terminal::say(format!(
+        "the next run reads {stream} from its beginning, as generation {}",
+        plan.generation.saturating_add(1)
+    ));
+    terminal::say(if plan.truncate {
+        "destinations drop the rows of older generations once it is whole, and not before"
+    } else {
+        "destinations that write by key hold each row once; those that append hold those that are there twice"
+    });
+}
+
+impl Json<'_> {
+    fn print(&self, json: bool) -> Result<Code, Failure> {
+        if json {
+            output::json(self)?;
+        } else if let Some(made) = self.sequence {
+            let mut out = output::buffered();
+            writeln!(
+                out,
+                "checkpoint {made}: {} is read again by the next run",
+                tame(&self.stream.to_string())
+            )?;
+            out.flush()?;
+        }
+        Ok(Code::Well)
+    }
+}

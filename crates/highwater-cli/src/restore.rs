@@ -1,0 +1,77 @@
+//! `highwater restore`: a log out of a backup, as it was at its last checkpoint or at an earlier one.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use highwater::{By as Signed, Config, backup};
+use highwater_connect::quantity::{bytes, plural};
+use highwater_connect::text::tame;
+
+use crate::by::By;
+use crate::failure::{Code, Failure};
+use crate::known;
+use crate::output;
+use crate::place;
+use crate::terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  highwater restore /backup/shop.hw shop.hw --reason 'the disk broke'
+  highwater restore /backup/shop.hw then.hw --to 2026-11-20T08:00:00Z --reason 'to look at it as it was'
+
+The log keeps its id, so destinations go on where they are. One that has more than the restored log is diverged, and nothing is
+delivered to it before a person has decided: run says so, with exit code 8.";
+
+/// Make a log out of a backup, or out of the directory of any log that nobody writes
+///
+/// A restore writes over nothing. It is on record in the log that it makes, as a checkpoint of its own.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The backup's directory
+    #[arg(value_name = "DIR")]
+    from: PathBuf,
+    /// The new log's directory
+    pub(crate) log: PathBuf,
+    /// The checkpoint: its number, its UUID, or a time (the last one committed by then). Default: the last one
+    #[arg(long, value_name = "SEQ|ID|TIME")]
+    to: Option<String>,
+    #[command(flatten)]
+    by: By,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let from = backup::open(&args.from).map_err(known::no_log)?;
+    let at = args.to.as_deref().map(|to| place::find(&from, to)).transpose()?;
+    drop(from);
+    let who = args.by.who();
+    let by = Signed { who: &who, why: &args.by.reason };
+    let restored = backup::restore(&args.from, &args.log, at, by, Config::default())?;
+    for ahead in &restored.ahead {
+        terminal::warning(format!(
+            "consumer {} has acknowledged checkpoint {}, which is not in this log: what it delivers to is likely ahead; decide, then: \
+             highwater consumer seek, or drop",
+            tame(&ahead.consumer),
+            ahead.acknowledged
+        ));
+    }
+    if args.json {
+        output::json(&restored)?;
+        return Ok(Code::Well);
+    }
+    let mut out = output::buffered();
+    let to = restored
+        .to
+        .map_or_else(|| "an empty log".to_owned(), |to| format!("as of checkpoint {}", to.sequence));
+    let files = plural(restored.files, "file");
+    write!(out, "restored {to}: {files} ({})", bytes(restored.bytes))?;
+    if restored.left_out > 0 {
+        write!(out, "; {} of the backup were left out", plural(restored.left_out, "later checkpoint"))?;
+    }
+    writeln!(out)?;
+    out.flush()?;
+    Ok(Code::Well)
+}

@@ -1,0 +1,116 @@
+//! Reading a stream again, and resuming hard.
+
+use serde_json::Value;
+
+use super::place::Place;
+
+const WHY: &[&str] = &["--reason", "a test", "--by", "ada"];
+
+fn refresh(place: &Place, options: &[&str]) -> crate::helpers::Ran {
+    let options: Vec<&str> = options.iter().chain(WHY).copied().collect();
+    place.run_on(&place.path("pipe.hw"), "refresh", &options)
+}
+
+/// Ids and generations, in the order in which they came.
+fn told(place: &Place, stream: &str) -> Vec<(u64, u64)> {
+    let number = |row: &Value, key: &str| row[key].as_u64().unwrap();
+    place.rows(stream).iter().map(|row| (number(&row["data"], "id"), number(row, "generation"))).collect()
+}
+
+fn generations(ids: u64, generations: &[u64]) -> Vec<(u64, u64)> {
+    generations.iter().flat_map(|generation| (0..ids).map(|id| (id, *generation))).collect()
+}
+
+#[test]
+fn a_stream_is_read_again_when_somebody_asked_and_no_other() {
+    let place = Place::new("{ a = 25, b = 7 }", "page = 10");
+    place.run("run", &[]).exits(0);
+    refresh(&place, &["--stream", "a"]).exits(2).says("as generation 1").says("--yes");
+    let plan = refresh(&place, &["--stream", "a", "--truncate", "--dry-run", "--json"]).exits(0).json();
+    assert_eq!(
+        (&plan["done"], &plan["generation"], &plan["truncate"]),
+        (&false.into(), &0.into(), &true.into())
+    );
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25), ("b", 7)]);
+    refresh(&place, &["--stream", "a", "--truncate", "--yes"]).exits(0);
+    refresh(&place, &["--stream", "nope", "--yes"]).exits(6);
+    refresh(&place, &["--yes"]).exits(2);
+    place.run("run", &[]).exits(0);
+    assert_eq!(told(&place, "a"), generations(25, &[0, 1]));
+    assert_eq!(told(&place, "b"), generations(7, &[0]));
+    // Once, and not with every run.
+    place.run("run", &[]).exits(0);
+    assert_eq!(told(&place, "a").len(), 50);
+    let audit = place.run_on(&place.path("pipe.hw"), "audit", &["--json"]).exits(0).json();
+    let asked =
+        audit["entries"].as_array().unwrap().iter().find(|entry| entry["event"] == "operation").unwrap();
+    assert_eq!(
+        (&asked["what"], &asked["who"], &asked["why"]),
+        (&"refresh a, replacing what is there".into(), &"ada".into(), &"a test".into())
+    );
+}
+
+/// The first attempts fail after some pages: each goes on where the last one stopped, in the same generation.
+#[test]
+fn a_refresh_that_fails_goes_on() {
+    let place = Place::new("{ a = 60 }", "page = 10");
+    place.run("run", &[]).exits(0);
+    refresh(&place, &["--stream", "a", "--truncate", "--yes"]).exits(0);
+    place.write_file("{ a = 60 }", "page = 10\nfail_after = 2", "");
+    place.run("run", &[]).exits(0);
+    assert_eq!(told(&place, "a"), generations(60, &[0, 1]));
+}
+
+#[test]
+fn a_stream_without_a_state_of_its_own_is_not_read_again_in_vain() {
+    let place = Place::new("{ a = 25 }", "page = 10\nglobal = true");
+    place.run("run", &[]).exits(0);
+    refresh(&place, &["--stream", "a", "--truncate", "--yes"]).exits(2).says("one state for all streams");
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25)]);
+}
+
+#[test]
+fn a_hard_resume_finds_damage_before_anything_is_read_or_delivered() {
+    // Small segments: what an opening looks at is not where the damage is.
+    let small = "[storage]\nsegment_size = '64KiB'";
+    let place = Place::new("{ a = 3000 }", "page = 500");
+    place.write_file("{ a = 3000 }", "page = 500", small);
+    place.run("run", &[]).exits(0);
+    place.run("run", &["--resume", "hard"]).exits(0).says("verified: ");
+    let path = place.path("pipe.hw").join("00000001.hws");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(10).position(|window| window == b"user3@exam").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    place.write_file("{ a = 3040 }", "page = 500", small);
+    place.edit(|text| text.replace("version = 1\n", "version = 1\nresume = 'hard'\n"));
+    place.run("run", &[]).exits(3).says("damaged");
+    place.holds(&[("a", 3000)]);
+    // Softly it goes on from the state: what is damaged was delivered long ago.
+    place.run("run", &["--resume", "soft"]).exits(0);
+    place.holds(&[("a", 3040)]);
+    place.edit(|text| text.replace("'hard'", "'hart'"));
+    place.run("run", &[]).exits(2).says("hard");
+}
+
+#[test]
+fn a_hard_resume_finds_a_destination_that_is_ahead() {
+    let place = Place::new("{ a = 25, b = 7 }", "page = 10");
+    place.run("run", &[]).exits(0);
+    let (log, backup) = (place.path("pipe.hw"), place.path("backup.hw"));
+    let backup = backup.to_str().unwrap();
+    place.run_on(&log, "backup", &[backup]).exits(0);
+    place.write_file("{ a = 40, b = 7 }", "page = 10", "");
+    place.run("run", &[]).exits(0);
+    std::fs::remove_dir_all(&log).unwrap();
+    let new = log.to_str().unwrap();
+    let restored = place.run_on(backup.as_ref(), "restore", &[new, "--reason", "a test"]).exits(0);
+    restored.does_not_say("lake");
+    place.run("run", &["--resume", "hard"]).exits(8).says("destination lake").says("holds something else");
+    place.holds(&[("a", 40), ("b", 7)]);
+    // Softly the rest would go on; of the lake it is said just the same.
+    place.run("run", &[]).exits(8).says("lake");
+    place.holds(&[("a", 40), ("b", 7)]);
+}
