@@ -72,7 +72,7 @@ pub struct Delivered<'a> {
 }
 
 impl<'a> Delivered<'a> {
-    pub(crate) fn new(checkpoint: &'a Checkpoint, definitions: &'a [StreamDefinition]) -> Self {
+    pub(crate) fn new(checkpoint: &'a Checkpoint, definitions: &'a Definitions) -> Self {
         Delivered { checkpoint, definitions }
     }
 

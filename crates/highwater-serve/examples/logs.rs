@@ -150,7 +150,7 @@ fn large(dir: &Path, count: u32) {
     let clock = clock(MINUTE * 60 * 24);
     let config = Config { segment_bytes: 16 << 20, environment: clock.clone(), ..Config::default() };
     let (log, _) = Log::open(dir, config).unwrap();
-    let name = |n: u32| StreamSpec::new(format!("tenant_{:05}", n)).namespace(format!("region_{}", n % 7));
+    let name = |n: u32| StreamSpec::new(format!("tenant_{n:05}")).namespace(format!("region_{}", n % 7));
     let streams: Vec<Stream> = (0..count).map(|n| log.stream(name(n)).unwrap()).collect();
     let _slow = log.consumer("slow", Start::Earliest).unwrap();
     let all: Vec<&Stream> = streams.iter().collect();

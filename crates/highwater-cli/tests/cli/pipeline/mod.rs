@@ -1,9 +1,9 @@
 //! Whole pipelines, from a source's standard output to a destination's files.
 
+mod again;
 mod alerts;
 mod dead_letters;
 mod examples;
-mod again;
 mod failures;
 mod http;
 mod kills;

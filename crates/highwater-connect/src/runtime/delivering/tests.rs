@@ -141,7 +141,7 @@ fn a_destination_begun_anew_refuses_nothing_twice() {
     for place in ["lake", "other"] {
         let mut lake = JsonLines::new(dir.path().join(place));
         deliver(&log, &mut lake, &letters, OnReject::DeadLetter).unwrap();
-        log.seek_consumer("lake", Start::Earliest).unwrap();
+        log.seek_consumer("lake", Start::Earliest, None).unwrap();
     }
     assert_eq!(refused(&letters), [1, 2, 3]);
 }
