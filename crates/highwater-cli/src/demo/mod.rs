@@ -44,7 +44,7 @@ const READING: Duration = Duration::from_secs(5);
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let place = Place::make(args.directory.as_deref())?;
     let (pipeline, database) = (place.path.join("pipeline.toml"), place.path.join("shop.sqlite"));
-    let written = std::fs::write(&pipeline, pipeline_text(args.rows));
+    let written = highwater_connect::files::write_private(&pipeline, pipeline_text(args.rows).as_bytes());
     written.map_err(|e| Failure::io(format!("writing {}", shown(&pipeline)), &e))?;
     introduce(args.rows);
     let begun = Instant::now();

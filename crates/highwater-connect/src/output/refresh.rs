@@ -67,7 +67,7 @@ impl Refreshing {
 
 #[cfg(test)]
 mod tests {
-    use highwater::{Commit, Config, StreamSpec};
+    use highwater::{Commit, Config, Op, StreamSpec};
 
     use super::*;
     use crate::definition::{Generation, StreamDefinition};
@@ -85,6 +85,14 @@ mod tests {
 
     fn generation(book: &Book) -> (u64, u64) {
         (book.streams[0].generation.number, book.streams[0].generation.minimum)
+    }
+
+    /// A record of a stream, committed.
+    fn write(log: &Log, name: &str) {
+        let stream = log.stream(StreamSpec::new(name)).unwrap();
+        let mut writer = log.writer(&[&stream]).unwrap();
+        writer.append(&stream, Op::Insert { key: b"", row: b"{}" }).unwrap();
+        writer.commit(Commit::new().records(&stream)).unwrap();
     }
 
     /// Whether something was to be committed.
@@ -136,9 +144,7 @@ mod tests {
     fn a_state_of_all_streams_loses_the_streams_part_and_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
-        log.stream(StreamSpec::new("a")).unwrap();
-        let a = log.stream(StreamSpec::new("a")).unwrap();
-        log.writer(&[&a]).unwrap().commit(Commit::new().records(&a)).unwrap();
+        write(&log, "a");
         let global = r#"{"bookmarks":{"a":{"id":1},"b":{"id":2.0}}}"#;
         log.writer(&[]).unwrap().commit(Commit::new().global_text(global)).unwrap();
         refresh::request(&log, &name(), false, "ada", "x").unwrap();
@@ -151,8 +157,9 @@ mod tests {
         let left = log.state().unwrap().global().unwrap().unwrap().text;
         assert_eq!(left, r#"{"bookmarks":{"b":{"id":2.0}}}"#);
         // One whose part is not known can't be asked for.
-        let b = log.stream(StreamSpec::new("c")).unwrap();
-        log.writer(&[&b]).unwrap().commit(Commit::new().records(&b)).unwrap();
-        assert!(refresh::request(&log, b.name(), true, "ada", "x").is_err());
+        write(&log, "c");
+        let c = StreamName { namespace: None, name: "c".to_owned() };
+        let error = refresh::request(&log, &c, true, "ada", "x").unwrap_err();
+        assert!(error.to_string().contains("no part that is known to be c's"), "{error}");
     }
 }
