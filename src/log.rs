@@ -198,7 +198,7 @@ impl Log {
     /// }
     /// let plan = log.plan_rewind(Sequence::new(1), None)?;
     /// assert_eq!(plan.states.len(), 1);
-    /// let made = log.rewind(&plan, "ada", "page 2 was wrong")?;
+    /// let made = log.rewind(&plan, "ops", "page 2 was wrong")?;
     /// assert_eq!(made.sequence(), Sequence::new(4));
     /// assert_eq!(log.state()?.get::<u32>(&orders)?, Some(1));
     /// # Ok::<(), highwater::Error>(())

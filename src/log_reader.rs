@@ -270,11 +270,11 @@ impl LogReader {
     /// # let dir = tempfile::tempdir().unwrap();
     /// use highwater::{AuditEvent, Config, Log, Operation};
     /// let (log, _) = Log::open(dir.path(), Config::default())?;
-    /// log.operate(Operation::new("set global", "ada", "moved here").set_global("{}"))?;
+    /// log.operate(Operation::new("set global", "ops", "moved here").set_global("{}"))?;
     /// let mut entries = Vec::new();
     /// log.audit(&mut |entry| entries.push(entry))?;
     /// let AuditEvent::Operation { record, .. } = &entries[0].event else { panic!() };
-    /// assert_eq!((record.verb(), record.who.as_deref()), ("set", Some("ada")));
+    /// assert_eq!((record.verb(), record.who.as_deref()), ("set", Some("ops")));
     /// # Ok::<(), highwater::Error>(())
     /// ```
     pub fn audit(&self, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {

@@ -157,7 +157,7 @@ mod tests {
 
     fn note(n: u64) -> Note {
         let (from, to) = (Some(Sequence::new(n)), Some(Sequence::new(n + 1)));
-        let (who, why) = (Some("ada".to_owned()), Some("x".repeat(900)));
+        let (who, why) = (Some("ops".to_owned()), Some("x".repeat(900)));
         Note { time_us: n as i64, after: Sequence::new(9), consumer: "lake".into(), from, to, who, why }
     }
 

@@ -21,7 +21,7 @@ use crate::writer::Writer;
 /// let orders = log.stream(StreamSpec::new("orders"))?;
 /// log.writer(&[&orders])?.commit(Commit::new().stream(&orders, &41))?;
 ///
-/// let edit = Operation::new("edit orders", "ada", "page 41 was empty").set(orders.name(), "40");
+/// let edit = Operation::new("edit orders", "ops", "page 41 was empty").set(orders.name(), "40");
 /// let made = log.operate(edit)?;
 /// assert_eq!(log.state()?.get::<u32>(&orders)?, Some(40));
 /// let checkpoint = log.reader(made.sequence())?.next()?.unwrap();

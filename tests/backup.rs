@@ -17,7 +17,7 @@ use highwater::{
     Sequence, Start, StreamName, StreamSpec,
 };
 
-const BY: By<'_> = By { who: "ada", why: "the disk broke" };
+const BY: By<'_> = By { who: "ops", why: "the disk broke" };
 
 /// A log to be backed up, and a place for backups and what is restored from them.
 struct Place {
@@ -184,7 +184,7 @@ fn a_restored_log_goes_on_and_says_so() {
     let AuditEvent::Operation { record, .. } = &records.last().unwrap().event else { panic!("{records:?}") };
     assert_eq!(
         (&*record.what, record.who.as_deref(), record.from),
-        ("restore to 79", Some("ada"), restored.to)
+        ("restore to 79", Some("ops"), restored.to)
     );
     place.log.write(&new, "a", 80..200);
     assert_eq!(payloads(&new).len(), 79 + 120);
@@ -199,7 +199,7 @@ fn a_log_is_restored_as_of_any_checkpoint() {
     place.log.write(&log, "a", 1..40);
     place.log.write(&log, "b", 1..40);
     log.operate(
-        Operation::new("set a", "ada", "x").set(log.stream(StreamSpec::new("a")).unwrap().name(), "7"),
+        Operation::new("set a", "ops", "x").set(log.stream(StreamSpec::new("a")).unwrap().name(), "7"),
     )
     .unwrap();
     let all = payloads(&log);
@@ -436,9 +436,9 @@ fn after_everything_that_is_done_by_hand_a_log_is_sound_and_delivers() {
     let log = place.log.open_small();
     place.log.write(&log, "a", 1..80);
     let plan = log.plan_rewind(Sequence::new(20), None).unwrap();
-    log.rewind(&plan, "ada", "x").unwrap();
+    log.rewind(&plan, "ops", "x").unwrap();
     let name = StreamName { namespace: None, name: "a".to_owned() };
-    log.operate(Operation::new("edit a", "ada", "x").set(&name, "21")).unwrap();
+    log.operate(Operation::new("edit a", "ops", "x").set(&name, "21")).unwrap();
     place.log.write(&log, "a", 80..120);
     log.close().unwrap();
     let path = place.log.dir().join("00000002.hws");

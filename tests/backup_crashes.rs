@@ -10,7 +10,7 @@ use highwater::testing::{SimDisk, State};
 use highwater::{By, Commit, Config, ErrorKind, Log, LogReader, Op, Retention, Sequence, Start, StreamSpec};
 
 const SEEDS: u64 = 6;
-const BY: By<'_> = By { who: "ada", why: "x" };
+const BY: By<'_> = By { who: "ops", why: "x" };
 
 fn config() -> Config {
     Config { segment_bytes: 64 << 10, ..Config::default() }

@@ -86,10 +86,10 @@ fn cut_everywhere(mut state: State, steps: &[&dyn Fn(&Log)], look: impl Fn(&SimD
 fn an_operation_is_there_whole_or_not_at_all() {
     let rewind = |log: &Log| {
         let plan = log.plan_rewind(Sequence::new(1), None).unwrap();
-        log.rewind(&plan, "ada", "x").map(drop).unwrap();
+        log.rewind(&plan, "ops", "x").map(drop).unwrap();
     };
     let set = |log: &Log| {
-        let set = Operation::new("set both", "ada", "x").set(&name("a"), "8").set(&name("b"), "9");
+        let set = Operation::new("set both", "ops", "x").set(&name("a"), "8").set(&name("b"), "9");
         log.operate(set).map(drop).unwrap();
     };
     let steps = [expected("3", Some("4")), expected("1", None), expected("8", Some("9"))];
@@ -109,7 +109,7 @@ fn an_operation_is_there_whole_or_not_at_all() {
         // It goes on, and what was there before can still be brought back.
         commit(&log, "a", 77);
         let plan = log.plan_rewind(Sequence::new(4), None).unwrap();
-        log.rewind(&plan, "ada", "back").unwrap();
+        log.rewind(&plan, "ops", "back").unwrap();
         log.close().unwrap();
         let log = open(disk);
         assert_eq!(states(&log), steps[0], "{what}");
@@ -143,8 +143,8 @@ fn after_everything() -> State {
     let disk = SimDisk::new(state, 3);
     let log = open(&disk);
     let plan = log.plan_rewind(Sequence::new(2), None).unwrap();
-    log.rewind(&plan, "ada", "x").unwrap();
-    log.operate(Operation::new("set a", "ada", "x").set(&name("a"), "20")).unwrap();
+    log.rewind(&plan, "ops", "x").unwrap();
+    log.operate(Operation::new("set a", "ops", "x").set(&name("a"), "20")).unwrap();
     log.seek_consumer("lake", Start::After(Sequence::new(3)), None).unwrap();
     (21..=50).for_each(|number| commit(&log, "a", number));
     log.close().unwrap();
@@ -161,7 +161,7 @@ fn after_everything() -> State {
     let (copy, restored) = (SimDisk::new(State::default(), 5), SimDisk::new(State::default(), 6));
     let made = backup::take_on(Arc::new(disk), Arc::new(copy.clone()), &mut |_| {}).unwrap();
     let last = made.end.unwrap().sequence;
-    let by = By { who: "ada", why: "x" };
+    let by = By { who: "ops", why: "x" };
     backup::restore_on(Arc::new(copy), Arc::new(restored.clone()), Some(last.previous()), by, fresh())
         .unwrap();
     restored.state()
@@ -175,7 +175,7 @@ fn fresh() -> Config {
 #[test]
 fn after_everything_that_is_done_by_hand_crashes_are_survived_as_ever() {
     let set = |log: &Log| {
-        log.operate(Operation::new("set b", "ada", "x").set(&name("b"), "9")).map(drop).unwrap();
+        log.operate(Operation::new("set b", "ops", "x").set(&name("b"), "9")).map(drop).unwrap();
     };
     let seek = |log: &Log| {
         log.seek_consumer("lake", Start::After(Sequence::new(4)), None).map(drop).unwrap();

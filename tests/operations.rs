@@ -32,7 +32,7 @@ fn an_operation_is_a_checkpoint_that_tells_who_why_and_from_where() {
     let log = two_streams(&fixture);
     let end = log.end();
     let text = r#"{ "z": 12345678901234567890123, "a": 1.0 }"#;
-    let made = log.operate(Operation::new("set a", "ada", "it was wrong").set(&name("a"), text)).unwrap();
+    let made = log.operate(Operation::new("set a", "ops", "it was wrong").set(&name("a"), text)).unwrap();
     assert_eq!(made.sequence(), Sequence::new(7));
     assert_eq!(state(&log, "a").as_deref(), Some(text));
     assert_eq!(state(&log, "b").as_deref(), Some("2"));
@@ -40,7 +40,7 @@ fn an_operation_is_a_checkpoint_that_tells_who_why_and_from_where() {
     let record = checkpoint.operation().unwrap();
     assert_eq!(
         (record.verb(), record.who.as_deref(), record.why.as_deref()),
-        ("set", Some("ada"), Some("it was wrong"))
+        ("set", Some("ops"), Some("it was wrong"))
     );
     assert_eq!(record.from, end);
     assert_eq!(checkpoint.record_count(), 0);
@@ -52,14 +52,14 @@ fn an_operation_says_all_of_it_or_is_refused() {
     let fixture = Fixture::new();
     let log = two_streams(&fixture);
     let set = |what, who, why| log.operate(Operation::new(what, who, why).set(&name("a"), "9"));
-    for refused in [set("", "ada", "x"), set("set", " ", "x"), set("set", "ada", "")] {
+    for refused in [set("", "ops", "x"), set("set", " ", "x"), set("set", "ops", "")] {
         assert_eq!(*refused.unwrap_err().kind(), ErrorKind::Invalid);
     }
-    let nothing = log.operate(Operation::new("set", "ada", "x"));
+    let nothing = log.operate(Operation::new("set", "ops", "x"));
     assert_eq!(*nothing.unwrap_err().kind(), ErrorKind::Invalid);
-    let unknown = log.operate(Operation::new("set q", "ada", "x").set(&name("q"), "1"));
+    let unknown = log.operate(Operation::new("set q", "ops", "x").set(&name("q"), "1"));
     assert_eq!(*unknown.unwrap_err().kind(), ErrorKind::NotFound);
-    let junk = log.operate(Operation::new("set a", "ada", "x").set(&name("a"), "{"));
+    let junk = log.operate(Operation::new("set a", "ops", "x").set(&name("a"), "{"));
     assert_eq!(*junk.unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(log.end().unwrap().sequence, Sequence::new(6));
 }
@@ -70,14 +70,14 @@ fn a_writer_keeps_operations_off_its_streams() {
     let log = two_streams(&fixture);
     let a = log.stream(StreamSpec::new("a")).unwrap();
     let writer = log.writer(&[&a]).unwrap();
-    let busy = log.operate(Operation::new("clear a", "ada", "x").clear(&name("a"))).unwrap_err();
+    let busy = log.operate(Operation::new("clear a", "ops", "x").clear(&name("a"))).unwrap_err();
     assert_eq!(*busy.kind(), ErrorKind::StreamBusy);
-    let global = log.operate(Operation::new("set", "ada", "x").set_global("1")).unwrap_err();
+    let global = log.operate(Operation::new("set", "ops", "x").set_global("1")).unwrap_err();
     assert_eq!(*global.kind(), ErrorKind::StreamBusy);
-    log.operate(Operation::new("clear b", "ada", "x").clear(&name("b"))).unwrap();
+    log.operate(Operation::new("clear b", "ops", "x").clear(&name("b"))).unwrap();
     assert_eq!((text_of(&log, &a).as_deref(), state(&log, "b")), (Some("4"), None));
     drop(writer);
-    log.operate(Operation::new("set", "ada", "x").set_global("1")).unwrap();
+    log.operate(Operation::new("set", "ops", "x").set_global("1")).unwrap();
 }
 
 #[test]
@@ -87,9 +87,9 @@ fn what_was_decided_by_an_old_look_is_refused() {
     let seen = log.end();
     let plan = log.plan_rewind(Sequence::new(2), None).unwrap();
     fixture.write(&log, "b", 7..8);
-    let late = log.operate(Operation::new("set a", "ada", "x").set(&name("a"), "1").expecting(seen));
+    let late = log.operate(Operation::new("set a", "ops", "x").set(&name("a"), "1").expecting(seen));
     assert_eq!(*late.unwrap_err().kind(), ErrorKind::Outdated);
-    assert_eq!(*log.rewind(&plan, "ada", "x").unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(*log.rewind(&plan, "ops", "x").unwrap_err().kind(), ErrorKind::Outdated);
     assert_eq!(state(&log, "a").as_deref(), Some("4"));
 }
 
@@ -108,13 +108,13 @@ fn a_rewind_brings_all_states_back_and_tells_what_it_means() {
     let repeats: Vec<_> = plan.repeats.iter().map(|r| (r.consumer.as_str(), r.records)).collect();
     assert_eq!(repeats, [("lake", 3), ("late", 0)]);
     let before = log.end();
-    log.rewind(&plan, "ada", "page 4 was wrong").unwrap();
+    log.rewind(&plan, "ops", "page 4 was wrong").unwrap();
     assert_eq!((state(&log, "a").as_deref(), state(&log, "b")), (Some("3"), None), "b had none then");
     let record = log.reader(Sequence::new(8)).unwrap().next().unwrap().unwrap().operation().unwrap();
     assert_eq!((record.what.as_str(), record.from), ("rewind to 3", Some(plan.to)));
     // Nothing is erased: what was there before can be brought back as well.
     let back = log.plan_rewind(before.unwrap().sequence, None).unwrap();
-    log.rewind(&back, "ada", "it was right after all").unwrap();
+    log.rewind(&back, "ops", "it was right after all").unwrap();
     assert_eq!((state(&log, "a").as_deref(), state(&log, "b").as_deref()), (Some("9"), Some("2")));
     assert!(log.plan_rewind(Sequence::new(7), None).unwrap().is_empty());
     assert!(log.verify(&mut |_| {}).unwrap().is_sound());
@@ -127,7 +127,7 @@ fn a_rewind_of_one_stream_touches_no_other() {
     let plan = log.plan_rewind(Sequence::new(1), Some(&name("a"))).unwrap();
     assert_eq!(plan.again.len(), 1);
     assert_eq!(plan.again[0].records, 3);
-    log.rewind(&plan, "ada", "x").unwrap();
+    log.rewind(&plan, "ops", "x").unwrap();
     assert_eq!((state(&log, "a").as_deref(), state(&log, "b").as_deref()), (Some("1"), Some("2")));
     let nowhere = log.plan_rewind(Sequence::new(99), None).unwrap_err();
     assert_eq!(*nowhere.kind(), ErrorKind::NotFound);
@@ -143,7 +143,7 @@ fn a_dropped_stream_is_not_brought_back_and_a_renamed_one_is() {
     let plan = log.plan_rewind(Sequence::new(6), None).unwrap();
     assert!(plan.is_empty(), "{plan:?}");
     let plan = log.plan_rewind(Sequence::new(2), None).unwrap();
-    log.rewind(&plan, "ada", "x").unwrap();
+    log.rewind(&plan, "ops", "x").unwrap();
     assert_eq!(state(&log, "c").as_deref(), Some("2"));
 }
 
@@ -236,9 +236,9 @@ fn moved_consumers_are_on_record() {
     let fixture = Fixture::new();
     let log = two_streams(&fixture);
     log.consumer("lake", Start::Now).unwrap();
-    let by = By { who: "ada", why: "delivered twice" };
+    let by = By { who: "ops", why: "delivered twice" };
     log.seek_consumer("lake", Start::After(Sequence::new(2)), Some(by)).unwrap();
-    log.operate(Operation::new("edit a", "ada", "x").set(&name("a"), "1")).unwrap();
+    log.operate(Operation::new("edit a", "ops", "x").set(&name("a"), "1")).unwrap();
     fixture.reader().drop_consumer("lake", None).unwrap();
     let nobody = By { who: " ", why: "x" };
     assert_eq!(*log.seek_consumer("lake", Start::Now, Some(nobody)).unwrap_err().kind(), ErrorKind::Invalid);
@@ -257,7 +257,7 @@ fn moved_consumers_are_on_record() {
     })
     .unwrap();
     let expected = [
-        r#"6 lake Some(6) Some(2) Some("ada") Some("delivered twice")"#,
+        r#"6 lake Some(6) Some(2) Some("ops") Some("delivered twice")"#,
         "6 edit a",
         "7 lake Some(2) None None None",
     ];
@@ -268,7 +268,7 @@ fn moved_consumers_are_on_record() {
 fn what_happened_is_on_record() {
     let fixture = Fixture::new();
     let log = two_streams(&fixture);
-    log.operate(Operation::new("edit a", "ada", "x").set(&name("a"), "1")).unwrap();
+    log.operate(Operation::new("edit a", "ops", "x").set(&name("a"), "1")).unwrap();
     let b = log.stream(StreamSpec::new("b")).unwrap();
     log.reset_stream(&b).unwrap();
     fixture.write(&log, "a", 0..100);

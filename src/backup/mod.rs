@@ -19,7 +19,7 @@
 //! let made = backup::take(&shop, &copy, &mut |_| {})?; // the log is being written
 //! assert_eq!(made.end, log.end());
 //!
-//! let by = By { who: "ada", why: "page 3 was wrong" };
+//! let by = By { who: "ops", why: "page 3 was wrong" };
 //! backup::restore(&copy, &restored, Some(Sequence::new(2)), by, Config::default())?;
 //! let (log, _) = Log::open(&restored, Config::default())?;
 //! let orders = log.stream(StreamSpec::new("orders"))?;

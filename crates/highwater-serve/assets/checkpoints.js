@@ -41,7 +41,8 @@ export const checkpoints = (root, words, seen) => {
   };
   root.replaceChildren(h("div", { class: "grid" }, h("div", { class: "card" }, one, h("header", {}, h("h3", {}, "Checkpoints"), h("div", { class: "bar" }, note, go, newest, newer, older)), list)));
   if (words.get("open")) open(Number(words.get("open")));
-  return () => (before === null ? draw() : undefined);
+  // Older ones do not change.
+  return () => (before === null || shown === null ? draw() : undefined);
 };
 
 const byHand = (operation) => operation && h("span", { class: "tag hand", title: [operation.what, operation.who, operation.why].filter(Boolean).join(", ") }, operation.what.split(" ")[0] || "by hand");

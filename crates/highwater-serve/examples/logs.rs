@@ -138,11 +138,11 @@ impl Syncs<'_> {
 
 fn by_hand(log: &Log, streams: &[Stream]) {
     let text = r#"{"type":"STREAM","stream":{"stream_descriptor":{"name":"orders","namespace":"shop"},"stream_state":{"updated_at":"2026-11-19T00:00:00Z","id":4711}}}"#;
-    let edit = Operation::new("edit shop.orders", "ada on db1", "orders of the 19th came with the wrong tax");
+    let edit = Operation::new("edit shop.orders", "ops on db1", "orders of the 19th came with the wrong tax");
     log.operate(edit.set(streams[0].name(), text)).unwrap();
     let to = Sequence::new(log.end().unwrap().sequence.get() - 30);
     let plan = log.plan_rewind(to, Some(streams[1].name())).unwrap();
-    log.rewind(&plan, "grace on db1", "customers were read with a bad filter").unwrap();
+    log.rewind(&plan, "ops on db1", "customers were read with a bad filter").unwrap();
 }
 
 /// So many streams, each with a state and a record, and so many checkpoints.

@@ -116,7 +116,7 @@ mod tests {
         let mut idle = Refreshing::begin(&log, 7).unwrap();
         assert!(!idle.obey(&mut book(7), &name()) && !commit(&log, &idle, &none));
 
-        refresh::request(&log, &name(), true, "ada", "x").unwrap();
+        refresh::request(&log, &name(), true, "ops", "x").unwrap();
         let mut first = Refreshing::begin(&log, 7).unwrap();
         let mut now = book(7);
         assert!(first.obey(&mut now, &name()), "its state goes");
@@ -147,7 +147,7 @@ mod tests {
         write(&log, "a");
         let global = r#"{"bookmarks":{"a":{"id":1},"b":{"id":2.0}}}"#;
         log.writer(&[]).unwrap().commit(Commit::new().global_text(global)).unwrap();
-        refresh::request(&log, &name(), false, "ada", "x").unwrap();
+        refresh::request(&log, &name(), false, "ops", "x").unwrap();
         let states = State { global: Some(global.to_owned()), streams: Vec::new(), is_global_newest: true };
         let mut refreshing = Refreshing::begin(&log, 1).unwrap();
         let mut now = book(1);
@@ -159,7 +159,7 @@ mod tests {
         // One whose part is not known can't be asked for.
         write(&log, "c");
         let c = StreamName { namespace: None, name: "c".to_owned() };
-        let error = refresh::request(&log, &c, true, "ada", "x").unwrap_err();
+        let error = refresh::request(&log, &c, true, "ops", "x").unwrap_err();
         assert!(error.to_string().contains("no part that is known to be c's"), "{error}");
     }
 }

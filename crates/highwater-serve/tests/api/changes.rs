@@ -8,18 +8,18 @@ use crate::site::Site;
 #[test]
 fn a_rewind_is_told_first_and_then_on_record() {
     let site = Site::new().ready();
-    let plan = site.post("/api/rewind", &json!({"to": 3, "stream": "orders", "namespace": "shop", "by": "ada", "reason": "a filter", "dry_run": true}));
+    let plan = site.post("/api/rewind", &json!({"to": 3, "stream": "orders", "namespace": "shop", "by": "ops", "reason": "a filter", "dry_run": true}));
     let plan = plan.is(200).json();
     assert_eq!((&plan["done"], &plan["again"][0]["records"]), (&json!(false), &json!(17)));
     assert_eq!(plan["repeats"][0]["records"], 2, "lake has 4 and 5 already");
-    let order = json!({"to": 3, "stream": "orders", "namespace": "shop", "by": "ada", "reason": "a filter", "expected": plan["end"]["sequence"]});
+    let order = json!({"to": 3, "stream": "orders", "namespace": "shop", "by": "ops", "reason": "a filter", "expected": plan["end"]["sequence"]});
     let done = site.post("/api/rewind", &order).is(200).json();
     assert_eq!(done["sequence"], 24);
     let log = LogReader::open(site.dir.path()).unwrap();
     let mut last = None;
     log.audit(&mut |entry| last = Some(entry)).unwrap();
     let AuditEvent::Operation { record, .. } = last.unwrap().event else { panic!("no operation") };
-    assert_eq!((record.what.as_str(), record.who.as_deref()), ("rewind shop.orders to 3", Some("ada")));
+    assert_eq!((record.what.as_str(), record.who.as_deref()), ("rewind shop.orders to 3", Some("ops")));
     assert_eq!(
         (record.why.as_deref(), record.from.map(|from| from.sequence.get())),
         (Some("a filter"), Some(3))
@@ -34,10 +34,10 @@ fn a_rewind_is_told_first_and_then_on_record() {
 #[test]
 fn what_was_decided_by_an_old_look_is_refused() {
     let site = Site::new().ready();
-    let edit = |expected| json!({"global": true, "text": "{\"lsn\":9}", "by": "ada", "reason": "x", "expected": expected});
+    let edit = |expected| json!({"global": true, "text": "{\"lsn\":9}", "by": "ops", "reason": "x", "expected": expected});
     assert_eq!(site.post("/api/state", &edit(json!(22))).is(409).json()["error"]["kind"], "outdated");
     assert_eq!(site.post("/api/state", &edit(json!(null))).is(400).json()["error"]["kind"], "question");
-    let rewind = json!({"to": 3, "by": "ada", "reason": "x", "expected": 22});
+    let rewind = json!({"to": 3, "by": "ops", "reason": "x", "expected": 22});
     assert_eq!(site.post("/api/rewind", &rewind).is(409).json()["error"]["kind"], "outdated");
     assert_eq!(LogReader::open(site.dir.path()).unwrap().end().unwrap().sequence.get(), 23);
 }
@@ -50,9 +50,9 @@ fn nothing_is_changed_without_who_and_why_or_into_something_else_than_json() {
         site.post("/api/state", &order).is(400);
     };
     edit("{\"lsn\":9}", " ", "x");
-    edit("{\"lsn\":9}", "ada", "");
-    edit("{\"lsn\":", "ada", "x");
-    edit("NaN", "ada", "x");
+    edit("{\"lsn\":9}", "ops", "");
+    edit("{\"lsn\":", "ops", "x");
+    edit("NaN", "ops", "x");
     assert_eq!(LogReader::open(site.dir.path()).unwrap().end().unwrap().sequence.get(), 23);
 }
 
@@ -60,7 +60,7 @@ fn nothing_is_changed_without_who_and_why_or_into_something_else_than_json() {
 fn while_somebody_writes_it_is_refused_and_says_who() {
     let site = Site::new().ready();
     let (log, _) = Log::open(site.dir.path(), Config::default()).unwrap();
-    let order = json!({"global": true, "text": "{}", "by": "ada", "reason": "x", "expected": 23});
+    let order = json!({"global": true, "text": "{}", "by": "ops", "reason": "x", "expected": 23});
     let refused = site.post("/api/state", &order).is(409).json();
     assert_eq!(refused["error"]["kind"], "locked");
     let text = refused["error"]["text"].as_str().unwrap();

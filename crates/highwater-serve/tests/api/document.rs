@@ -81,11 +81,11 @@ fn every_order_of_the_document_is_carried_out_as_it_says() {
     let site = Site::new().ready();
     let document = document(&site);
     let orders = [
-        ("/api/rewind", json!({"to": 3, "by": "ada", "reason": "a test", "dry_run": true})),
-        ("/api/rewind", json!({"to": 3, "by": "ada", "reason": "a test", "expected": 23})),
+        ("/api/rewind", json!({"to": 3, "by": "ops", "reason": "a test", "dry_run": true})),
+        ("/api/rewind", json!({"to": 3, "by": "ops", "reason": "a test", "expected": 23})),
         (
             "/api/state",
-            json!({"global": true, "text": "{\"lsn\":2}", "by": "ada", "reason": "a test", "dry_run": true}),
+            json!({"global": true, "text": "{\"lsn\":2}", "by": "ops", "reason": "a test", "dry_run": true}),
         ),
         (
             "/api/state",
@@ -141,7 +141,7 @@ fn what_is_answered_is_what_the_log_holds() {
     let history = site.get("/api/history?stream=orders&namespace=shop&limit=2").json();
     let entries = history["entries"].as_array().unwrap();
     assert_eq!((entries.len(), &history["more"]), (2, &json!(true)));
-    assert_eq!(entries[0]["operation"]["who"], "ada");
+    assert_eq!(entries[0]["operation"]["who"], "ops");
     assert_eq!(entries[1]["state"]["pretty"], "{\n  \"cursor\": 20,\n  \"seen\": [\n    20,\n    21\n  ]\n}");
     let difference = site.get("/api/difference?stream=orders&namespace=shop&from=20&to=23").json();
     assert_eq!(

@@ -130,7 +130,7 @@ fn sample(dir: &Path) {
     let mut lake = log.consumer("lake", Start::Earliest).unwrap();
     let batch = lake.next_batch(&Limit { max_checkpoints: 5, ..Limit::default() }).unwrap().unwrap();
     lake.acknowledge(batch.end()).unwrap();
-    let edit = Operation::new("edit shop.orders", "ada", "page 20 was empty");
+    let edit = Operation::new("edit shop.orders", "ops", "page 20 was empty");
     log.operate(edit.set(orders.name(), r#"{"cursor":19,"seen":[]}"#)).unwrap();
     log.close().unwrap();
 }

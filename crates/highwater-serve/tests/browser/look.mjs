@@ -135,6 +135,7 @@ for (const scheme of ["light", "dark"]) {
   await shown(page, "state");
   assert.match(await text(page, "#view"), /region_4\.tenant_99999/);
   await go(page, "#/checkpoints?before=50001", "checkpoints");
+  await page.waitForSelector("#view tbody tr");
   assert.match(await text(page, "#view tbody tr"), /50,000/);
   await page.focus("tbody tr");
   await page.keyboard.press("ArrowDown");
@@ -165,7 +166,7 @@ for (const scheme of ["light", "dark"]) {
   await page.$eval("dialog textarea", (area) => (area.value = '{"cursor":"<b>40</b>"}'));
   const [token, by, reason] = await page.$$("dialog input");
   await token.type("wrong-token-wrong-token");
-  await by.type("ada");
+  await by.type("ops");
   await reason.type("page 41 was empty");
   const press = async (name) => {
     const button = await page.waitForFunction((name) => [...document.querySelectorAll("dialog button")].find((one) => one.textContent === name && !one.disabled), {}, name);

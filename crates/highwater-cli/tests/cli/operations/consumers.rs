@@ -36,11 +36,11 @@ fn what_was_done_to_a_consumer_is_on_record() {
     let log = two_streams();
     log.run("consumer add", &["lake"]).exits(0);
     log.run("consumer seek", &by_hand(&["lake", "--to", "2", "--yes"])).exits(0);
-    log.run("consumer drop", &["lake", "--by", "bob", "--yes"]).exits(0);
+    log.run("consumer drop", &["lake", "--by", "dba", "--yes"]).exits(0);
     log.run("consumer drop", &["lake", "--reason", " ", "--yes"]).exits(2);
     let audit = log.run("audit", &[]).exits(0);
-    assert!(audit.out.contains("consumer lake was moved from 0 to 2, by ada: a test"), "{audit:?}");
-    assert!(audit.out.contains("consumer lake was dropped at 2, by bob: not said"), "{audit:?}");
+    assert!(audit.out.contains("consumer lake was moved from 0 to 2, by ops: a test"), "{audit:?}");
+    assert!(audit.out.contains("consumer lake was dropped at 2, by dba: not said"), "{audit:?}");
     let entries = log.run("audit", &["--json"]).exits(0).json();
     assert_eq!(
         (&entries["entries"][0]["event"], &entries["entries"][0]["to"]),

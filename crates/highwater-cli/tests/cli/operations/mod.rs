@@ -11,7 +11,7 @@ mod watch;
 
 use crate::helpers::*;
 
-pub(crate) const WHY: &[&str] = &["--reason", "a test", "--by", "ada"];
+pub(crate) const WHY: &[&str] = &["--reason", "a test", "--by", "ops"];
 
 /// With who and why.
 pub(crate) fn by_hand<'a>(options: &[&'a str]) -> Vec<&'a str> {

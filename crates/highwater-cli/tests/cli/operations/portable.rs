@@ -62,11 +62,11 @@ fn a_log_at_work_is_backed_up_and_restored_as_of_any_checkpoint() {
     let then = log.path.with_extension("then");
     run(&["restore", text(&copy), text(&then), "--to", "2"]).exits(2).says("--reason");
     let restored =
-        run(&["restore", text(&copy), text(&then), "--to", "2", "--reason", "a test", "--by", "ada"]);
+        run(&["restore", text(&copy), text(&then), "--to", "2", "--reason", "a test", "--by", "ops"]);
     assert!(restored.exits(0).out.contains("3 later checkpoints"));
     run(&["verify", text(&then)]).exits(0);
     run(&["state", "get", text(&then)]).exits(0).prints(&format!("[{}]\n", stream_state("a", "2")));
-    assert!(run(&["audit", text(&then)]).exits(0).out.contains("restore to 2, by ada: a test"));
+    assert!(run(&["audit", text(&then)]).exits(0).out.contains("restore to 2, by ops: a test"));
     run(&["restore", text(&copy), text(&then), "--reason", "a test"]).exits(1).says("a log already");
     run(&["restore", text(&copy), text(&log.path.with_extension("x")), "--to", "9", "--reason", "x"])
         .exits(6);

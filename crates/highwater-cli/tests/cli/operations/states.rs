@@ -76,13 +76,13 @@ fn every_write_says_who_why_and_from_where_and_erases_nothing() {
     assert_eq!(sequences, [5, 4, 3, 2, 1]);
     let operation = &changes[1]["operation"];
     assert_eq!(operation["what"], "merge a");
-    assert_eq!((&operation["who"], &operation["why"]), (&"ada".into(), &"a test".into()));
+    assert_eq!((&operation["who"], &operation["why"]), (&"ops".into(), &"a test".into()));
     assert_eq!(operation["from"]["sequence"], 3);
     assert_eq!(changes[0]["states"][0]["cleared"], true);
     assert!(changes[2]["operation"].is_null());
     let one = log.run("state history", &["--stream", "a", "--last", "2"]).exits(0).out;
     assert!(
-        one.contains("merge a, ada, a test") && one.contains("pipeline") && one.lines().count() == 3,
+        one.contains("merge a, ops, a test") && one.contains("pipeline") && one.lines().count() == 3,
         "{one}"
     );
     log.run("state get", &["--at", "3", "--stream", "b"])

@@ -38,7 +38,7 @@ fn what_happened_is_on_record() {
     let whats: Vec<_> = operations.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["rewind to 1", "clear a"]);
     assert_eq!(operations[0]["from"]["sequence"], 1);
-    assert_eq!((&operations[0]["who"], &operations[0]["why"]), (&"ada".into(), &"a test".into()));
+    assert_eq!((&operations[0]["who"], &operations[0]["why"]), (&"ops".into(), &"a test".into()));
     let shown = log.run("audit", &[]).exits(0).out;
-    assert!(shown.contains("checkpoint 4: rewind to 1, by ada: a test"), "{shown}");
+    assert!(shown.contains("checkpoint 4: rewind to 1, by ops: a test"), "{shown}");
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::place::Place;
 
-const WHY: &[&str] = &["--reason", "a test", "--by", "ada"];
+const WHY: &[&str] = &["--reason", "a test", "--by", "ops"];
 
 fn refresh(place: &Place, options: &[&str]) -> crate::helpers::Ran {
     let options: Vec<&str> = options.iter().chain(WHY).copied().collect();
@@ -47,7 +47,7 @@ fn a_stream_is_read_again_when_somebody_asked_and_no_other() {
         audit["entries"].as_array().unwrap().iter().find(|entry| entry["event"] == "operation").unwrap();
     assert_eq!(
         (&asked["what"], &asked["who"], &asked["why"]),
-        (&"refresh a, replacing what is there".into(), &"ada".into(), &"a test".into())
+        (&"refresh a, replacing what is there".into(), &"ops".into(), &"a test".into())
     );
 }
 
