@@ -124,7 +124,7 @@ mod tests {
             log: LogId(uuid::Uuid::from_u128(1)),
             id: SegmentId(number),
             salt: 7,
-            segment_bytes: 1 << 20,
+            segment_bytes: 1 << 18,
             unflushed_bytes_max: 1 << 20,
             created_us: 0,
         };
