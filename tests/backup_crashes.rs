@@ -60,7 +60,10 @@ fn an_interrupted_backup_leaves_the_one_before() {
     log.consumer("lake", Start::After(Sequence::new(9))).unwrap();
     let first = new_disk();
     take(&source, &first).unwrap();
-    // The second one extends a segment, has new ones, a base file, a consumer less, and segments that go.
+    // The second one extends a segment, has new ones, a base file, a consumer less, and segments that go; by another opening, whose
+    // epoch is no sign that somebody has opened the backup.
+    log.close().unwrap();
+    let log = open(&source);
     write(&log, 25..60);
     log.drop_consumer("lake", None).unwrap();
     log.prune(&Retention { min_count: 45, ..Retention::default() }).unwrap();

@@ -43,8 +43,12 @@ pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Foreign> {
     }
 }
 
-/// Whether somebody has opened the backup as a log and written to it: then its mark bears a later epoch than anything copied.
+/// Whether somebody has opened the backup as a log and written to it: then its mark bears a later epoch than anything copied. While
+/// a copy is under way nobody can have, and the mark may be that of the next backup already.
 pub(super) fn is_log_of_its_own(storage: &dyn Storage, backup: &Mark) -> Result<bool> {
+    if Survey::of(storage)?.is_copying {
+        return Ok(false);
+    }
     Ok(read_mark(storage)?.is_some_and(|mark| mark.epoch > backup.epoch))
 }
 
