@@ -1,5 +1,7 @@
 //! What a commit covers: built by the caller, checked here.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::config::Durability;
@@ -32,7 +34,8 @@ const LABELS_BYTES_MAX: usize = 64 << 10;
 pub struct Commit {
     streams: Vec<StreamId>,
     all: bool,
-    states: Vec<(StreamId, StateInput)>,
+    /// One for each: the last word counts.
+    states: BTreeMap<StreamId, StateInput>,
     labels: Vec<(String, String)>,
     durability: Durability,
     flags: u32,
@@ -119,19 +122,13 @@ impl Commit {
 
     fn state(mut self, stream: &Stream, state: StateInput) -> Self {
         self.streams.push(stream.id());
-        self.set(stream.id(), state);
+        self.states.insert(stream.id(), state);
         self
     }
 
     fn global_state(mut self, state: StateInput) -> Self {
-        self.set(StreamId::GLOBAL, state);
+        self.states.insert(StreamId::GLOBAL, state);
         self.all()
-    }
-
-    /// The last word on a state counts.
-    fn set(&mut self, stream: StreamId, state: StateInput) {
-        self.states.retain(|(named, _)| *named != stream);
-        self.states.push((stream, state));
     }
 
     pub(crate) fn into_request(self, journal: &Journal) -> Result<(Cover, CommitRequest)> {

@@ -44,7 +44,7 @@ pub struct Config {
     /// What is kept although every consumer has acknowledged it; used at the cap and by [`maintain`](crate::Log::maintain).
     pub retention: Retention,
     /// Buffered checkpoints are flushed after this time at the latest, by the next call or by
-    /// [`maintain`](crate::Log::maintain). Default: only with the next flush.
+    /// [`maintain`](crate::Log::maintain). Default: with the next flush, or by the next `maintain`.
     pub flush_interval: Option<Duration>,
     /// How many pruned segments are kept to be written over. Default: 2.
     pub spare_segments: usize,

@@ -26,6 +26,30 @@ fn commits_and_flushes_are_timed_in_the_process_that_writes() {
 }
 
 #[test]
+fn maintenance_flushes_what_was_committed_and_nothing_else() {
+    let fixture = Fixture::new();
+    let log = fixture.open();
+    let a = log.stream(StreamSpec::new("a")).unwrap();
+    let mut writer = log.writer(&[&a]).unwrap();
+    let flushes = || log.status().unwrap().flushes;
+    let append = |writer: &mut highwater::Writer| {
+        // So many that some are written before their commit.
+        (0..300).for_each(|_| writer.append(&a, insert(&[7; 2000])).unwrap());
+    };
+    append(&mut writer);
+    let before = flushes();
+    log.maintain().unwrap();
+    assert_eq!(flushes(), before, "nobody waits for records without a commit");
+    let committed = writer.commit(Commit::new().all().durability(Durability::Buffered)).unwrap();
+    append(&mut writer);
+    log.maintain().unwrap();
+    assert_eq!(flushes(), before + 1);
+    assert_eq!(log.end(), Some(committed.position), "what is delivered is durable");
+    log.maintain().unwrap();
+    assert_eq!(flushes(), before + 1);
+}
+
+#[test]
 fn a_full_log_is_told_until_there_is_room() {
     let fixture = Fixture::new();
     let (log, _) = fixture.open_with(Config { size_max: Some(600 << 10), ..fixture.small() }).unwrap();

@@ -139,21 +139,12 @@ impl Journal {
 
     /// What [`maintain`](crate::Log::maintain) does here: a late flush, the next segment, a durable mark.
     pub(crate) fn maintain(&self) -> Result<()> {
-        let (flush, need) = {
+        self.flush_late()?;
+        let need = {
             let state = self.state();
-            self.check(&state)?;
             let half = state.head.offset > state.head.segment.bytes() / 2;
-            let flush = self.flush_is_due(&state)
-                || self.config.flush_interval.is_none() && state.durable < state.written;
-            (
-                flush,
-                half && state.next.is_none()
-                    && (!state.spares.is_empty() || state.counters.segments_made > 0),
-            )
+            half && state.next.is_none() && (!state.spares.is_empty() || state.counters.segments_made > 0)
         };
-        if flush {
-            self.flush_all()?;
-        }
         if need {
             // No room is no failure yet: who needs the segment will be told.
             if let Err(error) = self.make_next(0) {
@@ -162,5 +153,21 @@ impl Journal {
         }
         self.remove_doomed()?;
         Ok(())
+    }
+
+    /// Flushes what waits for it: everything if its time has come, and without such a time what was committed. Records that
+    /// nobody has committed wait for their commit: a flush here would be one more for it to wait behind.
+    fn flush_late(&self) -> Result<()> {
+        let mut state = self.state();
+        self.check(&state)?;
+        if self.flush_is_due(&state) {
+            drop(state);
+            return self.flush_all();
+        }
+        let committed = state.undurable.back().map(|last| last.end);
+        match committed.filter(|_| self.config.flush_interval.is_none()) {
+            Some(end) => self.flush_to(&mut state, end),
+            None => Ok(()),
+        }
     }
 }

@@ -15,11 +15,11 @@ use crate::{disk, process};
 
 pub(super) const ALL: [Workload; 6] = [
     GIBIBYTE_WARM,
-    Workload { id: "W5-1GiB-cold", title: "open after a kill, 1 GiB, nothing cached", ..GIBIBYTE_WARM },
+    Workload { id: "W5-1GiB-cold", title: "open after a kill, 1 GiB, nothing of it cached", ..GIBIBYTE_WARM },
     Workload { id: "W5-64MiB-warm", title: "open after a kill, 64 MiB, all cached", ..GIBIBYTE_WARM },
-    Workload { id: "W5-64MiB-cold", title: "open after a kill, 64 MiB, nothing cached", ..GIBIBYTE_WARM },
+    Workload { id: "W5-64MiB-cold", title: "open after a kill, 64 MiB, nothing of it cached", ..GIBIBYTE_WARM },
     Workload { id: "W5-8GiB-warm", title: "open after a kill, 8 GiB, all cached", ..ON_REQUEST },
-    Workload { id: "W5-8GiB-cold", title: "open after a kill, 8 GiB, nothing cached", ..ON_REQUEST },
+    Workload { id: "W5-8GiB-cold", title: "open after a kill, 8 GiB, nothing of it cached", ..ON_REQUEST },
 ];
 
 const GIBIBYTE_WARM: Workload = Workload {
