@@ -26,7 +26,7 @@ fn commits_and_flushes_are_timed_in_the_process_that_writes() {
 }
 
 #[test]
-fn maintenance_flushes_what_was_committed_and_nothing_else() {
+fn maintenance_flushes_what_was_committed_or_is_much() {
     let fixture = Fixture::new();
     let log = fixture.open();
     let a = log.stream(StreamSpec::new("a")).unwrap();
@@ -47,6 +47,9 @@ fn maintenance_flushes_what_was_committed_and_nothing_else() {
     assert_eq!(log.end(), Some(committed.position), "what is delivered is durable");
     log.maintain().unwrap();
     assert_eq!(flushes(), before + 1);
+    (0..3).for_each(|_| append(&mut writer));
+    log.maintain().unwrap();
+    assert_eq!(flushes(), before + 2, "their writer would have to flush so many soon");
 }
 
 #[test]

@@ -155,12 +155,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Flushes what waits for it: everything if its time has come, and without such a time what was committed. Records that
-    /// nobody has committed wait for their commit: a flush here would be one more for it to wait behind.
+    /// Flushes what waits for it: everything if its time has come, or if so much waits that its writer would have to flush it soon, and
+    /// stand still meanwhile; else what was committed. A few records that nobody has committed wait for their commit: a
+    /// flush here would be one more for it to wait behind.
     fn flush_late(&self) -> Result<()> {
         let mut state = self.state();
         self.check(&state)?;
-        if self.flush_is_due(&state) {
+        let much = state.unflushed_bytes() > u64::from(self.config.unflushed_bytes_max) / 8;
+        if much || self.flush_is_due(&state) {
             drop(state);
             return self.flush_all();
         }

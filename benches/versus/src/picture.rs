@@ -49,7 +49,7 @@ pub(crate) fn draw(results: &Results) -> String {
     }
     let machine = &results.machine;
     let note = format!(
-        "Dashed: the best raw limit of the machine. {}, {} cores, {}, {}; median of {} rounds{}.",
+        "Dashed: the best raw limit of the machine. {}, {} cores, {}, {}; median of at least {} rounds{}.",
         machine.processor,
         machine.cores,
         machine.file_system,
