@@ -60,7 +60,7 @@ pub struct Surroundings {
 
 /// Takes a source's records and states into the log. What a state covers is committed with it, together.
 ///
-/// States that come faster than the policy's least interval are merged: a state is kept back while nothing follows it, and
+/// States that come faster than the policy's least interval are merged, up to its size: a state is kept back while nothing follows it, and
 /// the next one takes its place, with the records of both. A state is never committed with records that came after it.
 #[derive(Debug)]
 pub struct Output<'a> {
@@ -185,7 +185,10 @@ impl<'a> Output<'a> {
     }
 
     fn is_due(&self) -> bool {
-        self.last_commit.elapsed() >= self.around.policy.min_interval || self.around.stop.is_asked()
+        let policy = &self.around.policy;
+        self.last_commit.elapsed() >= policy.min_interval
+            || self.watch.bytes() >= policy.merge_max
+            || self.around.stop.is_asked()
     }
 
     /// The source can go on from here with this stream. Blocks for a flush, unless it is merged with a later state.

@@ -85,6 +85,22 @@ fn a_merged_state_takes_its_records_with_the_next_one() {
 }
 
 #[test]
+fn states_are_merged_no_longer_when_much_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let mut around = around(Duration::from_secs(3600));
+    around.policy.merge_max = 300;
+    let mut out = Output::begin(&log, &[offer("a", ONWARD)], &around).unwrap();
+    let before = log.end().unwrap().sequence.get();
+    let row = format!("{{\"text\":\"{}\"}}", "x".repeat(100));
+    for page in 1..=7 {
+        put(&mut out, "a", &[&row]);
+        state(&mut out, "a", &page.to_string());
+    }
+    assert_eq!(log.end().unwrap().sequence.get(), before + 2, "one for each three records");
+}
+
+#[test]
 fn an_end_commits_what_is_left_and_completes_the_streams() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = Log::open(dir.path(), Config::default()).unwrap();

@@ -59,6 +59,11 @@ impl Watch {
         (self.records, self.bytes, self.since, self.warned) = (0, 0, None, false);
     }
 
+    /// Bytes that came since the last checkpoint.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn is_time_to_tell(&mut self) -> bool {
         let is_time = self.told.elapsed() >= TELL_EVERY;
         if is_time {

@@ -12,6 +12,8 @@ use crate::failure::Result;
 pub struct CheckpointPolicy {
     /// States that come faster are merged. Default: 1 s.
     pub min_interval: Duration,
+    /// But not once so many bytes wait: who delivers can begin with them while the source is read on. Default: 64 MiB.
+    pub merge_max: u64,
     /// For sources that leave it to us: a checkpoint after so many records. Default: 10,000.
     pub every_records: u64,
     /// For sources that leave it to us: after so many bytes. Default: 16 MiB.
@@ -30,6 +32,7 @@ impl Default for CheckpointPolicy {
     fn default() -> Self {
         CheckpointPolicy {
             min_interval: Duration::from_secs(1),
+            merge_max: 64 << 20,
             every_records: 10_000,
             every_bytes: 16 << 20,
             every_time: Duration::from_secs(10),
@@ -44,6 +47,7 @@ impl CheckpointPolicy {
     pub(super) fn read(mut section: Section<'_>) -> Result<Self> {
         let mut policy = CheckpointPolicy::default();
         set(&mut policy.min_interval, section.time("min_interval")?);
+        set(&mut policy.merge_max, section.size("merge_max")?);
         let mut every = section.section("every")?;
         set(&mut policy.every_records, every.count("records")?.map(|n| n.max(1)));
         set(&mut policy.every_bytes, every.size("size")?.map(|n| n.max(1)));
