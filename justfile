@@ -21,7 +21,7 @@ test:
 
 # The SQL destinations on a PostgreSQL server that this starts
 postgres:
-    crates/highwater-connect/tests/with-postgres cargo test -p highwater-connect --test sql postgres::
+    crates/highwater-connect/tests/with-postgres cargo test -p highwater-connect --test sql postgres
 
 # How fast SQLite and PostgreSQL take rows, beside plain inserts and a plain COPY
 bench-sql records="100000":

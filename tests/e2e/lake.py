@@ -15,6 +15,7 @@ from processes import Violation
 
 FILES, ROWS_PER_FILE = 10, 500
 RUN_SECONDS_MAX = 60
+SOURCE_FAILED = 9
 
 WRITING = """
 version = 1
@@ -28,11 +29,19 @@ stream = "items"
 [checkpoint]
 min_interval = "0ms"
 every = { records = 100 }
-[destinations.lake]
+"""
+
+DESTINATION = """
+[destinations.CODEC]
 type = "parquet"
-path = "lake"
+path = "CODEC"
+compression = "CODEC"
 batch = { max_checkpoints = 3 }
 """
+
+WRITTEN = ("snappy", "zstd", "gzip", "none")
+READ = ("snappy", "zstd", "gzip", "lz4_raw", "uncompressed")
+UNREADABLE = "brotli"
 
 READING = """
 version = 1
@@ -46,6 +55,8 @@ stream = "items"
 [destinations.back]
 type = "jsonl"
 path = "back"
+[retry]
+attempts_without_progress = 1
 """
 
 # One row of each kind that a column can have, and nulls.
@@ -53,7 +64,7 @@ MAKE = """
 COPY (SELECT i::BIGINT AS id, i % 2 = 0 AS flag, i / 8 AS x, (i * 1.25)::DECIMAL(12, 2) AS price,
              DATE '2024-02-28' + i::INT AS day, TIMESTAMP '2024-01-01 00:00:00.5' + INTERVAL (i) SECOND AS moment,
              CASE WHEN i % 3 > 0 THEN 'tëxt "' || i END AS text, [i, NULL] AS list, {'a': i, 'b': 'x'} AS struct
-      FROM range(1000) t(i)) TO 'FILE' (FORMAT parquet, ROW_GROUP_SIZE 300)
+      FROM range(1000) t(i)) TO 'FILE' (FORMAT parquet, ROW_GROUP_SIZE 300, COMPRESSION CODEC)
 """
 
 
@@ -85,7 +96,7 @@ def write_under_kills(folder, rng, kills):
     for number in range(FILES):
         rows = "".join(f'{number}-{row},"a ""{rng.random()}"""\n' for row in range(ROWS_PER_FILE))
         (folder / f"in/{number:03}.csv").write_text("id,text\n" + rows)
-    (folder / "pipeline.toml").write_text(WRITING)
+    (folder / "pipeline.toml").write_text(WRITING + "".join(DESTINATION.replace("CODEC", codec) for codec in WRITTEN))
     made = 0
     while made < kills:
         run = start(folder, "pipeline.toml")
@@ -96,22 +107,32 @@ def write_under_kills(folder, rng, kills):
             raise Violation(f"the run ended by itself\n{run.tail()}")
     finish(folder, "pipeline.toml")
     log = [json.loads(record.data) for record in cli.cat(folder / "e2e.hw")[(None, "items")]]
-    rows = duckdb(folder, "SELECT id, text FROM 'lake/items/*.parquet' ORDER BY _highwater_checkpoint, _highwater_row")
-    if rows != [[row["id"], row["text"]] for row in log]:
-        raise Violation(f"DuckDB reads {len(rows)} rows, the log has {len(log)}, and they differ")
-    if len({row[0] for row in rows}) != FILES * ROWS_PER_FILE != len(rows):
+    if not len({row["id"] for row in log}) == FILES * ROWS_PER_FILE == len(log):
         raise Violation("rows are missing, or there twice")
-    return made, len(rows), len(list((folder / "lake/items").glob("*.parquet")))
+    for codec in WRITTEN:
+        check_written(folder, codec, [[row["id"], row["text"]] for row in log])
+    return made, len(log), len(list((folder / "zstd/items").glob("*.parquet")))
+
+
+def check_written(folder, codec, expected):
+    files = f"'{codec}/items/*.parquet'"
+    rows = duckdb(folder, f"SELECT id, text FROM {files} ORDER BY _highwater_checkpoint, _highwater_row")
+    if rows != expected:
+        raise Violation(f"{codec}: DuckDB reads {len(rows)} rows, the log has {len(expected)}, and they differ")
+    named = {row[0].lower() for row in duckdb(folder, f"SELECT DISTINCT compression FROM parquet_metadata({files})")}
+    if named != {"uncompressed" if codec == "none" else codec}:
+        raise Violation(f"{codec}: the files say that they are {named}")
 
 
 def read_back(folder):
     (folder / "made").mkdir()
-    duckdb(folder, MAKE.replace("FILE", str(folder / "made/000.parquet")))
+    for number, codec in enumerate(READ):
+        make(folder / f"made/{number:03}.parquet", codec)
     (folder / "reading.toml").write_text(READING)
     finish(folder, "reading.toml")
     lines = [line for file in sorted((folder / "back").glob("*.jsonl")) for line in file.read_text().splitlines()]
-    for i, line in enumerate(lines):
-        row = json.loads(line)["data"]
+    for n, line in enumerate(lines):
+        row, i = json.loads(line)["data"], n % 1000
         expected = {"id": i, "flag": i % 2 == 0, "x": i / 8, "price": i * 1.25, "list": [i, None], "struct": {"a": i, "b": "x"}}
         expected["text"] = f'tëxt "{i}' if i % 3 else None
         found = {name: row[name] for name in expected}
@@ -119,9 +140,21 @@ def read_back(folder):
             raise Violation(f"row {i} is {row}, expected {expected}")
         if i == 1 and row["day"] != "2024-02-29":
             raise Violation(f"day {row['day']}")
-    if len(lines) != 1000:
-        raise Violation(f"{len(lines)} rows of 1000")
+    if len(lines) != 1000 * len(READ):
+        raise Violation(f"{len(lines)} rows of {1000 * len(READ)}")
     return len(lines)
+
+
+def make(file, codec):
+    duckdb(file.parent, MAKE.replace("FILE", str(file)).replace("CODEC", codec))
+
+
+def refuse(folder):
+    """What can't be read is named, and nothing of it taken."""
+    make(folder / "made/999.parquet", UNREADABLE)
+    run = start(folder, "reading.toml")
+    if run.wait(RUN_SECONDS_MAX) != SOURCE_FAILED or UNREADABLE.upper() not in run.tail():
+        raise Violation(f"a codec that can't be read is not named\n{run.tail()}")
 
 
 def main(arguments):
@@ -134,6 +167,7 @@ def main(arguments):
     with processes.scratch("lake", 300) as folder:
         kills, rows, files = write_under_kills(folder, random.Random(seed), options.kills)
         back = read_back(folder)
+        refuse(folder)
         processes.table([("kills", kills), ("rows that DuckDB reads, in files", f"{rows}, {files}"), ("rows that it wrote", back)])
 
 

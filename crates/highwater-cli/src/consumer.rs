@@ -7,8 +7,8 @@ use clap::Subcommand;
 use highwater::{By, ConsumerInfo, LogReader, Sequence, Start, Tally};
 use serde::Serialize;
 
-use crate::ask;
 use crate::by::MayBe;
+use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
@@ -71,6 +71,8 @@ pub(crate) struct Seek {
     #[arg(long, value_name = "PLACE", value_parser = place)]
     to: Start,
     #[command(flatten)]
+    by: MayBe,
+    #[command(flatten)]
     doing: Doing,
 }
 
@@ -82,23 +84,9 @@ pub(crate) struct Drop {
     /// Its name
     name: String,
     #[command(flatten)]
-    doing: Doing,
-}
-
-/// Whether and how it is done.
-#[derive(Debug, clap::Args)]
-struct Doing {
-    #[command(flatten)]
     by: MayBe,
-    /// Only say what it means
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, conflicts_with = "dry_run")]
-    yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    doing: Doing,
 }
 
 fn place(text: &str) -> Result<Start, String> {
@@ -188,17 +176,6 @@ impl<'a> Json<'a> {
             again: Vec::new(),
         }
     }
-
-    fn print(self, json: bool, sentence: &str) -> Result<Code, Failure> {
-        if json {
-            output::json(self)?;
-        } else if self.done {
-            let mut out = output::buffered();
-            writeln!(out, "{sentence}")?;
-            out.flush()?;
-        }
-        Ok(Code::Well)
-    }
 }
 
 fn add(args: &Add) -> Result<Code, Failure> {
@@ -210,7 +187,12 @@ fn add(args: &Add) -> Result<Code, Failure> {
     let consumer = log.consumer(&args.name, args.from).map_err(gap)?;
     let at = consumer.acknowledged();
     let made = Json { done: true, acknowledged: Some(at), ..Json::of(&args.name) };
-    made.print(args.json, &format!("consumer {}: checkpoint {} comes next", tame(&args.name), at.next()))
+    output::told(args.json, &made, Some(&comes_next(&args.name, at)))?;
+    Ok(Code::Well)
+}
+
+fn comes_next(name: &str, acknowledged: Sequence) -> String {
+    format!("consumer {}: checkpoint {} comes next", tame(name), acknowledged.next())
 }
 
 /// What is gone is named by the error; what to do about it, by this.
@@ -252,20 +234,16 @@ fn seek(args: &Seek) -> Result<Code, Failure> {
     plan.again = tally(&log, to, before.min(end))?;
     say(&format!("consumer {} never gets", tame(&args.name)), before, to, &plan.missed);
     say(&format!("consumer {} gets again", tame(&args.name)), to, before.min(end), &plan.again);
-    if args.doing.dry_run {
-        return plan.print(args.doing.json, "");
+    // Where nothing moves there is nothing to ask.
+    let is_wanted = if to == before { !args.doing.is_dry() } else { args.doing.is_wanted("Move it?")? };
+    if !is_wanted {
+        return args.doing.print(&plan, None);
     }
-    if !args.doing.yes && to != before {
-        ask::confirm("Move it?")?;
-    }
-    let (who, why) = args.doing.by.told();
+    let (who, why) = args.by.told();
     let at = log.seek_consumer(&args.name, args.to, Some(By { who: &who, why: &why })).map_err(gap)?;
     plan.done = true;
     plan.acknowledged = Some(at);
-    plan.print(
-        args.doing.json,
-        &format!("consumer {}: checkpoint {} comes next", tame(&args.name), at.next()),
-    )
+    args.doing.print(&plan, Some(&comes_next(&args.name, at)))
 }
 
 /// As much of the range as is kept.
@@ -302,14 +280,11 @@ fn drop_one(args: &Drop) -> Result<Code, Failure> {
         Err(failure) if failure.is_damage() => terminal::warning("where it stands can't be read"),
         Err(failure) => return Err(failure),
     }
-    if args.doing.dry_run {
-        return plan.print(args.doing.json, "");
+    if !args.doing.is_wanted("Drop it?")? {
+        return args.doing.print(&plan, None);
     }
-    if !args.doing.yes {
-        ask::confirm("Drop it?")?;
-    }
-    let (who, why) = args.doing.by.told();
+    let (who, why) = args.by.told();
     log.drop_consumer(&args.name, Some(By { who: &who, why: &why }))?;
     plan.done = true;
-    plan.print(args.doing.json, &format!("consumer {} is dropped", tame(&args.name)))
+    args.doing.print(&plan, Some(&format!("consumer {} is dropped", tame(&args.name))))
 }

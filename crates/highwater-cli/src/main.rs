@@ -16,6 +16,7 @@ mod dead_letters;
 mod deliver;
 mod demo;
 mod discover;
+mod doing;
 mod du;
 mod export;
 mod failure;

@@ -38,6 +38,19 @@ pub(crate) fn json(content: impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
+/// What a command did: as JSON, or in a sentence, if there is one.
+pub(crate) fn told(as_json: bool, content: &impl Serialize, sentence: Option<&str>) -> io::Result<()> {
+    match sentence {
+        _ if as_json => json(content),
+        Some(sentence) => {
+            let mut out = buffered();
+            writeln!(out, "{sentence}")?;
+            out.flush()
+        }
+        None => Ok(()),
+    }
+}
+
 /// A table without lines: it reads well, and can be cut by columns. The columns in `numbers` are aligned to the right.
 pub(crate) fn table<const N: usize>(header: [&str; N], numbers: &[usize]) -> Table {
     let mut table = Table::new();

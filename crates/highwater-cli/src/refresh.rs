@@ -1,19 +1,17 @@
 //! `highwater refresh`: a stream is read again from its beginning, without losing what is there until it is whole.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use highwater::{LogReader, Sequence, StreamName};
+use highwater::{LogReader, StreamName};
 use highwater_connect::bookkeeping::Book;
 use highwater_connect::refresh;
 use highwater_connect::text::tame;
 use serde::Serialize;
 
-use crate::ask;
 use crate::by::By;
+use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::known;
-use crate::output;
 use crate::state;
 use crate::terminal;
 
@@ -41,24 +39,12 @@ pub(crate) struct Args {
     truncate: bool,
     #[command(flatten)]
     by: By,
-    /// Only say what it means
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, conflicts_with = "dry_run")]
-    yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    doing: Doing,
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
-    /// Whether it was asked for, or only would be.
-    done: bool,
-    /// The checkpoint that asks for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sequence: Option<Sequence>,
+struct Plan<'a> {
     stream: &'a StreamName,
     truncate: bool,
     /// That of the rows that are there.
@@ -71,27 +57,17 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         return Err(Failure::usage("say which stream: --stream NAME"));
     };
     refresh::check(&log, &stream)?;
-    let mut plan = Json {
-        done: false,
-        sequence: None,
-        generation: generation(&log, &stream)?,
-        truncate: args.truncate,
-        stream: &stream,
-    };
+    let plan = Plan { stream: &stream, truncate: args.truncate, generation: generation(&log, &stream)? };
     say(&plan);
-    if args.dry_run {
-        return plan.print(args.json);
-    }
-    if !args.yes {
-        state::refuse_beside_writer(&log)?;
-        ask::confirm("Ask for it?")?;
+    if !args.doing.is_wanted_alone(Some(&log), "Ask for it?")? {
+        return args.doing.print_checkpoint(&plan, None, "");
     }
     drop(log);
     let log = state::open(&args.log)?;
     let made = refresh::request(&log, &stream, args.truncate, &args.by.who(), &args.by.reason)?;
     log.close()?;
-    (plan.done, plan.sequence) = (true, Some(made.sequence()));
-    plan.print(args.json)
+    let what = format!("{} is read again by the next run", tame(&stream.to_string()));
+    args.doing.print_checkpoint(&plan, Some(made.sequence()), &what)
 }
 
 fn generation(log: &LogReader, stream: &StreamName) -> Result<u64, Failure> {
@@ -100,7 +76,7 @@ fn generation(log: &LogReader, stream: &StreamName) -> Result<u64, Failure> {
     Ok(known.map_or(0, |known| known.generation.number))
 }
 
-fn say(plan: &Json<'_>) {
+fn say(plan: &Plan<'_>) {
     let stream = tame(&plan.stream.to_string());
     terminal::say(format!(
         "the next run reads {stream} from its beginning, as generation {}",
@@ -111,21 +87,4 @@ fn say(plan: &Json<'_>) {
     } else {
         "destinations that write by key hold each row once; those that append hold those that are there twice"
     });
-}
-
-impl Json<'_> {
-    fn print(&self, json: bool) -> Result<Code, Failure> {
-        if json {
-            output::json(self)?;
-        } else if let Some(made) = self.sequence {
-            let mut out = output::buffered();
-            writeln!(
-                out,
-                "checkpoint {made}: {} is read again by the next run",
-                tame(&self.stream.to_string())
-            )?;
-            out.flush()?;
-        }
-        Ok(Code::Well)
-    }
 }

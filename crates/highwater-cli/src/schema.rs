@@ -15,8 +15,8 @@ use highwater_connect::source::Offer;
 use highwater_connect::text::tame;
 use serde::Serialize;
 
-use crate::ask;
 use crate::by::By;
+use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::output;
 use crate::run::{Watcher, listening};
@@ -58,21 +58,12 @@ pub(crate) struct Accept {
     stream: Option<String>,
     #[command(flatten)]
     by: By,
-    /// Only say what it means
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, conflicts_with = "dry_run")]
-    yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    doing: Doing,
 }
 
 #[derive(Serialize)]
 struct Json<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accepted: Option<u64>,
     streams: &'a [StreamDifference],
 }
 
@@ -83,25 +74,32 @@ pub(crate) fn run(command: &Command) -> Result<Code, Failure> {
     }
 }
 
-/// What the source has, and how that differs from the log.
-fn compare(pipeline: &Pipeline) -> Result<(Vec<Offer>, Vec<StreamDifference>), Failure> {
+/// What the source has, the log, if there is one yet, and how the two differ.
+struct Compared {
+    offers: Vec<Offer>,
+    log: Option<LogReader>,
+    streams: Vec<StreamDifference>,
+}
+
+fn compare(pipeline: &Pipeline) -> Result<Compared, Failure> {
     let reporter = Reporter::new(Arc::new(Watcher::start(false)), pipeline.secrets().clone());
     let stop = listening(pipeline, &reporter)?;
     let offers = runtime::offered(pipeline, &reporter, &stop)?;
-    let book = match LogReader::open(&pipeline.log) {
-        Ok(log) => Book::newest(&log)?,
-        Err(error) if *error.kind() == highwater::ErrorKind::NotFound => Book::default(),
+    let log = match LogReader::open(&pipeline.log) {
+        Ok(log) => Some(log),
+        Err(error) if *error.kind() == highwater::ErrorKind::NotFound => None,
         Err(error) => return Err(error.into()),
     };
-    let differences = runtime::differences(&book, &offers);
-    Ok((offers, differences))
+    let book = log.as_ref().map_or_else(|| Ok(Book::default()), Book::newest)?;
+    let streams = runtime::differences(&book, &offers);
+    Ok(Compared { offers, log, streams })
 }
 
 fn diff(args: &Diff) -> Result<Code, Failure> {
     let pipeline = Pipeline::open(&args.pipeline)?;
-    let (_, streams) = compare(&pipeline)?;
+    let streams = compare(&pipeline)?.streams;
     if args.json {
-        output::json(Json { accepted: None, streams: &streams })?;
+        output::json(Json { streams: &streams })?;
         return Ok(Code::Well);
     }
     let mut out = output::buffered();
@@ -136,7 +134,7 @@ fn lines(streams: &[StreamDifference]) -> Vec<String> {
 
 fn accept(args: &Accept) -> Result<Code, Failure> {
     let pipeline = Pipeline::open(&args.pipeline)?;
-    let (mut offers, mut streams) = compare(&pipeline)?;
+    let Compared { mut offers, log, mut streams } = compare(&pipeline)?;
     if let Some(wanted) = &args.stream {
         let is_wanted = |name: &highwater::StreamName| name.name == *wanted || name.to_string() == *wanted;
         offers.retain(|offer| is_wanted(&offer.definition.name));
@@ -147,26 +145,14 @@ fn accept(args: &Accept) -> Result<Code, Failure> {
         }
     }
     lines(&streams).iter().for_each(terminal::say);
-    if args.dry_run {
-        return told(args, None, &streams);
+    let told = Json { streams: &streams };
+    if !args.doing.is_wanted_alone(log.as_ref(), "Take it over?")? {
+        return args.doing.print_checkpoint(&told, None, "");
     }
-    if !args.yes {
-        ask::confirm("Take it over?")?;
-    }
+    drop(log);
     let config = Config { create: false, ..pipeline.storage.config() };
     let (log, _) = Log::open(&pipeline.log, config)?;
     let made = runtime::accept(&log, &offers, &args.by.who(), &args.by.reason)?;
     log.close()?;
-    told(args, Some(made.sequence().get()), &streams)
-}
-
-fn told(args: &Accept, accepted: Option<u64>, streams: &[StreamDifference]) -> Result<Code, Failure> {
-    if args.json {
-        output::json(Json { accepted, streams })?;
-    } else if let Some(sequence) = accepted {
-        let mut out = output::buffered();
-        writeln!(out, "accepted, in checkpoint {sequence}")?;
-        out.flush()?;
-    }
-    Ok(Code::Well)
+    args.doing.print_checkpoint(&told, Some(made.sequence()), "accepted")
 }

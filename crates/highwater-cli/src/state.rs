@@ -18,7 +18,7 @@ use highwater_connect::bookkeeping;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(crate) use change::{NewState, Plan, Writing, open, refuse_beside_writer};
+pub(crate) use change::{NewState, Plan, Writing, open};
 
 use crate::failure::{Code, Failure};
 use crate::known;

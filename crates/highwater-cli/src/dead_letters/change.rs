@@ -1,7 +1,6 @@
 //! `highwater dead-letters retry` and `drop`: what becomes of them.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::Arc;
 
 use highwater::ErrorKind;
@@ -13,26 +12,11 @@ use highwater_connect::{Pipeline, runtime};
 use serde::Serialize;
 
 use super::{Mail, Of, Which};
-use crate::ask;
 use crate::by::By;
+use crate::doing::Doing;
 use crate::failure::{Code, Failure};
-use crate::output;
 use crate::run::{Watcher, listening};
 use crate::terminal;
-
-/// Whether and how it is done.
-#[derive(Debug, clap::Args)]
-struct Doing {
-    /// Only say what it means
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, conflicts_with = "dry_run")]
-    yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
 
 /// Give dead letters to their destination again
 ///
@@ -94,13 +78,7 @@ fn begin(
     if wanted.len() > SHOWN_MAX {
         terminal::say(format!("  and {} more", wanted.len() - SHOWN_MAX));
     }
-    if doing.dry_run {
-        return Ok(false);
-    }
-    if !doing.yes {
-        ask::confirm(question)?;
-    }
-    Ok(true)
+    doing.is_wanted(question)
 }
 
 pub(super) fn retry(args: &Retry) -> Result<Code, Failure> {
@@ -118,7 +96,7 @@ pub(super) fn retry(args: &Retry) -> Result<Code, Failure> {
     }
     let pipeline = Pipeline::open(&args.of.pipeline)?;
     if !begin(&mail, &wanted, &args.doing, "Give them to the destination again?")? {
-        return finish(&told, &args.doing, "");
+        return args.doing.print(&told, None);
     }
     let reporter = Reporter::new(Arc::new(Watcher::start(false)), pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;
@@ -131,7 +109,7 @@ pub(super) fn retry(args: &Retry) -> Result<Code, Failure> {
         "{} taken, {} had been overtaken by newer ones, {} refused again",
         tried.taken, tried.superseded, tried.refused
     );
-    finish(&told, &args.doing, &sentence)?;
+    args.doing.print(&told, Some(&sentence))?;
     Ok(if tried.refused > 0 { Code::DestinationFailed } else { Code::Well })
 }
 
@@ -151,7 +129,7 @@ pub(super) fn drop_letters(args: &Drop) -> Result<Code, Failure> {
         ..Json::default()
     };
     if !begin(&mail, &wanted, &args.doing, "Drop them?")? {
-        return finish(&told, &args.doing, "");
+        return args.doing.print(&told, None);
     }
     let mut open = mail.store.open()?;
     for letter in wanted.values() {
@@ -161,16 +139,6 @@ pub(super) fn drop_letters(args: &Drop) -> Result<Code, Failure> {
     open.commit(&[("action", "dropped"), ("who", who.as_str()), ("why", args.by.reason.as_str())])?;
     open.tidy()?;
     told.done = true;
-    finish(&told, &args.doing, &format!("{} dropped", plural(wanted.len() as u64, "dead letter")))
-}
-
-fn finish(told: &Json, doing: &Doing, sentence: &str) -> Result<Code, Failure> {
-    if doing.json {
-        output::json(told)?;
-    } else if told.done {
-        let mut out = output::buffered();
-        writeln!(out, "{sentence}")?;
-        out.flush()?;
-    }
-    Ok(Code::Well)
+    let sentence = format!("{} dropped", plural(wanted.len() as u64, "dead letter"));
+    args.doing.print(&told, Some(&sentence))
 }

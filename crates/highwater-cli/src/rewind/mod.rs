@@ -2,18 +2,15 @@
 
 mod tell;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use highwater::{Log, LogReader, Operation, Sequence};
+use highwater::{Log, Operation, Sequence};
 use highwater_connect::text::tame;
-use serde::Serialize;
 
-use crate::ask;
 use crate::by::By;
+use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::known;
-use crate::output;
 use crate::place;
 use crate::state;
 
@@ -39,6 +36,8 @@ pub(crate) struct Rewind {
     #[command(flatten)]
     wanted: known::Wanted,
     #[command(flatten)]
+    by: By,
+    #[command(flatten)]
     doing: Doing,
 }
 
@@ -58,34 +57,9 @@ pub(crate) struct Reset {
     #[command(flatten)]
     wanted: known::Wanted,
     #[command(flatten)]
-    doing: Doing,
-}
-
-/// Whether and how it is done.
-#[derive(Debug, clap::Args)]
-struct Doing {
-    #[command(flatten)]
     by: By,
-    /// Only say what it means
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, conflicts_with = "dry_run")]
-    yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Serialize)]
-struct Json<'a, T> {
-    /// Whether it happened, or only would.
-    done: bool,
-    /// The checkpoint that it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sequence: Option<Sequence>,
-    #[serde(flatten)]
-    plan: &'a T,
+    #[command(flatten)]
+    doing: Doing,
 }
 
 pub(crate) fn rewind(args: &Rewind) -> Result<Code, Failure> {
@@ -94,13 +68,11 @@ pub(crate) fn rewind(args: &Rewind) -> Result<Code, Failure> {
     let only = args.wanted.find(&log)?.map(|info| info.name);
     let plan = log.plan_rewind(to, only.as_ref())?;
     tell::rewinding(&plan);
-    let doing = &args.doing;
-    if plan.is_empty() || doing.dry_run {
-        return doing.print(&plan, None, "");
+    if plan.is_empty() || !args.doing.is_wanted_alone(Some(&log), "Rewind?")? {
+        return args.doing.print_checkpoint(&plan, None, "");
     }
-    doing.agree(&log, "Rewind?")?;
-    let made = write(&args.log, |log| log.rewind(&plan, &doing.by.who(), &doing.by.reason))?;
-    doing.print(&plan, Some(made), &format!("the states are those of checkpoint {to}"))
+    let made = write(&args.log, |log| log.rewind(&plan, &args.by.who(), &args.by.reason))?;
+    args.doing.print_checkpoint(&plan, Some(made), &format!("the states are those of checkpoint {to}"))
 }
 
 pub(crate) fn reset(args: &Reset) -> Result<Code, Failure> {
@@ -110,37 +82,14 @@ pub(crate) fn reset(args: &Reset) -> Result<Code, Failure> {
     };
     let plan = tell::Resetting::gather(&log, info)?;
     plan.tell();
-    let doing = &args.doing;
-    if plan.since.is_none() || doing.dry_run {
-        return doing.print(&plan, None, "");
+    if plan.since.is_none() || !args.doing.is_wanted_alone(Some(&log), "Reset it?")? {
+        return args.doing.print_checkpoint(&plan, None, "");
     }
-    doing.agree(&log, "Reset it?")?;
     let name = &plan.stream;
-    let reset = Operation::new(format!("reset {name}"), doing.by.who(), &*doing.by.reason);
+    let reset = Operation::new(format!("reset {name}"), args.by.who(), &*args.by.reason);
     let reset = reset.clear(name).expecting(log.end());
     let made = write(&args.log, |log| log.operate(reset))?;
-    doing.print(&plan, Some(made), &format!("stream {} begins anew", tame(&name.to_string())))
-}
-
-impl Doing {
-    fn agree(&self, log: &LogReader, question: &str) -> Result<(), Failure> {
-        if self.yes {
-            return Ok(());
-        }
-        state::refuse_beside_writer(log)?;
-        ask::confirm(question)
-    }
-
-    fn print(&self, plan: &impl Serialize, made: Option<Sequence>, what: &str) -> Result<Code, Failure> {
-        if self.json {
-            output::json(Json { done: made.is_some(), sequence: made, plan })?;
-        } else if let Some(made) = made {
-            let mut out = output::buffered();
-            writeln!(out, "checkpoint {made}: {what}")?;
-            out.flush()?;
-        }
-        Ok(Code::Well)
-    }
+    args.doing.print_checkpoint(&plan, Some(made), &format!("stream {} begins anew", tame(&name.to_string())))
 }
 
 /// Opens the log for writing, which nobody else may do meanwhile; a mistyped path makes none.

@@ -1,6 +1,5 @@
 //! What all commands that write states have in common: they say what changes, and make one checkpoint of it.
 
-use std::io::Write;
 use std::path::Path;
 
 use clap::Args;
@@ -9,10 +8,9 @@ use highwater_connect::json_text::{self as json, Change};
 use serde::Serialize;
 
 use super::target::{self, Name};
-use crate::ask;
 use crate::by::By;
+use crate::doing::Doing;
 use crate::failure::{Code, Failure};
-use crate::output;
 use crate::terminal;
 use highwater_connect::quantity::plural;
 
@@ -21,15 +19,8 @@ use highwater_connect::quantity::plural;
 pub(crate) struct Writing {
     #[command(flatten)]
     pub(crate) by: By,
-    /// Only say what would change
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, conflicts_with = "dry_run")]
-    yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    doing: Doing,
 }
 
 /// A state before and after.
@@ -75,30 +66,18 @@ impl Writing {
             terminal::note("nothing changes, so nothing was written");
             return self.print(&plan, None);
         }
-        if self.dry_run {
+        let is_wanted =
+            if plan.asks { self.doing.is_wanted_alone(plan.log, "Write it?")? } else { !self.doing.is_dry() };
+        if !is_wanted {
             return self.print(&plan, None);
-        }
-        if plan.asks && !self.yes {
-            plan.log.map_or(Ok(()), refuse_beside_writer)?;
-            ask::confirm("Write it?")?;
         }
         let made = plan.operate(&self.by)?;
         self.print(&plan, Some(made))
     }
 
     fn print(&self, plan: &Plan<'_>, made: Option<Sequence>) -> Result<Code, Failure> {
-        if self.json {
-            output::json(Json {
-                done: made.is_some(),
-                sequence: made,
-                states: plan.states.iter().map(StateJson::new).collect(),
-            })?;
-        } else if let Some(made) = made {
-            let mut out = output::buffered();
-            writeln!(out, "checkpoint {made}: {}", plan.what())?;
-            out.flush()?;
-        }
-        Ok(Code::Well)
+        let json = Json { states: plan.states.iter().map(StateJson::new).collect() };
+        self.doing.print_checkpoint(&json, made, &plan.what())
     }
 }
 
@@ -178,21 +157,8 @@ pub(crate) fn open(path: &Path) -> Result<Log, Failure> {
     Ok(log)
 }
 
-/// Before somebody is asked or given an editor in vain.
-pub(crate) fn refuse_beside_writer(log: &LogReader) -> Result<(), Failure> {
-    if !log.is_live()? {
-        return Ok(());
-    }
-    Err(Failure::locked(format!("{} is being written by {}", log.path().display(), log.holder())))
-}
-
 #[derive(Serialize)]
 struct Json<'a> {
-    /// Whether it happened, or only would.
-    done: bool,
-    /// The checkpoint that it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sequence: Option<Sequence>,
     states: Vec<StateJson<'a>>,
 }
 

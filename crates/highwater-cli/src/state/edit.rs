@@ -6,8 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::change::{NewState, Plan, Writing, refuse_beside_writer};
+use super::change::{NewState, Plan, Writing};
 use super::target::{self, Target};
+use crate::doing::refuse_beside_writer;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::terminal;

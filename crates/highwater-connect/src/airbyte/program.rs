@@ -14,7 +14,7 @@ use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::files;
 use crate::pipeline::Section;
-use crate::process::{Heard, Leftovers, Program, Running, Talk};
+use crate::process::{Container, Heard, Leftovers, Program, Running, Talk};
 use crate::stop::{Stop, Urgency};
 
 /// The part of a pipeline file that describes an Airbyte connector.
@@ -111,12 +111,14 @@ impl Connector {
     ) -> Result<Self> {
         let made = files::make_private_directory(work);
         made.map_err(|e| Failure::config(format!("making {}", work.display())).because(e))?;
+        let of = of.into();
         let program = Program {
+            container: Container::of(&settings.command, work, &of),
             command: settings.command.clone(),
             environment: settings.environment.clone(),
             directory: Some(base.to_owned()),
         };
-        Ok(Connector { settings, program, of: of.into(), work: work.to_owned(), reporter, stop })
+        Ok(Connector { settings, program, of, work: work.to_owned(), reporter, stop })
     }
 
     pub(crate) fn settings(&self) -> &Settings {

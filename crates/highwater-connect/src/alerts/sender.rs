@@ -67,6 +67,7 @@ impl Sender {
             command: policy.command.clone(),
             environment: policy.environment.clone(),
             directory: Some(pipeline.variables().base().to_owned()),
+            container: None,
         };
         let (name, log) = (pipeline.name.clone(), pipeline.log.clone());
         let (timeout, work) = (policy.timeout, pipeline.work.clone());

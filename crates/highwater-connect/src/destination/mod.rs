@@ -10,7 +10,7 @@ mod typed;
 
 use highwater::{Position, Record, Sequence, StreamName};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Delivered, Part};
 use crate::definition::StreamDefinition;
 use crate::failure::{Failure, Result};
 use crate::pipeline::OnReject;
@@ -123,6 +123,11 @@ pub struct Rejected {
 }
 
 impl Rejected {
+    /// The record at `index` of a checkpoint's part.
+    pub(crate) fn of(checkpoint: &Delivered<'_>, part: &Part<'_>, index: u64, reason: String) -> Rejected {
+        Rejected { stream: part.name().clone(), sequence: checkpoint.sequence(), index, reason }
+    }
+
     /// As a failure: the same record would be refused again.
     pub fn failure(&self) -> Failure {
         let Rejected { stream, sequence, index, reason } = self;

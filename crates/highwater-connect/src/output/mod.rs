@@ -7,12 +7,12 @@ mod progress;
 mod refresh;
 mod room;
 mod schemas;
+mod surroundings;
 mod sync;
 mod version;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use highwater::{Committed, Log, Meta, Op, Stream, StreamName, Writer};
@@ -22,9 +22,8 @@ use crate::definition::{Generation, StreamDefinition};
 use crate::event::{Event, Reporter};
 use crate::failure::{Failure, Result};
 use crate::names::Names;
-use crate::pipeline::{CheckpointPolicy, LookbackPolicy, SchemaPolicy};
 use crate::source::{Offer, State};
-use crate::stop::{Stop, Urgency};
+use crate::stop::Urgency;
 
 use entry::{Entry, Pending};
 use lookback::Seen;
@@ -33,30 +32,8 @@ use watch::Watch;
 
 pub use entry::Handle;
 pub(crate) use schemas::identity_changes;
+pub use surroundings::Surroundings;
 pub(crate) use sync::spec;
-
-/// What an output needs beside the log.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// When checkpoints are made.
-    pub policy: CheckpointPolicy,
-    /// Who is told.
-    pub reporter: Reporter,
-    /// Who may ask to stop.
-    pub stop: Stop,
-    /// At the log's cap the source waits, rather than fail.
-    pub waits_when_full: bool,
-    /// Destinations from which nothing is to be waited for.
-    pub given_up: Arc<Mutex<BTreeSet<String>>>,
-    /// Labels of every checkpoint: a run, fingerprints.
-    pub labels: Vec<(String, String)>,
-    /// What becomes of changed schemas.
-    pub schema: SchemaPolicy,
-    /// Fingerprints of the source's configuration, by its parts; none if they are not known.
-    pub source: BTreeMap<String, String>,
-    /// How far before its end a sync begins.
-    pub lookback: Option<LookbackPolicy>,
-}
 
 /// Takes a source's records and states into the log. What a state covers is committed with it, together.
 ///

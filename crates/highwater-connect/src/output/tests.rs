@@ -1,10 +1,13 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater::{Config, Limit, Start};
 
 use super::*;
 use crate::feed::Feed;
+use crate::pipeline::{CheckpointPolicy, SchemaPolicy};
 use crate::source::Reading;
+use crate::stop::Stop;
 
 pub(super) fn around(min_interval: Duration) -> Surroundings {
     Surroundings {

@@ -1,4 +1,4 @@
-//! `${env:NAME}`, `${file:PATH}` and `${hw:dir}` in the values of a pipeline file.
+//! `${env:NAME}`, `${file:PATH}`, `${hw:dir}` and `${hw:user}` in the values of a pipeline file.
 //!
 //! They are put in after the file is parsed, so a value can't change what the file says. What comes from the environment or
 //! from a file is a secret: it is remembered, and taken out of everything that is shown.
@@ -61,7 +61,7 @@ impl Variables {
     fn value(&self, variable: &str) -> Result<String> {
         let unknown = || {
             Failure::config(format!(
-                "variable ${{{variable}}} is unknown: there are ${{env:NAME}}, ${{file:PATH}} and ${{hw:dir}}"
+                "variable ${{{variable}}} is unknown: there are ${{env:NAME}}, ${{file:PATH}}, ${{hw:dir}} and ${{hw:user}}"
             ))
         };
         match variable.split_once(':').ok_or_else(unknown)? {
@@ -76,6 +76,7 @@ impl Variables {
                 let text = self.work.to_str();
                 Ok(text.ok_or_else(|| Failure::config("the directory's name is not UTF-8"))?.to_owned())
             }
+            ("hw", "user") => Ok(user()),
             _ => Err(unknown()),
         }
     }
@@ -95,6 +96,12 @@ impl Variables {
         text.truncate(end);
         Ok(text)
     }
+}
+
+/// Who we are, as a container engine takes it: files of ours are for nobody else.
+fn user() -> String {
+    let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
+    format!("{}:{}", user.as_raw(), group.as_raw())
 }
 
 /// Values that may not be shown. Clones share them.
@@ -168,6 +175,13 @@ mod tests {
         let hidden = variables.secrets().hide(r#"is {"t":"a\"b${env:HOME}"} or a"b${env:HOME}"#).into_owned();
         assert_eq!(hidden, r#"is {"t":"***"} or ***"#);
         assert!(!format!("{variables:?}").contains("HOME"));
+    }
+
+    #[test]
+    fn the_user_is_two_numbers() {
+        let user = Variables::new(".", ".").resolve("${hw:user}").unwrap();
+        let numbers: Vec<&str> = user.split(':').collect();
+        assert!(numbers.len() == 2 && numbers.iter().all(|number| number.parse::<u32>().is_ok()), "{user}");
     }
 
     #[test]

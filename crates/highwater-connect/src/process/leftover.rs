@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal};
 
+use super::container::Note;
 use crate::failure::{Failure, Result};
 
 /// Where processes are written down: a directory of one pipeline.
@@ -46,15 +47,16 @@ impl Leftovers {
         Ok(Mark { file })
     }
 
-    /// Ends what a predecessor left for `of`, with all its children; whether there was something.
+    /// Ends what a predecessor left for `of`, with all its children and its container; whether there was something. Blocks for the
+    /// container's daemon, some seconds at most.
     pub fn end(&self, of: &str) -> bool {
         let file = self.file(of);
         let ended = end(&file);
         let _ = fs::remove_file(&file);
-        ended
+        Note::new(&self.directory, of).end() || ended
     }
 
-    /// Ends what runs or was left for anybody, with all its children.
+    /// Ends what runs or was left for anybody, with all its children and its container. Blocks for a daemon, some seconds at most.
     pub fn end_all(&self) {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
         for entry in entries.flatten() {
@@ -65,6 +67,9 @@ impl Leftovers {
             {
                 end(&entry.path());
             }
+        }
+        for note in Note::all(&self.directory) {
+            note.end();
         }
     }
 }

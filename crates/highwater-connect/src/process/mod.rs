@@ -1,9 +1,11 @@
 //! Running a connector: a process in a group of its own, which is always ended with all its children.
 
+mod container;
 mod cut;
 mod leftover;
 mod talk;
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+pub use container::Container;
 pub use leftover::{Leftovers, Mark};
 pub use talk::{Heard, Talk};
 
@@ -36,6 +39,8 @@ pub struct Program {
     pub environment: Vec<(String, String)>,
     /// Where it runs.
     pub directory: Option<PathBuf>,
+    /// What the command only starts, and has to be ended with it.
+    pub container: Option<Container>,
 }
 
 impl std::fmt::Debug for Program {
@@ -60,7 +65,11 @@ impl Program {
         listens: bool,
         reporter: &Reporter,
     ) -> Result<Running> {
-        let Some((program, first)) = self.command.split_first() else {
+        let words = match &self.container {
+            Some(container) => Cow::Owned(container.command(&self.command)?),
+            None => Cow::Borrowed(self.command.as_slice()),
+        };
+        let Some((program, first)) = words.split_first() else {
             return Err(Failure::config("the command is empty"));
         };
         let mut command = Command::new(program);
@@ -72,15 +81,21 @@ impl Program {
         }
         command.stdin(if listens { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let child = command.spawn().map_err(|e| {
-            let text = format!("{program} can't be started");
-            match e.kind() {
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => Failure::config(text),
-                _ => Failure::transient(text),
-            }
-            .because(e)
-        })?;
-        Ok(Running::new(child, of, reporter.clone()))
+        self.container.as_ref().map_or(Ok(()), Container::begin)?;
+        let child = command.spawn().map_err(|e| not_started(program, e))?;
+        Ok(Running::new(child, self.container.clone(), of, reporter.clone()))
+    }
+}
+
+fn not_started(program: &str, error: std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::NotFound if !program.contains('/') => Failure::config(format!(
+            "{program} can't be started: there is no such program in the directories of PATH"
+        )),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => {
+            Failure::config(format!("{program} can't be started")).because(error)
+        }
+        _ => Failure::transient(format!("{program} can't be started")).because(error),
     }
 }
 
@@ -88,6 +103,7 @@ impl Program {
 #[derive(Debug)]
 pub struct Running {
     child: Child,
+    container: Option<Container>,
     group: Option<Pid>,
     errors: Option<JoinHandle<()>>,
     last_lines: Arc<Mutex<Vec<String>>>,
@@ -95,14 +111,14 @@ pub struct Running {
 }
 
 impl Running {
-    fn new(mut child: Child, of: &str, reporter: Reporter) -> Self {
+    fn new(mut child: Child, container: Option<Container>, of: &str, reporter: Reporter) -> Self {
         let last_lines = Arc::new(Mutex::new(Vec::new()));
         let errors = child.stderr.take().map(|stderr| {
             let (of, last_lines) = (of.to_owned(), last_lines.clone());
             std::thread::spawn(move || tell_lines(stderr, &of, &reporter, &last_lines))
         });
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Running { child, group, errors, last_lines, status: None }
+        Running { child, container, group, errors, last_lines, status: None }
     }
 
     /// Its process number, which is its group's.
@@ -150,6 +166,9 @@ impl Running {
         self.signal(Signal::KILL);
         if self.status.is_none() {
             self.status = self.child.wait().ok();
+        }
+        if let Some(container) = self.container.take() {
+            container.end();
         }
     }
 

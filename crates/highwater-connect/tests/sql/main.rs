@@ -11,6 +11,7 @@ mod modes;
 mod names;
 mod pipelines;
 mod positions;
+mod postgres_tls;
 mod refusals;
 mod subject;
 mod types;

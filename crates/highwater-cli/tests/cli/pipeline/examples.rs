@@ -1,8 +1,11 @@
 //! Every example pipeline of the repository is run, twice.
 
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use super::failures::wait_for;
+use super::http::{free_port, post};
 use crate::helpers::{HIGHWATER, Ran};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/pipelines");
@@ -20,10 +23,36 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn highwater(folder: &Path, words: &[&str]) -> Ran {
+fn command(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(HIGHWATER);
-    command.args(words).current_dir(folder).env("HASH_KEY", "pepper");
-    Ran::of(&command.output().unwrap())
+    command.args(words).current_dir(folder).env("HASH_KEY", "pepper").env("HOOK_TOKEN", "token-of-hook");
+    command
+}
+
+fn highwater(folder: &Path, words: &[&str]) -> Ran {
+    Ran::of(&command(folder, words).output().unwrap())
+}
+
+/// A listener runs until it is stopped, and somebody has to send it something meanwhile: the same each time.
+fn run(folder: &Path, name: &str) {
+    if name != "http.toml" {
+        highwater(folder, &["run", name]).exits(0);
+        return;
+    }
+    let (file, port) = (folder.join(name), free_port());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let listen = text.lines().find(|line| line.starts_with("listen")).unwrap();
+    std::fs::write(&file, text.replace(listen, &format!("listen = '127.0.0.1:{port}'"))).unwrap();
+    let mut quiet = command(folder, &["run", name]);
+    let mut run = quiet.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let sent = |token, body| post(port, "/hooks/orders", token, body);
+    assert_eq!(sent("another", r#"{"id":1}"#), Some(401));
+    assert_eq!(sent("token-of-hook", r#"[{"id":1,"total":12.5},{"id":2,"total":3}]"#), Some(200));
+    assert!(Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success());
+    assert_eq!(run.wait().unwrap().code(), Some(75));
+    highwater(folder, &["deliver", name, "--only", "base", "--until-end"]).exits(0);
+    assert!(std::fs::read_to_string(folder.join("hooks.prom")).unwrap().contains("highwater_"));
 }
 
 /// What is there after a run: a number of rows, by where they are.
@@ -41,6 +70,19 @@ fn expected(name: &str) -> Vec<(&'static str, &'static str, u64)> {
         ],
         "airbyte.toml" => vec![("people", "", 250)],
         "singer.toml" => vec![("singer.sqlite", "SELECT count(*) FROM books", 120)],
+        "http.toml" => vec![
+            ("hooks.sqlite", "SELECT count(*) FROM orders", 2),
+            (
+                "hooks.sqlite",
+                "SELECT count(*) FROM orders WHERE json_extract(_highwater_extra, '$.total') > 10",
+                1,
+            ),
+        ],
+        // What it has written is what the next one reads.
+        "parquet.toml" => vec![],
+        "parquet_back.toml" => vec![("back", "", 800)],
+        "airbyte_destination.toml" => vec![("crm", "", 4)],
+        "singer_target.toml" => vec![("library", "", 120)],
         other => panic!("nobody says what {other} brings"),
     }
 }
@@ -64,11 +106,13 @@ fn every_example_runs_and_has_nothing_new_the_second_time() {
     let names = std::fs::read_dir(EXAMPLES).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     names.retain(|name| name.ends_with(".toml"));
-    assert_eq!(names.len(), 4, "{names:?}");
+    // One reads what the one before it has written.
+    names.sort();
+    assert_eq!(names.len(), 9, "{names:?}");
     for name in names {
         highwater(folder.path(), &["check", &name]).exits(0);
         for _ in 0..2 {
-            highwater(folder.path(), &["run", &name]).exits(0);
+            run(folder.path(), &name);
             for (place, sql, count) in expected(&name) {
                 assert_eq!(rows(folder.path(), place, sql), count, "{name}: {place} {sql}");
             }

@@ -11,18 +11,19 @@ use super::failures::wait_for;
 use super::place::Place;
 
 /// The status, if an answer came.
-fn post(port: u16, body: &str) -> Option<u16> {
+pub(super) fn post(port: u16, path: &str, token: &str, body: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
     let length = body.len();
-    let head = "POST /orders HTTP/1.1\r\nhost: x\r\nauthorization: Bearer hunter2secret\r\nconnection: close";
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close");
     stream.write_all(format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     text.split(' ').nth(1)?.parse().ok()
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -34,7 +35,7 @@ fn send(port: u16, first: u64, is_over: &AtomicBool) -> BTreeSet<u64> {
             break;
         }
         // What was not answered is not sent again here: it may be there or not.
-        match post(port, &format!("{{\"id\":{n}}}")) {
+        match post(port, "/orders", "hunter2secret", &format!("{{\"id\":{n}}}")) {
             Some(200) => drop(stored.insert(n)),
             _ => std::thread::sleep(Duration::from_millis(5)),
         }

@@ -3,6 +3,7 @@
 mod again;
 mod alerts;
 mod dead_letters;
+mod docker;
 mod examples;
 mod failures;
 mod http;

@@ -35,6 +35,10 @@ fn a_changed_schema_pauses_until_somebody_accepts_it() {
     let diff = place.act("schema", "diff", &["--json"]).exits(0).json();
     assert_eq!(diff["streams"][0]["changes"][2]["change"], "column_added");
     place.act("schema", "accept", &["--reason", "as agreed"]).exits(2).says("--yes");
+    let log = highwater::Log::open(place.path("pipe.hw"), highwater::Config::default()).unwrap();
+    let refused = place.act("schema", "accept", &["--reason", "as agreed"]).exits(5);
+    refused.says("is being written by").does_not_say("--yes");
+    drop(log);
     place.act("schema", "accept", &["--reason", "as agreed", "--dry-run"]).exits(0);
     place.run("run", &[]).exits(8);
     place.act("schema", "accept", &["--stream", "z", "--reason", "as agreed", "--yes"]).exits(6);

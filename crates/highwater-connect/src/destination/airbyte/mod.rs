@@ -127,12 +127,7 @@ impl Protocol for Airbyte {
                         session.write(&line)?;
                         told.since_state += 1;
                     }
-                    Err(reason) => rejected.push(Rejected {
-                        stream: part.name().clone(),
-                        sequence: checkpoint.sequence(),
-                        index,
-                        reason,
-                    }),
+                    Err(reason) => rejected.push(Rejected::of(checkpoint, &part, index, reason)),
                 }
             }
         }

@@ -131,12 +131,7 @@ impl JsonLines {
                             out.write_all(&text).map_err(failed)?;
                             written.lines += 1;
                         }
-                        Err(reason) => written.rejected.push(Rejected {
-                            stream: part.name().clone(),
-                            sequence: checkpoint.sequence(),
-                            index,
-                            reason,
-                        }),
+                        Err(reason) => written.rejected.push(Rejected::of(&checkpoint, &part, index, reason)),
                     }
                 }
             }

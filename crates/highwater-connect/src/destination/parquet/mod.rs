@@ -10,6 +10,7 @@
 //! columns are those of its checkpoints: where the schema changes, a new file begins.
 
 mod columns;
+mod compression;
 mod file;
 mod moment;
 mod place;
@@ -19,7 +20,7 @@ use parquet::basic::Compression;
 
 use super::{Applied, Destination};
 use crate::batch::{Batch, Delivered};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::pipeline::Section;
 
 use place::{Place, Range};
@@ -34,20 +35,29 @@ pub struct Parquet {
 }
 
 impl Parquet {
-    /// Into this directory, which is made if it is not there.
+    /// Into this directory, which is made if it is not there. Pages are compressed with Snappy.
     pub fn new(directory: impl Into<std::path::PathBuf>) -> Self {
         Parquet { place: Place::new(directory.into()), compression: Compression::SNAPPY }
+    }
+
+    /// With another codec, as it stands in a pipeline file: `none`, `snappy`, `zstd`, `zstd:1` to `zstd:22`, `gzip`, `gzip:1` to
+    /// `gzip:9`. Fails with [`FailureKind::Config`](crate::FailureKind::Config) if it is none of them.
+    pub fn compression(self, codec: &str) -> Result<Self> {
+        let compression = compression::parse(codec);
+        let compression = compression.map_err(|what| Failure::config(format!("compression: {what}")))?;
+        Ok(Parquet { compression, ..self })
     }
 
     /// Takes its settings from a section, whose `type` is taken already.
     pub fn read(mut section: Section<'_>) -> Result<Self> {
         let path = section.needed_text("path")?;
         section.choice("mode", &[("append", ())])?;
-        let kinds = [("snappy", Compression::SNAPPY), ("none", Compression::UNCOMPRESSED)];
-        let compression = section.choice("compression", &kinds)?.unwrap_or(Compression::SNAPPY);
-        let directory = section.variables().base().join(path);
+        let mut parquet = Self::new(section.variables().base().join(path));
+        if let Some(codec) = section.text("compression")? {
+            parquet.compression = compression::parse(&codec).map_err(|e| section.wrong("compression", e))?;
+        }
         section.finish()?;
-        Ok(Parquet { compression, ..Self::new(directory) })
+        Ok(parquet)
     }
 
     fn write(&self, run: &[Delivered<'_>], stream: &StreamName, end: Position) -> Result<()> {

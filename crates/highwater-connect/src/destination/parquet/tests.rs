@@ -166,3 +166,32 @@ fn many_groups_of_rows_are_one_file() {
     assert_eq!(groups, [2]);
     assert_eq!(rows(&place.join("n.s")).len(), 8);
 }
+
+#[test]
+fn a_file_of_every_codec_is_written_and_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = format!(r#"{{"n":1,"flag":true,"text":"{}"}}"#, "the same again ".repeat(500));
+    let log = log_of(&dir.path().join("log"), &[row.as_str(); 20]);
+    let written = |codec: &str| {
+        let place = dir.path().join(codec.replace(':', "-"));
+        deliver(&log, &mut Parquet::new(&place).compression(codec).unwrap(), 100);
+        let [file] = files(&place.join("n.s")).try_into().unwrap();
+        let reader = SerializedFileReader::new(fs::File::open(&file).unwrap()).unwrap();
+        let columns = reader.metadata().row_group(0).columns();
+        let codecs: std::collections::BTreeSet<String> =
+            columns.iter().map(|column| format!("{:?}", column.compression())).collect();
+        let codecs: Vec<String> = codecs.into_iter().collect();
+        (codecs.join(" "), fs::metadata(&file).unwrap().len(), texts(&rows(&place.join("n.s"))))
+    };
+    let (plain, length, whole) = written("none");
+    assert_eq!((plain.as_str(), whole.len()), ("UNCOMPRESSED", 20));
+    for (codec, told) in
+        [("snappy", "SNAPPY"), ("zstd", "ZSTD"), ("zstd:19", "ZSTD"), ("gzip", "GZIP"), ("gzip:1", "GZIP")]
+    {
+        let (name, compressed, rows) = written(codec);
+        assert!(name.starts_with(told), "{codec}: {name}");
+        assert!(compressed < length, "{codec}: {compressed} of {length}");
+        assert_eq!(rows, whole, "{codec}");
+    }
+    assert_eq!(Parquet::new("x").compression("zstd:99").unwrap_err().kind(), crate::FailureKind::Config);
+}

@@ -129,12 +129,7 @@ impl Protocol for Singer {
                 line.clear();
                 match told.record(&record?, &mut line) {
                     Ok(()) => session.write(&line)?,
-                    Err(reason) => rejected.push(Rejected {
-                        stream: part.name().clone(),
-                        sequence: checkpoint.sequence(),
-                        index,
-                        reason,
-                    }),
+                    Err(reason) => rejected.push(Rejected::of(checkpoint, &part, index, reason)),
                 }
             }
             self.since_state = true;

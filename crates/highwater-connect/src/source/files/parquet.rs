@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use parquet::basic::{LogicalType, Repetition, Type as Physical};
+use parquet::basic::{CompressionCodec, LogicalType, Repetition, Type as Physical};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
@@ -64,8 +64,21 @@ fn is_whole(path: &Path) -> std::io::Result<bool> {
 fn open(path: &Path) -> Result<SerializedFileReader<File>> {
     let file =
         File::open(path).map_err(|e| Failure::transient(format!("reading {}", path.display())).because(e))?;
-    SerializedFileReader::new(file)
-        .map_err(|e| Failure::permanent(format!("{} is no Parquet file", path.display())).because(e))
+    let reader = SerializedFileReader::new(file)
+        .map_err(|e| Failure::permanent(format!("{} is no Parquet file", path.display())).because(e))?;
+    let groups = reader.metadata().row_groups().iter();
+    let mut codecs = groups.flat_map(|group| group.columns()).map(|column| column.compression_codec());
+    match codecs.find(|codec| !is_readable(*codec)) {
+        None => Ok(reader),
+        Some(codec) => Err(Failure::permanent(format!(
+            "{} is compressed with {codec:?}, which is not read here; snappy, gzip, zstd and LZ4 are",
+            path.display()
+        ))),
+    }
+}
+
+fn is_readable(codec: CompressionCodec) -> bool {
+    !matches!(codec, CompressionCodec::BROTLI | CompressionCodec::LZO)
 }
 
 /// The row as the text of an object: a parsed number would be rounded.

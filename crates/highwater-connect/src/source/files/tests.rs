@@ -60,14 +60,19 @@ fn a_file_that_was_replaced_is_refused() {
 
 /// Rows of an id, a float and a list of two texts, in groups.
 fn write_parquet(path: &Path, groups: &[std::ops::Range<i64>]) {
+    write_compressed(path, groups, ::parquet::basic::Compression::UNCOMPRESSED);
+}
+
+fn write_compressed(path: &Path, groups: &[std::ops::Range<i64>], codec: ::parquet::basic::Compression) {
     use ::parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
     use ::parquet::file::writer::SerializedFileWriter;
     use ::parquet::schema::parser::parse_message_type;
     let message = "message r { REQUIRED INT64 id; OPTIONAL DOUBLE x; \
                    OPTIONAL GROUP l (LIST) { REPEATED GROUP list { OPTIONAL BINARY element (UTF8); } } }";
     let schema = std::sync::Arc::new(parse_message_type(message).unwrap());
+    let properties = ::parquet::file::properties::WriterProperties::builder().set_compression(codec).build();
     let mut writer =
-        SerializedFileWriter::new(fs::File::create(path).unwrap(), schema, Default::default()).unwrap();
+        SerializedFileWriter::new(fs::File::create(path).unwrap(), schema, properties.into()).unwrap();
     for ids in groups {
         let ids: Vec<i64> = ids.clone().collect();
         let mut group = writer.next_row_group().unwrap();
@@ -121,4 +126,24 @@ fn a_parquet_row_is_an_object_and_its_schema_says_so() {
     cursor.check(&path, Unit::Row).unwrap();
     write_parquet(&path, &[7..8, 8..9]);
     assert_eq!(cursor.check(&path, Unit::Row).unwrap_err().kind(), crate::FailureKind::Diverged);
+}
+
+#[test]
+fn parquet_of_every_codec_is_read() {
+    use ::parquet::basic::Compression;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    write_parquet(&path, &[0..400, 400..900]);
+    let plain = (fs::metadata(&path).unwrap().len(), parquet::texts(&path));
+    assert_eq!(plain.1.len(), 900);
+    for codec in [
+        Compression::SNAPPY,
+        Compression::GZIP(Default::default()),
+        Compression::ZSTD(Default::default()),
+        Compression::LZ4_RAW,
+    ] {
+        write_compressed(&path, &[0..400, 400..900], codec);
+        assert!(fs::metadata(&path).unwrap().len() < plain.0, "{codec:?} makes nothing smaller");
+        assert_eq!(parquet::texts(&path), plain.1, "{codec:?}");
+    }
 }

@@ -1,10 +1,12 @@
 //! What PostgreSQL's errors mean to us. Their details may show a row's content, so only the message is passed on.
 
 use std::error::Error as _;
+use std::io;
 
 use postgres::Error;
 use postgres::error::SqlState;
 
+use super::tls;
 use crate::failure::{Failure, FailureKind};
 
 /// A failure of a statement or the connection.
@@ -15,7 +17,20 @@ pub(super) fn of(error: &Error) -> Failure {
 
 /// A failure of the connection's beginning.
 pub(super) fn of_connecting(error: &Error) -> Failure {
-    of(error).while_doing("connecting")
+    let cause = error.source().filter(|_| error.code().is_none());
+    let failure = match cause.map(|cause| cause.downcast_ref::<io::Error>()) {
+        Some(Some(network)) => of_handshake(network).unwrap_or_else(|| of(error)),
+        // Neither the server's answer nor the network: what we were told to do does not fit the server.
+        Some(None) => Failure::config(format!("PostgreSQL: {}", message(error))),
+        None => of(error),
+    };
+    failure.while_doing("connecting")
+}
+
+/// Why the two don't trust each other, if that is what came from the network.
+fn of_handshake(error: &io::Error) -> Option<Failure> {
+    let why = tls::refusal(error.get_ref()?.downcast_ref()?)?;
+    Some(Failure::config(format!("PostgreSQL: {why}")))
 }
 
 /// Why the server refuses a row, if it is the row that it refuses.

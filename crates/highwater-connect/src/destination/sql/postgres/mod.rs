@@ -4,9 +4,13 @@ mod chunk;
 mod copy_text;
 mod failure;
 mod merge;
+mod options;
+mod server;
 mod session;
+mod tls;
 
 use std::fmt;
+use std::path::Path;
 
 use highwater::{Position, Sequence};
 
@@ -23,7 +27,9 @@ use session::PostgresSession;
 /// [`apply`](Destination::apply) returns. Some MiB of rows are gathered and sent by COPY, so memory does not grow with a batch.
 /// Blocks for the server: 30 seconds for a connection, a minute for a lock that somebody else holds.
 ///
-/// The connection is not encrypted: a URL that asks for that (`sslmode=require`) is refused.
+/// The connection is encrypted as the URL asks for: `sslmode` is `disable`, `prefer` (the default: if the server can), `require`,
+/// `verify-ca` or `verify-full`; `sslrootcert` names a file of certificates to trust in place of the system's. A server that is not
+/// the one it should be is a failure of the configuration, and not tried again.
 pub struct Postgres {
     delivery: Delivery<PostgresSession>,
 }
@@ -38,9 +44,14 @@ impl fmt::Debug for Postgres {
 impl Postgres {
     /// Into `schema`, which is made if it is not there. Connects when it is first needed.
     ///
-    /// Fails with [`FailureKind::Config`](crate::FailureKind::Config) for a URL that is none, without telling what it holds.
+    /// Fails with [`FailureKind::Config`](crate::FailureKind::Config) for a URL that is none, without telling what it holds, and for
+    /// certificates that can't be read.
     pub fn new(url: &str, schema: impl Into<String>, settings: Settings) -> Result<Self> {
-        let session = PostgresSession::new(url, schema.into())?;
+        Self::with_base(url, Path::new(""), schema.into(), settings)
+    }
+
+    fn with_base(url: &str, base: &Path, schema: String, settings: Settings) -> Result<Self> {
+        let session = PostgresSession::new(url, base, schema)?;
         Ok(Postgres { delivery: Delivery::new(session, settings) })
     }
 
@@ -49,7 +60,8 @@ impl Postgres {
         let settings = Settings::read(pipeline, &mut section)?;
         let url = section.needed_text("url")?;
         let schema = section.text("schema")?.unwrap_or_else(|| "public".to_owned());
-        let made = Self::new(&url, schema, settings).map_err(|failure| failure.while_doing(section.path()));
+        let made = Self::with_base(&url, section.variables().base(), schema, settings);
+        let made = made.map_err(|failure| failure.while_doing(section.path()));
         section.finish()?;
         made
     }

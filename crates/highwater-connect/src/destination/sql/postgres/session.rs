@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::Duration;
+use std::path::Path;
 
-use postgres::config::SslMode;
+use postgres::Client;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, Config, NoTls};
 
 use super::chunk::{Chunk, Together};
 use super::failure;
 use super::merge::Merge;
+use super::server::Server;
 use crate::destination::Rejected;
 use crate::destination::sql::dialect::Dialect;
 use crate::destination::sql::row::Row;
@@ -20,19 +20,12 @@ use crate::failure::{Failure, Result};
 
 /// So many bytes of rows wait at most, all tables together.
 const WAITING_BYTES_MAX: usize = 8 << 20;
-const CONNECT: Duration = Duration::from_secs(30);
-
-/// Times are written and read as UTC. A commit is on the disk when it returns, whatever the server's default: the log forgets
-/// what we have acknowledged.
-const SET_UP: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
-    SELECT pg_catalog.set_config('synchronous_commit', 'on', false) \
-    WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')";
 
 /// Waits a minute for locks.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '60s'";
 
 pub(super) struct PostgresSession {
-    config: Config,
+    server: Server,
     schema: String,
     dialect: Dialect,
     client: Option<Client>,
@@ -70,24 +63,10 @@ impl From<std::io::Error> for Unwritten {
 }
 
 impl PostgresSession {
-    pub(super) fn new(url: &str, schema: String) -> Result<Self> {
-        // What is wrong with it is not told: it would quote the URL.
-        let config = url.parse::<Config>();
-        let mut config =
-            config.map_err(|_| Failure::config("the URL is none that PostgreSQL's clients understand"))?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(Failure::config(
-                "the URL asks for an encrypted connection, which is not supported yet",
-            ));
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("highwater");
-        }
+    /// The paths in the URL start from `base`.
+    pub(super) fn new(url: &str, base: &Path, schema: String) -> Result<Self> {
         Ok(PostgresSession {
-            config,
+            server: Server::new(url, base)?,
             dialect: Dialect::Postgres { schema: schema.clone() },
             schema,
             client: None,
@@ -99,17 +78,6 @@ impl PostgresSession {
 
     fn client(&mut self) -> Result<&mut Client> {
         self.client.as_mut().ok_or_else(|| Failure::transient("the connection to PostgreSQL is closed"))
-    }
-
-    /// A connection of which we know how it writes times and text.
-    fn open(&self) -> Result<Client> {
-        let mut client = self.config.connect(NoTls).map_err(|error| failure::of_connecting(&error))?;
-        client.batch_execute(SET_UP).map_err(|error| failure::of_connecting(&error))?;
-        let encoding = client.query_one("SHOW server_encoding", &[]).map_err(|error| failure::of(&error))?;
-        match encoding.try_get::<_, String>(0).as_deref() {
-            Ok("UTF8") => Ok(client),
-            _ => Err(Failure::config("the database's encoding is not UTF8, so it can't hold all text")),
-        }
     }
 
     /// Asks first, since making a schema needs a privilege even where it is there.
@@ -248,7 +216,7 @@ impl Session for PostgresSession {
             return Ok(false);
         }
         self.forget();
-        self.client = Some(self.open()?);
+        self.client = Some(self.server.connect()?);
         Ok(true)
     }
 
@@ -319,31 +287,5 @@ impl Session for PostgresSession {
             self.send_chunk(&table, &chunk, rejected)?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::FailureKind;
-
-    #[test]
-    fn a_password_is_in_no_failure() {
-        for url in [
-            "postgres://u:hunter2@[bad/x",
-            "postgres://u:hunter2@h:port/x",
-            "password=hunter2 'host",
-            "hunter2",
-        ] {
-            let failure = PostgresSession::new(url, "raw".to_owned()).err().unwrap();
-            assert_eq!(failure.kind(), FailureKind::Config);
-            assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
-        }
-        let url = "postgres://u:hunter2@127.0.0.1:1/x?sslmode=";
-        assert!(PostgresSession::new(&format!("{url}require"), "raw".to_owned()).is_err());
-        let failure =
-            PostgresSession::new(&format!("{url}disable"), "raw".to_owned()).unwrap().connect().unwrap_err();
-        assert_eq!(failure.kind(), FailureKind::Transient);
-        assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
     }
 }
