@@ -22,9 +22,11 @@ Examples:
   highwater export shop.hw --stream users | jq .data
   highwater export shop.hw --from 100 --to 2026-11-20T08:00:00Z > some.jsonl
   highwater export shop.hw --out export/        a file for each stream
+  highwater export shop.hw --format parquet --out lake/    for DuckDB, pandas, Spark
 
 A line is what the destination jsonl writes: {\"namespace\", \"stream\", \"checkpoint\", \"committed_us\", \"generation\", \"op\", \"emitted_us\",
-\"key\", \"meta\", \"data\"}.";
+\"key\", \"meta\", \"data\"}. A Parquet file has the columns that the destination parquet writes: those of the stream's schema at the last checkpoint that
+is exported, and _highwater_extra with what has no column there.";
 
 /// Write a log's records, with their operations and keys, for other programs
 ///
@@ -34,7 +36,7 @@ A line is what the destination jsonl writes: {\"namespace\", \"stream\", \"check
 pub(crate) struct Args {
     /// The log's directory
     pub(crate) log: PathBuf,
-    /// jsonl: a JSON object a line
+    /// jsonl: a JSON object a line; parquet: typed columns, a file for each stream, with --out
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
     #[command(flatten)]
@@ -56,6 +58,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Jsonl,
+    Parquet,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
@@ -69,7 +72,8 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     };
     match (&args.out, args.format) {
         (None, Format::Jsonl) => to_stdout(&log, &wanted),
-        (Some(dir), Format::Jsonl) => to_files(args, &log, &wanted, dir),
+        (None, Format::Parquet) => Err(Failure::usage("Parquet is files: name a new directory with --out")),
+        (Some(dir), format) => to_files(args, &log, &wanted, dir, format),
     }
 }
 
@@ -102,27 +106,41 @@ struct Json<'a> {
     files: &'a [String],
 }
 
-fn to_files(args: &Args, log: &LogReader, wanted: &Wanted, dir: &Path) -> Result<Code, Failure> {
+fn to_files(
+    args: &Args,
+    log: &LogReader,
+    wanted: &Wanted,
+    dir: &Path,
+    format: Format,
+) -> Result<Code, Failure> {
     fs::create_dir(dir).map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => {
             Failure::error(format!("{} is there already; name a new directory", dir.display()))
         }
         _ => Failure::io(format!("making {}", dir.display()), &e),
     })?;
-    let mut files = Files { dir, open: HashMap::new(), names: Vec::new() };
-    let mut write = |stream: &StreamName, line: &[u8]| files.write(stream, line);
-    let exported = export::json_lines(log, wanted, &mut write, &mut say_gap)?;
-    files.close().map_err(|e| Failure::io(format!("writing into {}", dir.display()), &e))?;
+    let (exported, files) = match format {
+        Format::Jsonl => lines_to_files(log, wanted, dir)?,
+        Format::Parquet => export::parquet_files(log, wanted, dir, &mut say_gap)?,
+    };
     if args.json {
-        output::json(Json { exported, from: wanted.from, to: wanted.to, files: &files.names })?;
+        output::json(Json { exported, from: wanted.from, to: wanted.to, files: &files })?;
         return Ok(Code::Well);
     }
     let mut out = output::buffered();
     let (records, checkpoints) =
         (plural(exported.records, "record"), plural(exported.checkpoints, "checkpoint"));
-    writeln!(out, "{records} of {checkpoints} in {}", plural(files.names.len() as u64, "file"))?;
+    writeln!(out, "{records} of {checkpoints} in {}", plural(files.len() as u64, "file"))?;
     out.flush()?;
     Ok(Code::Well)
+}
+
+fn lines_to_files(log: &LogReader, wanted: &Wanted, dir: &Path) -> Result<(Exported, Vec<String>), Failure> {
+    let mut files = Files { dir, open: HashMap::new(), names: Vec::new() };
+    let mut write = |stream: &StreamName, line: &[u8]| files.write(stream, line);
+    let exported = export::json_lines(log, wanted, &mut write, &mut say_gap)?;
+    files.close().map_err(|e| Failure::io(format!("writing into {}", dir.display()), &e))?;
+    Ok((exported, files.names))
 }
 
 /// A file for each stream, of which so many are open at once.
@@ -142,7 +160,7 @@ impl Files<'_> {
         if self.open.len() >= OPEN_MAX {
             self.close()?;
         }
-        let name = file_name(stream);
+        let name = export::file_name(stream, "jsonl");
         let path = self.dir.join(&name);
         let mut file = BufWriter::new(OpenOptions::new().append(true).create(true).open(path)?);
         if !self.names.contains(&name) {
@@ -159,40 +177,5 @@ impl Files<'_> {
             file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         }
         Ok(())
-    }
-}
-
-/// `namespace.name.jsonl`, in which other characters than letters, digits, `_` and `-` are `%` and the byte's two hex digits; an
-/// empty part is a lone `%`. No two streams have the same.
-fn file_name(stream: &StreamName) -> String {
-    let part = |text: &str| -> String {
-        if text.is_empty() {
-            return "%".to_owned();
-        }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let shown =
-            |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") };
-        text.bytes().map(shown).collect()
-    };
-    match &stream.namespace {
-        Some(namespace) => format!("{}.{}.jsonl", part(namespace), part(&stream.name)),
-        None => format!("{}.jsonl", part(&stream.name)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn streams_have_files_of_their_own() {
-        let name = |namespace: Option<&str>, name: &str| {
-            file_name(&StreamName { namespace: namespace.map(str::to_owned), name: name.to_owned() })
-        };
-        assert_eq!(name(None, "users"), "users.jsonl");
-        assert_eq!(name(Some("a"), "b.c"), "a.b%2ec.jsonl");
-        assert_eq!(name(Some("a.b"), "c"), "a%2eb.c.jsonl");
-        assert_eq!(name(Some(""), "../x"), "%.%2e%2e%2fx.jsonl");
-        assert_eq!(name(None, "é"), "%c3%a9.jsonl");
     }
 }

@@ -15,6 +15,7 @@ pub mod event;
 pub mod export;
 mod failure;
 mod feed;
+mod file_name;
 pub mod files;
 pub mod import;
 mod json;

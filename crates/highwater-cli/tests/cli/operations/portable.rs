@@ -43,6 +43,25 @@ fn records_are_exported_as_lines_and_in_files() {
 }
 
 #[test]
+fn records_are_exported_as_parquet() {
+    let log = two_streams();
+    log.run("export", &["--format", "parquet"]).exits(2).says("--out");
+    let out = log.path.with_extension("parquet");
+    let options = ["--format", "parquet", "--from", "2", "--out", text(&out), "--json"];
+    let told = log.run("export", &options).exits(0).json();
+    assert_eq!(
+        (&told["records"], &told["files"]),
+        (&2.into(), &serde_json::json!(["a.parquet", "b.parquet"]))
+    );
+    for name in ["a.parquet", "b.parquet"] {
+        let file = std::fs::read(out.join(name)).unwrap();
+        assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
+    log.run("export", &options).exits(1).says("there already");
+}
+
+#[test]
 fn a_log_at_work_is_backed_up_and_restored_as_of_any_checkpoint() {
     let log = two_streams();
     let mut running = log.start();

@@ -1,7 +1,6 @@
-//! One file: the records of one stream in some checkpoints between which nothing is defined otherwise.
+//! One file: records of one stream, all told in the same columns.
 
 use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
 use highwater::{OpKind, Position, StreamName};
@@ -11,68 +10,82 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
 use super::columns::{Cell, Columns};
-use super::place;
 use crate::batch::{Delivered, Part};
 use crate::failure::{Failure, Result};
+use crate::op;
 
 /// So much of records is held in memory before it is written, in bytes.
-const GROUP_BYTES: usize = 32 << 20;
+pub(crate) const GROUP_BYTES: usize = 32 << 20;
 
-/// Writes a file, which is not flushed.
-pub(super) fn write(
-    run: &[Delivered<'_>],
-    stream: &StreamName,
-    path: &Path,
-    end: Position,
-    compression: Compression,
-) -> Result<File> {
-    let parts = || run.iter().flat_map(|checkpoint| checkpoint.parts().map(move |part| (checkpoint, part)));
-    let of_stream = || parts().filter(|(_, part)| part.name() == stream);
-    let schema = of_stream().find_map(|(_, part)| part.definition().and_then(|known| known.schema.clone()));
-    let mut columns = Columns::new(schema.as_deref())?;
-    let properties = WriterProperties::builder().set_compression(compression).build();
-    let file = place::create(path)?;
-    let mut writer =
-        SerializedFileWriter::new(file, columns.schema()?, Arc::new(properties)).map_err(unwritable)?;
-    for (key, value) in [("highwater.stream", stream.to_string()), ("highwater.position", end.to_string())] {
-        writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+/// What a file is of.
+pub(crate) struct Head<'a> {
+    pub(crate) stream: &'a StreamName,
+    /// Declares the columns.
+    pub(crate) schema: Option<&'a str>,
+    /// How far the log was read for it, which the file says, too.
+    pub(crate) end: Option<Position>,
+    pub(crate) compression: Compression,
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    columns: Columns,
+    writer: SerializedFileWriter<File>,
+    group_bytes: usize,
+}
+
+impl Writing {
+    pub(crate) fn begin(file: File, head: &Head<'_>) -> Result<Writing> {
+        let columns = Columns::new(head.schema)?;
+        let properties = WriterProperties::builder().set_compression(head.compression).build();
+        let writer = SerializedFileWriter::new(file, columns.schema()?, Arc::new(properties));
+        let mut writer = writer.map_err(unwritable)?;
+        writer
+            .append_key_value_metadata(KeyValue::new("highwater.stream".to_owned(), head.stream.to_string()));
+        if let Some(end) = head.end {
+            writer.append_key_value_metadata(KeyValue::new("highwater.position".to_owned(), end.to_string()));
+        }
+        Ok(Writing { columns, writer, group_bytes: GROUP_BYTES })
     }
-    for (checkpoint, part) in of_stream() {
-        take(checkpoint, &part, &mut columns, &mut writer)?;
+
+    /// Holds so many bytes of records at most before they are written, and one record more.
+    pub(crate) fn with_group_bytes(self, group_bytes: usize) -> Writing {
+        Writing { group_bytes, ..self }
     }
-    columns.flush(&mut writer)?;
-    writer.into_inner().map_err(unwritable)
+
+    /// Takes what a checkpoint holds of the stream.
+    pub(crate) fn take(&mut self, checkpoint: &Delivered<'_>, part: &Part<'_>) -> Result<()> {
+        let generation = part.definition().map_or(0, |definition| definition.generation.number);
+        for (row, record) in (0..).zip(part.records()) {
+            let record = record?;
+            let own = [
+                text(&record.key),
+                Cell::Text(op::name(record.op).to_owned()),
+                Cell::Boolean(record.op == OpKind::Delete),
+                Cell::Integer(checkpoint.committed_us()),
+                count(generation),
+                count(checkpoint.sequence().get()),
+                count(row),
+            ];
+            self.columns.push(&record.payload, own);
+            if self.columns.bytes() > self.group_bytes {
+                self.columns.flush(&mut self.writer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the rest. The file is not flushed.
+    pub(crate) fn finish(mut self) -> Result<File> {
+        self.columns.flush(&mut self.writer)?;
+        self.writer.into_inner().map_err(unwritable)
+    }
 }
 
 pub(super) fn unwritable(error: parquet::errors::ParquetError) -> Failure {
     // What fails here is the disk: the content is ours.
     Failure::transient("writing a Parquet file").because(error)
-}
-
-fn take(
-    checkpoint: &Delivered<'_>,
-    part: &Part<'_>,
-    columns: &mut Columns,
-    writer: &mut SerializedFileWriter<File>,
-) -> Result<()> {
-    let generation = part.definition().map_or(0, |definition| definition.generation.number);
-    for (row, record) in (0..).zip(part.records()) {
-        let record = record?;
-        let own = [
-            text(&record.key),
-            Cell::Text(op(record.op).to_owned()),
-            Cell::Boolean(record.op == OpKind::Delete),
-            Cell::Integer(checkpoint.committed_us()),
-            count(generation),
-            count(checkpoint.sequence().get()),
-            count(row),
-        ];
-        columns.push(&record.payload, own);
-        if columns.bytes() > GROUP_BYTES {
-            columns.flush(writer)?;
-        }
-    }
-    Ok(())
 }
 
 fn text(key: &[u8]) -> Cell {
@@ -82,14 +95,4 @@ fn text(key: &[u8]) -> Cell {
 /// There are no unsigned integers in what most readers understand, and nobody counts so far.
 fn count(number: u64) -> Cell {
     Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-fn op(op: OpKind) -> &'static str {
-    match op {
-        OpKind::Insert => "insert",
-        OpKind::Upsert => "upsert",
-        OpKind::Update => "update",
-        OpKind::Delete => "delete",
-        OpKind::Truncate => "truncate",
-    }
 }

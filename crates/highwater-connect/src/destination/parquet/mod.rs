@@ -11,9 +11,12 @@
 
 mod columns;
 mod compression;
-mod file;
+pub(crate) mod file;
 mod moment;
 mod place;
+
+use std::fs::File;
+use std::path::Path;
 
 use highwater::{Position, Sequence, StreamName};
 use parquet::basic::Compression;
@@ -23,6 +26,7 @@ use crate::batch::{Batch, Delivered};
 use crate::failure::{Failure, Result};
 use crate::pipeline::Section;
 
+use file::{Head, Writing};
 use place::{Place, Range};
 
 pub use place::MARKER;
@@ -63,9 +67,29 @@ impl Parquet {
     fn write(&self, run: &[Delivered<'_>], stream: &StreamName, end: Position) -> Result<()> {
         let range = Range::of(run, end);
         let (temporary, path) = self.place.begin(stream, &range)?;
-        let is_written = file::write(run, stream, &temporary, end, self.compression);
+        let is_written = self.write_file(run, stream, &temporary, end);
         let file = is_written.map_err(|failure| failure.while_doing(path.display()))?;
         self.place.publish(file, &temporary, &path)
+    }
+
+    fn write_file(
+        &self,
+        run: &[Delivered<'_>],
+        stream: &StreamName,
+        path: &Path,
+        end: Position,
+    ) -> Result<File> {
+        let parts =
+            || run.iter().flat_map(|checkpoint| checkpoint.parts().map(move |part| (checkpoint, part)));
+        let of_stream = || parts().filter(|(_, part)| part.name() == stream);
+        let schema =
+            of_stream().find_map(|(_, part)| part.definition().and_then(|known| known.schema.clone()));
+        let head = Head { stream, schema: schema.as_deref(), end: Some(end), compression: self.compression };
+        let mut writing = Writing::begin(place::create(path)?, &head)?;
+        for (checkpoint, part) in of_stream() {
+            writing.take(checkpoint, &part)?;
+        }
+        writing.finish()
     }
 }
 

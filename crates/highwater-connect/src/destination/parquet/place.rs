@@ -9,15 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::ends;
 use crate::batch::Delivered;
 use crate::failure::{Failure, Result};
-use crate::files;
+use crate::{file_name, files};
 
 /// The file that tells up to where the log is delivered.
 pub const MARKER: &str = "_highwater.json";
 const EXTENSION: &str = "parquet";
 /// Files are for everybody whom the process's mask allows.
 const MODE: u32 = 0o666;
-/// A longer name of a stream is cut, and gets a hash, in bytes.
-const NAME_BYTES_MAX: usize = 150;
 
 #[derive(Debug)]
 pub(super) struct Place {
@@ -135,7 +133,7 @@ impl Place {
 
     /// Where a file is written, and where it will be.
     pub(super) fn begin(&self, stream: &StreamName, range: &Range) -> Result<(PathBuf, PathBuf)> {
-        let folder = self.directory.join(folder(stream));
+        let folder = self.directory.join(file_name::of(stream));
         if !folder.is_dir() {
             fs::create_dir_all(&folder).map_err(|e| self.failed("making a directory in", e))?;
             files::sync_directory(&self.directory).map_err(|e| self.failed("flushing", e))?;
@@ -184,52 +182,9 @@ impl Range {
     }
 }
 
-/// The directory of a stream: `NAMESPACE.NAME`, or `NAME`, with what is no letter, digit, `-` or `_` as `%` and its byte. No two streams
-/// have the same; an empty part is a `%`.
-fn folder(stream: &StreamName) -> String {
-    let mut folder = String::new();
-    if let Some(namespace) = &stream.namespace {
-        push_part(namespace, &mut folder);
-        folder.push('.');
-    }
-    push_part(&stream.name, &mut folder);
-    if folder.len() > NAME_BYTES_MAX {
-        let hash = blake3::hash(folder.as_bytes()).to_hex();
-        folder.truncate(NAME_BYTES_MAX);
-        folder = format!("{folder}.{}", &hash[..16]);
-    }
-    folder
-}
-
-fn push_part(part: &str, folder: &mut String) {
-    if part.is_empty() {
-        folder.push('%');
-    }
-    for byte in part.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => folder.push(byte.into()),
-            _ => folder.push_str(&format!("%{byte:02X}")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_two_streams_share_a_directory_and_none_leaves_it() {
-        let name = |namespace: Option<&str>, name: &str| {
-            folder(&StreamName { namespace: namespace.map(str::to_owned), name: name.to_owned() })
-        };
-        assert_eq!(name(Some("shop"), "orders"), "shop.orders");
-        assert_eq!(name(None, "shop.orders"), "shop%2Eorders");
-        assert_eq!(name(Some(""), "s"), "%.s");
-        assert_eq!(name(None, "../ü"), "%2E%2E%2F%C3%BC");
-        let long = |last: char| name(None, &format!("{}{last}", "x".repeat(300)));
-        assert_ne!(long('a'), long('b'));
-        assert!(long('a').len() < 200);
-    }
 
     #[test]
     fn a_name_says_its_range() {
