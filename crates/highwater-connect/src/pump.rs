@@ -21,20 +21,20 @@ impl Pump {
     /// Starts the thread that reads. It ends with the input, or with the process.
     pub fn start(mut source: impl Read + Send + 'static, patience: Duration) -> Self {
         let (sender, chunks) = sync_channel(CHUNKS_MAX);
-        std::thread::spawn(move || while pass_on(&mut source, &sender) {});
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; CHUNK_BYTES];
+            while pass_on(&mut source, &mut buffer, &sender) {}
+        });
         Pump { chunks, current: Vec::new(), at: 0, patience }
     }
 }
 
 /// Whether there may be more.
-fn pass_on(source: &mut impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> bool {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    match source.read(&mut chunk) {
+fn pass_on(source: &mut impl Read, buffer: &mut [u8], sender: &SyncSender<io::Result<Vec<u8>>>) -> bool {
+    match source.read(buffer) {
         Ok(0) => false,
-        Ok(n) => {
-            chunk.truncate(n);
-            sender.send(Ok(chunk)).is_ok()
-        }
+        // Copied, for a pipe gives a part of it at a time.
+        Ok(n) => sender.send(Ok(buffer[..n].to_vec())).is_ok(),
         Err(e) if e.kind() == io::ErrorKind::Interrupted => true,
         Err(e) => {
             // Nobody listens any more if it fails.

@@ -11,6 +11,9 @@ use crate::pump::Pump;
 
 /// How long one look for a line lasts.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// What a source may be ahead in its pipe: sixteen times of what it gets unasked, and as much as anybody may ask for.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1 << 20;
 /// A process is gone, but something that it started still holds its output: so long it may go on. Then what is left of
 /// the group is killed, which ends the output for all who belong to it.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -46,6 +49,9 @@ impl Talk {
     pub fn new(mut running: Running, silence_timeout: Duration) -> Result<Self> {
         let output =
             running.output().ok_or_else(|| Failure::permanent("the process has no output to read"))?;
+        // Wakes both sides less often. Where it is not allowed the usual size will do.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
         let lines = Lines::new(Pump::start(output, PATIENCE));
         let (silent, silent_since_gone) = (Duration::ZERO, Duration::ZERO);
         Ok(Talk { running, lines, silent, silent_since_gone, silence_timeout })
