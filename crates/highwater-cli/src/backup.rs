@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use highwater::backup;
+use highwater::backup::{self, Backup};
+use highwater_connect::beside::{self, Beside};
 use highwater_connect::quantity::{bytes, plural};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -20,7 +22,10 @@ Examples:
 
 The second backup into a directory copies what is new. The directory is a log itself: verify, cat, state get and the rest read it.
 A log that is opened there for writing goes its own way, and the next backup into it is refused. What was repaired or restored since
-needs a new directory, too; the old one then still holds what was lost.";
+needs a new directory, too; the old one then still holds what was lost.
+
+Of a pipeline's log, what lies beside it and can't be had again comes with it, into DIR.connect: dead letters, the secret of the configuration's
+fingerprints, configurations that connectors have sent. That directory holds secrets; only its owner may enter it.";
 
 /// Copy a log, or what is new of it, into another directory, while it is being written
 ///
@@ -39,6 +44,13 @@ pub(crate) struct Args {
     json: bool,
 }
 
+#[derive(Serialize)]
+struct Json<'a> {
+    #[serde(flatten)]
+    made: &'a Backup,
+    beside: &'a Beside,
+}
+
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let bar = progress(log.status().map_or(0, |status| status.disk_bytes));
@@ -46,8 +58,9 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let made = backup::take(&args.log, &args.to, &mut |copied| bar.set_position(copied));
     bar.finish_and_clear();
     let made = made?;
+    let beside = beside::back_up(&args.log, &args.to)?;
     if args.json {
-        output::json(&made)?;
+        output::json(Json { made: &made, beside: &beside })?;
         return Ok(Code::Well);
     }
     let mut out = output::buffered();
@@ -62,8 +75,22 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         bytes(made.copied_bytes),
         plural(made.kept_files, "file"),
     )?;
+    write_beside(&mut out, &beside)?;
     out.flush()?;
     Ok(Code::Well)
+}
+
+/// What lies beside a log, if anything does: a line.
+pub(crate) fn write_beside(out: &mut impl Write, beside: &Beside) -> std::io::Result<()> {
+    let letters = beside.dead_letters.iter().map(|name| format!("dead letters of {name}"));
+    let copied: Vec<String> = letters.chain(beside.files.iter().cloned()).collect();
+    if !copied.is_empty() {
+        writeln!(out, "in {}: {}", beside.directory.display(), copied.join(", "))?;
+    }
+    if !beside.kept.is_empty() {
+        writeln!(out, "there already, and kept: {}", beside.kept.join(", "))?;
+    }
+    Ok(())
 }
 
 /// A bar on a terminal, nothing elsewhere.

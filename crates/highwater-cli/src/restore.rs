@@ -3,10 +3,14 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use highwater::{By as Signed, Config, backup};
+use highwater::backup::{self, Restored};
+use highwater::{By as Signed, Config};
+use highwater_connect::beside::{self, Beside};
 use highwater_connect::quantity::{bytes, plural};
 use highwater_connect::text::tame;
+use serde::Serialize;
 
+use crate::backup::write_beside;
 use crate::by::By;
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -20,7 +24,10 @@ Examples:
   highwater restore /backup/shop.hw then.hw --to 2026-11-20T08:00:00Z --reason 'to look at it as it was'
 
 The log keeps its id, so destinations go on where they are. One that has more than the restored log is diverged, and nothing is
-delivered to it before a person has decided: run says so, with exit code 8.";
+delivered to it before a person has decided: run says so, with exit code 8.
+
+What a backup holds of a pipeline beside its log (DIR.connect) is brought back to LOG.connect; what is there already stays as it is. Dead letters come
+back all of them, whatever --to says: no destination has these records.";
 
 /// Make a log out of a backup, or out of the directory of any log that nobody writes
 ///
@@ -43,6 +50,13 @@ pub(crate) struct Args {
     json: bool,
 }
 
+#[derive(Serialize)]
+struct Json<'a> {
+    #[serde(flatten)]
+    restored: &'a Restored,
+    beside: &'a Beside,
+}
+
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let from = backup::open(&args.from).map_err(known::no_log)?;
     let at = args.to.as_deref().map(|to| place::find(&from, to)).transpose()?;
@@ -58,8 +72,10 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
             ahead.acknowledged
         ));
     }
+    let beside = beside::restore(&args.from, &args.log, by)
+        .map_err(|failure| failure.while_doing("the log is restored, and not all of what lies beside it"))?;
     if args.json {
-        output::json(&restored)?;
+        output::json(Json { restored: &restored, beside: &beside })?;
         return Ok(Code::Well);
     }
     let mut out = output::buffered();
@@ -72,6 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         write!(out, "; {} of the backup were left out", plural(restored.left_out, "later checkpoint"))?;
     }
     writeln!(out)?;
+    write_beside(&mut out, &beside)?;
     out.flush()?;
     Ok(Code::Well)
 }

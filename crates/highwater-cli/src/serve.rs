@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use highwater_serve::{Listen, Server, Subject};
+use highwater::LogReader;
+use highwater_serve::{Listen, Server, Subject, is_unreadable};
 
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -22,7 +23,7 @@ the token is not encrypted: put a proxy with TLS in front.";
 /// Show a log on a page in the browser, as a JSON API, and as metrics
 ///
 /// It reads only, beside whoever writes the log, and takes no lock. With a token it also rewinds and edits states, while nobody
-/// writes: with the same record of who and why as the command line.
+/// writes: with the same record of who and why as the command line. A log that is too damaged to be read is shown as that.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -41,7 +42,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let subject = Subject::open(&args.pipeline)?;
-    let log = known::open(&subject.log)?;
+    let log = match LogReader::open(&subject.log) {
+        Ok(log) => Some(log),
+        Err(error) if is_unreadable(&error) => {
+            terminal::warning(format!("{error}; that is what is shown until it can be read"));
+            None
+        }
+        Err(error) => return Err(known::no_log(error)),
+    };
     let listen = Listen { address: args.listen, token: args.token()?, names: args.names.clone() };
     let has_token = listen.token.is_some();
     let bound = Server::bind(listen);

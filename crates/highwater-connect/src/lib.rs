@@ -6,6 +6,7 @@
 pub mod airbyte;
 pub mod alerts;
 mod batch;
+pub mod beside;
 pub mod bookkeeping;
 pub mod columns;
 pub mod conformance;

@@ -4,12 +4,13 @@ let token = null;
 export const setToken = (text) => (token = text);
 export const hasToken = () => token !== null;
 
-/** An answer that is none: `status` and `kind` tell which. */
+/** An answer that is none: `status` and `kind` tell which, `next` what to run. */
 export class Refused extends Error {
   constructor(status, error) {
     super(error?.text ?? `the server answered ${status}`);
     this.status = status;
     this.kind = error?.kind ?? "http";
+    this.next = error?.next;
   }
 }
 

@@ -59,7 +59,10 @@ const drawHead = ({ name, log, reading }) => {
 const drawAway = (error) => {
   const root = $("verdict");
   root.dataset.level = "act";
-  fill(root.lastElementChild, error.message, () => [h("h2", {}, error.kind === "corrupt" ? "The log is damaged" : "The log can't be read"), h("p", {}, error.message)]);
+  fill(root.lastElementChild, error.message, () => [
+    h("h2", {}, error.kind === "corrupt" ? "The log is damaged" : "The log can't be read"),
+    h("ul", {}, h("li", {}, h("span", {}, error.message), error.next && command(error.next))),
+  ]);
 };
 
 const pulse = async () => {

@@ -1,5 +1,5 @@
 //! Whether a pipeline did what it usually does at this time of day: how old its last success is, and how much that brought,
-//! against the same hours of earlier days. It is told by the history of runs alone.
+//! against the same hours of earlier days. The history of runs tells it; of a log that no pipeline writes, its checkpoints do.
 //!
 //! What is usual needs three days. Nights, working hours and a nightly job are so told apart without any setting; a weekly rhythm
 //! is not, and a weekend may look like an anomaly.
@@ -29,6 +29,30 @@ pub struct Habit {
     pub usual_age_s: Option<f64>,
     /// The median of what syncs brought on earlier days around the time of day of the last one.
     pub usual_records: Option<f64>,
+    /// No runs are on record: a sync is a burst of checkpoints here.
+    #[serde(skip)]
+    pub is_of_checkpoints: bool,
+}
+
+/// A pause of so long ends a burst.
+const PAUSE_US: i64 = 30 * 60 * 1_000_000;
+/// One that goes on for ever is cut into pieces of this length.
+const LENGTH_US: i64 = 60 * 60 * 1_000_000;
+
+/// Checkpoints that came in one go: a nightly job is one, a job that never rests is one for each hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Burst {
+    pub began_us: i64,
+    /// When its last checkpoint was committed.
+    pub ended_us: i64,
+    pub records: u64,
+}
+
+impl Burst {
+    /// A checkpoint at this time is not of it any more.
+    pub(crate) fn is_over(&self, at_us: i64) -> bool {
+        at_us - self.ended_us > PAUSE_US || at_us - self.began_us > LENGTH_US
+    }
 }
 
 /// A sync that came to its end.
@@ -48,6 +72,22 @@ impl Habit {
             last_records: Some(last.records),
             usual_age_s: usual_age(&successes, now_us),
             usual_records: usual_records(&successes, last),
+            is_of_checkpoints: false,
+        }
+    }
+
+    /// Learns it from bursts of checkpoints, oldest first. What the last one brings is not known before it is over.
+    pub(crate) fn of_bursts(bursts: &[Burst], now_us: i64) -> Habit {
+        let success = |burst: &Burst| Success { ended_us: burst.ended_us, records: burst.records };
+        let all: Vec<Success> = bursts.iter().map(success).collect();
+        let over: Vec<Success> = bursts.iter().filter(|burst| burst.is_over(now_us)).map(success).collect();
+        let last = over.last();
+        Habit {
+            last_success_us: all.last().map(|newest| newest.ended_us),
+            last_records: last.map(|last| last.records),
+            usual_age_s: usual_age(&all, now_us),
+            usual_records: last.and_then(|last| usual_records(&over, last)),
+            is_of_checkpoints: true,
         }
     }
 
@@ -175,6 +215,25 @@ mod tests {
         assert_eq!(volume(&|day| if day == 8 { 100 } else { 1000 }), Some(0.1));
         assert_eq!(volume(&|day| if day == 8 { 5000 } else { 1000 }), Some(5.0));
         assert_eq!(volume(&|day| if day == 8 { 0 } else { 9 }), None, "few records are never odd");
+    }
+
+    #[test]
+    fn a_log_without_runs_is_judged_by_its_checkpoints() {
+        let night = |day: i64, records| {
+            let began_us = day * DAY_US + 2 * HOUR_US;
+            Burst { began_us, ended_us: began_us + HOUR_US / 6, records }
+        };
+        let mut bursts: Vec<Burst> = (0..9).map(|day| night(day, 1000)).collect();
+        let at = |day: i64, hour: i64| day * DAY_US + hour * HOUR_US;
+        let habit = |bursts: &[Burst], now_us| Habit::of_bursts(bursts, now_us);
+        for (now_us, is_stale) in [(at(8, 3), false), (at(9, 1), false), (at(9, 3), true)] {
+            assert_eq!(habit(&bursts, now_us).is_stale(now_us), is_stale, "{:?}", habit(&bursts, now_us));
+        }
+        // The night's work has just begun: nothing is odd yet. When it is over it is.
+        bursts.push(night(9, 10));
+        assert_eq!(habit(&bursts, at(9, 2) + HOUR_US / 4).odd_volume(), None);
+        assert_eq!(habit(&bursts, at(9, 4)).odd_volume(), Some(0.01));
+        assert_eq!(habit(&[], at(9, 3)).last_success_us, None);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use highwater::{Checkpoint, ErrorKind, LogReader, Reader, Sequence, StreamName};
-use highwater_connect::bookkeeping::{self, NAMESPACE};
+use highwater_connect::bookkeeping;
 use highwater_connect::runs::Attempt;
+
+use crate::anomaly::Burst;
 
 /// So many of the newest checkpoints are known one by one, 32 bytes each.
 const ROWS_MAX: usize = 250_000;
@@ -14,6 +16,8 @@ const ROWS_MAX: usize = 250_000;
 const CHANGES_MAX: usize = 500_000;
 /// So many of the newest attempts.
 const ATTEMPTS_MAX: usize = 2_000;
+/// So many of the newest bursts of checkpoints: two weeks of half-hourly ones, and more.
+const BURSTS_MAX: usize = 1_000;
 /// A record of the run history is not longer, in bytes.
 const ATTEMPT_BYTES_MAX: usize = 64 << 10;
 /// The deadline is looked at after so many checkpoints.
@@ -52,6 +56,7 @@ pub(crate) struct Index {
     rows: VecDeque<Row>,
     changes: VecDeque<(u64, Number)>,
     attempts: BTreeMap<(i64, String, u32), Attempt>,
+    bursts: VecDeque<Burst>,
     /// The first checkpoint that was read, and the next one to be.
     pub from: u64,
     pub next: u64,
@@ -78,6 +83,11 @@ impl Index {
     /// The attempts to read the source, oldest first.
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
         self.attempts.values().cloned().collect()
+    }
+
+    /// Checkpoints that came in one go, oldest first.
+    pub(crate) fn bursts(&self) -> Vec<Burst> {
+        self.bursts.iter().copied().collect()
     }
 
     fn number(&mut self, name: Option<StreamName>) -> usize {
@@ -111,8 +121,21 @@ impl Index {
         }
         let (records, bytes) = (checkpoint.record_count(), checkpoint.byte_count());
         push(&mut self.rows, Row { sequence, time_us, records, bytes }, ROWS_MAX);
+        self.add_to_burst(time_us, records);
         self.next = sequence + 1;
         Ok(())
+    }
+
+    fn add_to_burst(&mut self, time_us: i64, records: u64) {
+        match self.bursts.back_mut().filter(|burst| !burst.is_over(time_us)) {
+            Some(burst) => {
+                burst.ended_us = burst.ended_us.max(time_us);
+                burst.records = burst.records.saturating_add(records);
+            }
+            None => {
+                push(&mut self.bursts, Burst { began_us: time_us, ended_us: time_us, records }, BURSTS_MAX);
+            }
+        }
     }
 
     fn add_attempts(
@@ -142,11 +165,6 @@ fn push<T>(list: &mut VecDeque<T>, entry: T, max: usize) {
         list.pop_front();
     }
     list.push_back(entry);
-}
-
-/// The namespace whose streams are not the source's.
-pub(crate) fn is_ours(name: &StreamName) -> bool {
-    name.namespace.as_deref() == Some(NAMESPACE)
 }
 
 /// Reads on where the index ends.
@@ -251,6 +269,18 @@ mod tests {
         let seen = index.seen(Some(&a));
         assert_eq!((seen.records, seen.bytes, seen.checkpoints, seen.last), (6, 30, 6, 8));
         assert_eq!((index.from, index.next, index.rows().len()), (1, 9, 8));
+    }
+
+    #[test]
+    fn checkpoints_are_bursts_that_a_pause_or_an_hour_ends() {
+        const MINUTE_US: i64 = 60_000_000;
+        let mut index = Index::default();
+        for minute in [0, 20, 45, 61, 100, 131] {
+            index.add_to_burst(minute * MINUTE_US, 2);
+        }
+        let told: Vec<_> =
+            index.bursts.iter().map(|burst| (burst.ended_us / MINUTE_US, burst.records)).collect();
+        assert_eq!(told, [(45, 6), (61, 2), (100, 2), (131, 2)]);
     }
 
     #[test]

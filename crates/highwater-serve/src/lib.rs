@@ -8,6 +8,7 @@
 
 mod anomaly;
 mod api;
+mod history;
 mod index;
 mod measured;
 mod metrics;
@@ -16,7 +17,11 @@ mod subject;
 mod verdict;
 
 pub use anomaly::Habit;
+pub use history::History;
 pub use measured::{Failed, Measured, Opening, Part, Writer};
-pub use metrics::{CONTENT_TYPE, Exposition, Keeper, Monitor, gather, tell_verified};
+pub use metrics::{
+    CONTENT_TYPE, Exposition, Keeper, Monitor, damaged_places, gather, gather_unreadable, is_unreadable,
+    tell_verified,
+};
 pub use server::{Listen, Server};
 pub use subject::{Known, Subject};

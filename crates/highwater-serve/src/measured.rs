@@ -92,6 +92,10 @@ pub struct Part {
     pub failing: u32,
     /// Nobody tries it again.
     pub given_up: bool,
+    /// A destination's breaker is open: it is left alone for a while.
+    pub breaker_open: bool,
+    /// Times that it opened.
+    pub breaker_opened: u64,
     /// Records that a source sent, or that a destination took.
     pub records: u64,
     /// Records that a destination refused.

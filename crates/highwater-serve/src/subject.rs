@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use highwater::{LogReader, Retention};
+use highwater::Retention;
 use highwater_connect::{Pipeline, Result};
 
 /// A log, and what is known about it beside what is in it.
@@ -97,7 +97,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Free bytes of the file system that the log lies on, for who is not its superuser, and all of them.
-pub(crate) fn disk(log: &LogReader) -> Option<(u64, u64)> {
-    let stat = rustix::fs::statvfs(log.path()).ok()?;
+pub(crate) fn disk(log: &Path) -> Option<(u64, u64)> {
+    let stat = rustix::fs::statvfs(log).ok()?;
     Some((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
 }

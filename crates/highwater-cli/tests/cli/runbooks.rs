@@ -90,6 +90,11 @@ fn backfill() {
 }
 
 #[test]
+fn schema_change() {
+    run("schema-change.md");
+}
+
+#[test]
 fn moved() {
     run("move.md");
 }

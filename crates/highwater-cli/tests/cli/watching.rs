@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 
 use crate::helpers::*;
@@ -57,6 +58,32 @@ fn metrics_are_printed_or_put_into_a_file() {
     let sound =
         written.lines().any(|line| line.starts_with("highwater_damaged_frames{") && line.ends_with(" 0"));
     assert!(sound, "{written}");
+}
+
+#[test]
+fn of_a_log_that_cannot_be_read_just_that_is_told() {
+    let log = sample();
+    let segment = std::fs::File::options().write(true).open(log.path.join("00000001.hws")).unwrap();
+    segment.write_all_at(&[0xff; 64], 0).unwrap();
+    let file = log.file("log.prom", "old");
+    log.run("metrics", &["--textfile", file.to_str().unwrap()]).exits(3).says("00000001.hws").says("cp -a");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let tells = |text: &str, start: &str, end: &str| {
+        text.lines().any(|line| line.starts_with(start) && line.ends_with(end))
+    };
+    assert!(tells(&written, "highwater_log_readable{", " 0"), "{written}");
+    assert!(!written.contains("highwater_damaged_frames"), "{written}");
+    let verified = log.run("metrics", &["--verify"]).exits(3).out;
+    assert!(tells(&verified, "highwater_damaged_frames{", " 1"), "{verified}");
+    let mut command = Command::new(HIGHWATER);
+    command.arg("serve").arg(&log.path).args(["--listen", "127.0.0.1:0"]).env_remove("HIGHWATER_TOKEN");
+    let server = Server::start(&mut command);
+    assert!(tells(&server.get("/metrics"), "highwater_log_readable{", " 0"));
+    // Where there is no log that is somebody's mistake, and nothing is told.
+    let empty = log.path.with_extension("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let ran = Ran::of(&Command::new(HIGHWATER).arg("metrics").arg(&empty).output().unwrap());
+    ran.exits(6).prints("");
 }
 
 #[test]

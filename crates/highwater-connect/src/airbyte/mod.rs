@@ -9,5 +9,6 @@ mod source;
 pub mod trace;
 
 pub use discovered::{Configured, Discovered, catalog_text, configure};
+pub(crate) use program::ROTATED;
 pub use program::{Connector, Settings};
 pub use source::AirbyteSource;

@@ -17,6 +17,9 @@ use crate::pipeline::Section;
 use crate::process::{Container, Heard, Leftovers, Program, Running, Talk};
 use crate::stop::{Stop, Urgency};
 
+/// A configuration that a connector sent, in the work directory behind the connector's name.
+pub(crate) const ROTATED: &str = "rotated.json";
+
 /// The part of a pipeline file that describes an Airbyte connector.
 #[derive(Clone)]
 pub struct Settings {
@@ -174,7 +177,7 @@ impl Connector {
     }
 
     fn rotated_path(&self) -> PathBuf {
-        let default = || self.work.join(format!("{}.rotated.json", self.of));
+        let default = || self.work.join(format!("{}.{ROTATED}", self.of));
         self.settings.rotated_config.clone().unwrap_or_else(default)
     }
 

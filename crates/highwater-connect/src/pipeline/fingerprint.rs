@@ -16,7 +16,7 @@ const OF_NO_CONCERN: [&str; 5] = ["silence_timeout", "stop_timeout", "mount", "r
 /// Among the fingerprints, that of the secret with which the others are made.
 pub(crate) const SECRET: &str = "secret";
 /// Holds the secret with which fingerprints are made.
-const FILE: &str = "fingerprint.key";
+pub(crate) const FILE: &str = "fingerprint.key";
 /// Bytes of a fingerprint that are kept; in hexadecimal, twice as many letters.
 const KEPT_BYTES: usize = 8;
 

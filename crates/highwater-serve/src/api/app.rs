@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use highwater::{AuditEntry, Histogram, LogReader, Sequence, Space, States, StreamInfo};
@@ -17,6 +17,8 @@ use crate::subject::Subject;
 /// The index is held for so long at a time while it is read.
 const SLICE: Duration = Duration::from_millis(20);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A log that can't be opened is tried again after so long; whoever asks tries it, too.
+const OPEN_EVERY: Duration = Duration::from_secs(2);
 /// How often it is noted how long commits took, and how many notes are kept: an hour.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 const SAMPLES_MAX: usize = 720;
@@ -25,7 +27,8 @@ const SAMPLES_MAX: usize = 720;
 #[derive(Debug)]
 pub(crate) struct App {
     pub subject: Subject,
-    pub log: LogReader,
+    /// Once it could be opened.
+    log: OnceLock<LogReader>,
     /// A token was given: whoever has it may change states.
     pub is_writable: bool,
     /// In the process of a run.
@@ -51,13 +54,13 @@ impl App {
     /// Starts the thread that reads on; it ends with the last share.
     pub(crate) fn start(
         subject: Subject,
-        log: LogReader,
+        log: Option<LogReader>,
         monitor: Option<Monitor>,
         is_writable: bool,
     ) -> std::io::Result<Arc<App>> {
         let app = Arc::new(App {
             subject,
-            log,
+            log: log.map_or_else(OnceLock::new, OnceLock::from),
             is_writable,
             monitor,
             index: Mutex::default(),
@@ -69,10 +72,19 @@ impl App {
             space: Cache::default(),
             audit: Cache::default(),
         });
-        let (weak, follower) = (Arc::downgrade(&app), Follower::new(app.log.clone()));
+        let weak = Arc::downgrade(&app);
         let thread = std::thread::Builder::new().name("follower".to_owned());
-        thread.spawn(move || follow(&weak, follower))?;
+        thread.spawn(move || follow(&weak))?;
         Ok(app)
+    }
+
+    /// The log. One that could not be opened so far is tried again.
+    pub(crate) fn log(&self) -> highwater::Result<&LogReader> {
+        if let Some(log) = self.log.get() {
+            return Ok(log);
+        }
+        let opened = LogReader::open(&self.subject.log)?;
+        Ok(self.log.get_or_init(|| opened))
     }
 
     /// What was read so far. Held for a moment only.
@@ -95,7 +107,8 @@ impl App {
         if let Some(monitor) = &self.monitor {
             return Some(monitor.measured());
         }
-        if let Some(writer) = Writer::of(&self.log).ok().flatten() {
+        let of_log = self.log.get().and_then(|log| Writer::of(log).ok().flatten());
+        if let Some(writer) = of_log {
             let (pid, at_us) = (std::process::id(), now_us());
             return Some(Measured { pid, at_us, writer: Some(writer), ..Measured::default() });
         }
@@ -137,24 +150,38 @@ impl App {
     }
 }
 
-fn follow(app: &Weak<App>, mut follower: Follower) {
+fn follow(app: &Weak<App>) {
+    let mut follower = None;
     let mut sampled: Option<Instant> = None;
     loop {
         let Some(app) = app.upgrade() else { return };
-        let result = follower.follow(&mut app.index(), SLICE);
-        let is_all = !matches!(result, Ok(false));
+        let result = go_on(&app, &mut follower);
         if matches!(result, Ok(true)) {
             app.caught_up();
         }
+        let pause = match (&result, &follower) {
+            // In between whoever waits for the index gets it.
+            (Ok(false), _) => Duration::from_micros(200),
+            (_, Some(_)) => LOOK_EVERY,
+            (_, None) => OPEN_EVERY,
+        };
         *lock(&app.trouble) = result.err().map(|error| error.to_string());
         if sampled.is_none_or(|at| at.elapsed() >= SAMPLE_EVERY) {
             app.sample();
             sampled = Some(Instant::now());
         }
         drop(app);
-        // In between whoever waits for the index gets it.
-        std::thread::sleep(if is_all { LOOK_EVERY } else { Duration::from_micros(200) });
+        std::thread::sleep(pause);
     }
+}
+
+/// Reads a slice of the history; whether that was all.
+fn go_on(app: &App, follower: &mut Option<Follower>) -> highwater::Result<bool> {
+    let follower = match follower {
+        Some(follower) => follower,
+        None => follower.insert(Follower::new(app.log()?.clone())),
+    };
+    follower.follow(&mut app.index(), SLICE)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -37,9 +37,10 @@ pub(crate) struct Rewound {
 
 pub(crate) fn rewind(app: &App, asked: Rewind) -> Result<Rewound, Refused> {
     let only = asked.stream.map(|name| StreamName { namespace: asked.namespace, name });
-    check_stream(&app.log, only.as_ref())?;
-    app.log.refresh()?;
-    let plan = app.log.plan_rewind(Sequence::new(asked.to), only.as_ref())?;
+    let log = app.log()?;
+    check_stream(log, only.as_ref())?;
+    log.refresh()?;
+    let plan = log.plan_rewind(Sequence::new(asked.to), only.as_ref())?;
     if asked.dry_run || plan.is_empty() {
         return Ok(Rewound { done: false, sequence: None, plan });
     }
@@ -75,11 +76,11 @@ pub(crate) struct Done {
 
 pub(crate) fn set(app: &App, asked: Set) -> Result<Done, Refused> {
     let name = which(asked.stream, asked.namespace, asked.global)?;
-    check_stream(&app.log, name.as_ref())?;
+    check_stream(app.log()?, name.as_ref())?;
     if let Some(text) = &asked.text {
         json::check(text).map_err(|e| Refused::question(format!("the state is not JSON: {e}")))?;
     }
-    let states = app.log.state()?;
+    let states = app.log()?.state()?;
     let old = match &name {
         Some(name) => states.get_text(name)?,
         None => states.global()?,
@@ -114,7 +115,7 @@ fn check_expected(expected: Option<u64>, end: Option<Position>) -> Result<(), Re
         Some(expected) => {
             let text =
                 format!("checkpoint {expected} was the last when this was decided, and it is {end} now");
-            Err(Refused { status: 409, kind: "outdated", text })
+            Err(Refused::new(409, "outdated", text))
         }
     }
 }
@@ -124,10 +125,10 @@ fn write(
     app: &App,
     act: impl FnOnce(&Log) -> highwater::Result<highwater::Committed>,
 ) -> Result<Sequence, Refused> {
-    let (log, _) = Log::open(app.log.path(), Config { create: false, ..Config::default() })?;
+    let (log, _) = Log::open(&app.subject.log, Config { create: false, ..Config::default() })?;
     let made = act(&log)?;
     log.close()?;
-    app.log.refresh()?;
+    app.log()?.refresh()?;
     app.forget();
     Ok(made.sequence())
 }

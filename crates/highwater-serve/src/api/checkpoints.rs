@@ -62,7 +62,7 @@ impl Row {
 }
 
 pub(crate) fn checkpoints(app: &App, question: Question) -> Result<Answer, Refused> {
-    let log = &app.log;
+    let log = app.log()?;
     log.refresh()?;
     let last = log.end().map_or(Sequence::NONE, |end| end.sequence);
     let first = log.first();
@@ -113,7 +113,7 @@ struct Changed {
 }
 
 pub(crate) fn checkpoint(app: &App, which: Which) -> Result<One, Refused> {
-    let checkpoint = read(&app.log, which.sequence)?;
+    let checkpoint = read(app.log()?, which.sequence)?;
     let mut counts = checkpoint.streams().to_vec();
     counts.sort_by_key(|counts| Reverse(counts.records));
     counts.truncate(LIMIT_MAX);
@@ -130,7 +130,7 @@ pub(crate) fn checkpoint(app: &App, which: Which) -> Result<One, Refused> {
 pub(super) fn read(log: &LogReader, sequence: u64) -> Result<Checkpoint, Refused> {
     let missing = || {
         let text = format!("there is no checkpoint {sequence} in this log");
-        Refused { status: 404, kind: "not_found", text }
+        Refused::new(404, "not_found", text)
     };
     if sequence == 0 {
         return Err(missing());

@@ -1,9 +1,17 @@
 //! The same numbers for Prometheus.
 
 use super::{App, Refused};
-use crate::metrics::gather;
+use crate::history::History;
+use crate::metrics::{gather, gather_unreadable, is_unreadable};
 
 pub(crate) fn metrics(app: &App) -> Result<String, Refused> {
-    let attempts = app.index().attempts();
-    Ok(gather(&app.subject, &app.log, app.measured().as_ref(), &attempts)?.to_string())
+    let (history, measured) = (History::of(&app.index()), app.measured());
+    let told = app.log().and_then(|log| gather(&app.subject, log, measured.as_ref(), &history));
+    match told {
+        Ok(text) => Ok(text.to_string()),
+        Err(error) if is_unreadable(&error) => {
+            Ok(gather_unreadable(&app.subject, measured.as_ref()).to_string())
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{App, Nothing, Refused};
 use crate::anomaly::Habit;
+use crate::history::History;
 use crate::measured::{Failed, Measured, Opening, Part};
 use crate::metrics::lag_us;
 use crate::subject;
@@ -100,17 +101,22 @@ struct Reading {
 }
 
 pub(crate) fn overview(app: &App, _: Nothing) -> Result<Overview, Refused> {
-    let log = &app.log;
+    look(app).map_err(|refused| refused.with_next(&app.subject.log.display().to_string()))
+}
+
+fn look(app: &App) -> Result<Overview, Refused> {
+    let log = app.log()?;
     let status = log.status()?;
     let measured = app.measured();
     let consumers = consumers(log, &status, measured.as_ref())?;
     let reading = reading(app);
-    let attempts = app.index().attempts();
+    let history = History::of(&app.index());
     let (live, now_us) = (log.is_live()?, now_us());
-    let pipeline = sync(app, &consumers, Habit::of(&attempts, now_us))?;
-    let verdict = facts(app, &status, &consumers, measured.as_ref(), live, now_us);
-    let habit = pipeline.as_ref().map(|sync| sync.habit.clone()).unwrap_or_default();
-    let verdict = Facts { last_attempt: attempts.last(), habit, ..verdict }.judge();
+    let habit = history.habit(now_us);
+    let pipeline = sync(app, log, &consumers, habit.clone())?;
+    let verdict = facts(app, log, &status, &consumers, measured.as_ref(), live, now_us);
+    let trouble = reading.trouble.clone();
+    let verdict = Facts { last_attempt: history.attempts().last(), habit, trouble, ..verdict }.judge();
     let mut failures = measured.as_ref().map(|measured| measured.failures.clone()).unwrap_or_default();
     failures.reverse();
     Ok(Overview {
@@ -129,7 +135,7 @@ pub(crate) fn overview(app: &App, _: Nothing) -> Result<Overview, Refused> {
             live,
             holder: live.then(|| log.holder()),
             max_size: app.subject.pipeline.as_ref().and_then(|known| known.max_size),
-            disk_free: subject::disk(log).map(|(free, _)| free),
+            disk_free: subject::disk(log.path()).map(|(free, _)| free),
             status,
         },
     })
@@ -137,6 +143,7 @@ pub(crate) fn overview(app: &App, _: Nothing) -> Result<Overview, Refused> {
 
 fn facts<'a>(
     app: &App,
+    log: &LogReader,
     status: &Status,
     consumers: &[Consumer],
     measured: Option<&'a Measured>,
@@ -145,16 +152,16 @@ fn facts<'a>(
 ) -> Facts<'a> {
     Facts {
         now_us,
-        log: app.log.path().display().to_string(),
+        log: log.path().display().to_string(),
         argument: app.subject.argument(),
         is_pipeline: app.subject.pipeline.is_some(),
         is_live,
         last_checkpoint_us: status.last_checkpoint_us,
         late_after: app.subject.late_after(),
-        unconfirmed: app.log.unconfirmed(),
+        unconfirmed: log.unconfirmed(),
         disk_bytes: status.disk_bytes,
         max_size: app.subject.pipeline.as_ref().and_then(|known| known.max_size),
-        disk: subject::disk(&app.log),
+        disk: subject::disk(log.path()),
         measured,
         lags: consumers.iter().map(|of| (of.info.name.clone(), of.lag_us)).collect(),
         ..Facts::default()
@@ -187,9 +194,9 @@ impl Delivery {
     }
 }
 
-fn sync(app: &App, consumers: &[Consumer], habit: Habit) -> Result<Option<Sync>, Refused> {
+fn sync(app: &App, log: &LogReader, consumers: &[Consumer], habit: Habit) -> Result<Option<Sync>, Refused> {
     // What another program keeps under that name is none of ours.
-    let book = Book::newest(&app.log).unwrap_or_default();
+    let book = Book::newest(log).unwrap_or_default();
     let known = app.subject.pipeline.as_ref();
     if book.sync == 0 && known.is_none() {
         return Ok(None);

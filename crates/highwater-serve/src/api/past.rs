@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{App, Nothing, Refused, limit};
 use crate::anomaly::Habit;
+use crate::history::History;
 
 /// So many of the newest entries are kept while the record is read.
 const ENTRIES_MAX: usize = 1000;
@@ -29,12 +30,13 @@ pub(crate) struct Runs {
 }
 
 pub(crate) fn runs(app: &App, question: Question) -> Result<Runs, Refused> {
-    let mut attempts = app.index().attempts();
-    let habit = Habit::of(&attempts, now_us());
+    let history = History::of(&app.index());
+    let habit = history.habit(now_us());
+    let mut attempts = history.attempts().to_vec();
     let total = attempts.len();
     attempts.reverse();
     attempts.truncate(limit(question.limit));
-    let live = app.log.is_live()? && attempts.first().is_some_and(|last| last.end.is_none());
+    let live = app.log()?.is_live()? && attempts.first().is_some_and(|last| last.end.is_none());
     Ok(Runs { attempts, total, live, habit })
 }
 
@@ -47,8 +49,9 @@ pub(crate) struct Audit {
 }
 
 pub(crate) fn audit(app: &App, _: Nothing) -> Result<Audit, Refused> {
-    app.log.refresh()?;
-    let end = app.log.end().map_or(Sequence::NONE, |end| end.sequence);
+    let log = app.log()?;
+    log.refresh()?;
+    let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
     let entries = app.audit.get(end, || read(app))?;
     let is_recovery = |entry: &&AuditEntry| matches!(entry.event, highwater::AuditEvent::Recovery { .. });
     let recovery = entries.iter().rev().find(is_recovery).cloned();
@@ -57,7 +60,7 @@ pub(crate) fn audit(app: &App, _: Nothing) -> Result<Audit, Refused> {
 
 fn read(app: &App) -> highwater::Result<VecDeque<AuditEntry>> {
     let mut entries = VecDeque::new();
-    app.log.audit(&mut |entry| {
+    app.log()?.audit(&mut |entry| {
         if entries.len() == ENTRIES_MAX {
             entries.pop_front();
         }

@@ -12,12 +12,30 @@ pub(crate) struct Refused {
     /// Its kind: those of the engine's errors, and `question`, `token`, `read_only`, `host`.
     pub kind: &'static str,
     pub text: String,
+    /// The next command to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl Refused {
+    pub(crate) fn new(status: u16, kind: &'static str, text: impl Into<String>) -> Self {
+        Refused { status, kind, text: text.into(), next: None }
+    }
+
     /// The question is wrong.
     pub(crate) fn question(text: impl Into<String>) -> Self {
-        Refused { status: 400, kind: "question", text: text.into() }
+        Refused::new(400, "question", text)
+    }
+
+    /// The same, with what to run next where the log, whose path this is, can't be read.
+    pub(crate) fn with_next(self, log: &str) -> Self {
+        let next = match self.kind {
+            "corrupt" => format!("cp -a {log} {log}.copy && highwater verify {log}"),
+            "unsupported" => "highwater --version".to_owned(),
+            "io" | "not_found" | "not_a_log" => format!("ls -la {log}"),
+            _ => return self,
+        };
+        Refused { next: Some(next), ..self }
     }
 }
 
@@ -31,6 +49,6 @@ impl From<highwater::Error> for Refused {
             ErrorKind::Full => 507,
             _ => 500,
         };
-        Refused { status, kind: kind.name(), text: tame(&error.to_string()) }
+        Refused::new(status, kind.name(), tame(&error.to_string()))
     }
 }

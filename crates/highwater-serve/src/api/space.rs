@@ -46,9 +46,10 @@ struct Cell {
 }
 
 pub(crate) fn space(app: &App, _: Nothing) -> Result<Answer, Refused> {
-    app.log.refresh()?;
-    let end = app.log.end().map_or(Sequence::NONE, |end| end.sequence);
-    let space = app.space.get(end, || app.log.space(&app.subject.retention()))?;
+    let log = app.log()?;
+    log.refresh()?;
+    let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
+    let space = app.space.get(end, || log.space(&app.subject.retention()))?;
     Ok(Answer::of(&space))
 }
 

@@ -52,9 +52,10 @@ struct Text {
 
 pub(crate) fn history(app: &App, question: Question) -> Result<History, Refused> {
     let name = which(question.stream, question.namespace, question.global)?;
-    check_stream(&app.log, name.as_ref())?;
+    let log = app.log()?;
+    check_stream(log, name.as_ref())?;
     let limit = limit(question.limit);
-    let first = app.log.first().get();
+    let first = log.first().get();
     let (mut found, from) = {
         let index = app.index();
         (index.changes(name.as_ref(), question.before.unwrap_or(u64::MAX), limit + 1), index.from)
@@ -62,7 +63,7 @@ pub(crate) fn history(app: &App, question: Question) -> Result<History, Refused>
     found.retain(|sequence| *sequence >= first);
     let more = found.len() > limit;
     found.truncate(limit);
-    let entries = found.into_iter().map(|sequence| entry(&app.log, sequence, name.as_ref()));
+    let entries = found.into_iter().map(|sequence| entry(log, sequence, name.as_ref()));
     let entries = entries.collect::<Result<_, _>>()?;
     Ok(History { stream: name, entries, more, known_from: from.max(first) })
 }
@@ -125,8 +126,9 @@ struct Step {
 
 pub(crate) fn difference(app: &App, two: Two) -> Result<Difference, Refused> {
     let name = which(two.stream, two.namespace, two.global)?;
-    check_stream(&app.log, name.as_ref())?;
-    let [old, new] = [two.from, two.to].map(|at| state_at(&app.log, at, name.as_ref()));
+    let log = app.log()?;
+    check_stream(log, name.as_ref())?;
+    let [old, new] = [two.from, two.to].map(|at| state_at(log, at, name.as_ref()));
     let (old, new) = (old?, new?);
     let text = |state: &Option<highwater::StateText>| state.as_ref().map(|state| state.text.clone());
     let changes = json::diff(text(&old).as_deref(), text(&new).as_deref());

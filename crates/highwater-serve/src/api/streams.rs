@@ -6,7 +6,7 @@ use highwater::{ColumnPath, Sequence, StreamInfo};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Refused, limit};
-use crate::index::{Seen, is_ours};
+use crate::index::Seen;
 
 /// So much of a state is answered in a list, in characters.
 const TEXT_MAX: usize = 400;
@@ -78,7 +78,7 @@ pub(crate) fn streams(app: &App, question: Question) -> Result<Answer, Refused> 
     let wanted = question.q.as_deref().map(str::to_lowercase).filter(|q| !q.is_empty());
     let fits =
         |info: &&StreamInfo| wanted.as_ref().is_none_or(|q| info.name.to_string().to_lowercase().contains(q));
-    let of_sources = || all.iter().filter(|info| !is_ours(&info.name));
+    let of_sources = || all.iter().filter(|info| !info.name.is_of_runtime());
     let mut found: Vec<(&StreamInfo, Seen)> = {
         let index = app.index();
         of_sources().filter(fits).map(|info| (info, index.seen(Some(&info.name)))).collect()
@@ -93,7 +93,8 @@ pub(crate) fn streams(app: &App, question: Question) -> Result<Answer, Refused> 
 
 /// A renamed stream shows after a while, a new one at once.
 fn definitions(app: &App) -> Result<std::sync::Arc<Vec<StreamInfo>>, Refused> {
-    Ok(app.streams.get(app.log.status()?.streams, || app.log.streams())?)
+    let log = app.log()?;
+    Ok(app.streams.get(log.status()?.streams, || log.streams())?)
 }
 
 fn sort(found: &mut [(&StreamInfo, Seen)], sort: Sort) {
@@ -107,8 +108,9 @@ fn sort(found: &mut [(&StreamInfo, Seen)], sort: Sort) {
 }
 
 fn row(app: &App, info: &StreamInfo, seen: Seen) -> Result<Row, Refused> {
-    let end = app.log.end().map_or(Sequence::NONE, |end| end.sequence);
-    let states = app.states.get(end, || app.log.state())?;
+    let log = app.log()?;
+    let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
+    let states = app.states.get(end, || log.state())?;
     let state = states.get_text(&info.name)?.map(|state| {
         let (text, cut) = cut(&state.text);
         let since_us = Some(seen.state_us).filter(|us| *us != 0);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use highwater_connect::files;
 
-use super::{Monitor, gather};
+use super::{Monitor, gather, gather_unreadable, is_unreadable};
+use crate::history::History;
 use crate::index::{Follower, Index};
 use crate::measured::{Measured, replace};
 use crate::subject::Subject;
@@ -89,7 +90,15 @@ impl Work {
     fn text(&mut self, measured: &Measured) -> Option<String> {
         let log = self.monitor.log()?;
         let follower = self.follower.get_or_insert_with(|| Follower::new(log.clone()));
-        follower.follow(&mut self.index, PATIENCE).ok()?;
-        Some(gather(&self.subject, log, Some(measured), &self.index.attempts()).ok()?.to_string())
+        let followed = follower.follow(&mut self.index, PATIENCE);
+        let history = History::of(&self.index);
+        let told = followed.and_then(|_| gather(&self.subject, log, Some(measured), &history));
+        match told {
+            Ok(text) => Some(text.to_string()),
+            Err(error) if is_unreadable(&error) => {
+                Some(gather_unreadable(&self.subject, Some(measured)).to_string())
+            }
+            Err(_) => None,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What anybody can compute from a log, whoever writes it.
 
+use std::path::Path;
+
 use highwater::{ConsumerInfo, LogReader, Result, Sequence, Status};
 
 use super::seconds;
@@ -9,12 +11,29 @@ use crate::subject::{self, Subject};
 /// `is_live`: a process writes it now.
 pub(super) fn tell(text: &mut Exposition, subject: &Subject, log: &LogReader, is_live: bool) -> Result<()> {
     let status = log.status()?;
+    tell_readable(text, true);
     tell_end(text, &status, is_live);
     tell_space(text, subject, log, &status)?;
     for consumer in &status.consumers {
         tell_consumer(text, log, consumer)?;
     }
     Ok(())
+}
+
+pub(super) fn tell_readable(text: &mut Exposition, is_readable: bool) {
+    let help = "Whether the log can be read. If not, what else is told here is of its files and of the process that writes it.";
+    text.flag("highwater_log_readable", help, &[], is_readable);
+}
+
+pub(super) fn tell_size(text: &mut Exposition, bytes: u64) {
+    text.gauge("highwater_log_size_bytes", "All files of the log.", &[], bytes);
+}
+
+pub(super) fn tell_disk(text: &mut Exposition, log: &Path) {
+    if let Some((free, all)) = subject::disk(log) {
+        text.gauge("highwater_disk_free_bytes", "Free on the log's file system.", &[], free);
+        text.gauge("highwater_disk_size_bytes", "The size of the log's file system.", &[], all);
+    }
 }
 
 fn tell_end(text: &mut Exposition, status: &Status, is_live: bool) {
@@ -51,7 +70,7 @@ fn tell_end(text: &mut Exposition, status: &Status, is_live: bool) {
 }
 
 fn tell_space(text: &mut Exposition, subject: &Subject, log: &LogReader, status: &Status) -> Result<()> {
-    text.gauge("highwater_log_size_bytes", "All files of the log.", &[], status.disk_bytes);
+    tell_size(text, status.disk_bytes);
     text.gauge("highwater_segments", "Segments that hold the log.", &[], status.segments.len());
     text.gauge(
         "highwater_spare_segments",
@@ -64,10 +83,7 @@ fn tell_space(text: &mut Exposition, subject: &Subject, log: &LogReader, status:
     if let Some(max) = subject.pipeline.as_ref().and_then(|known| known.max_size) {
         text.gauge("highwater_log_size_max_bytes", "The most that the log may occupy.", &[], max);
     }
-    if let Some((free, all)) = subject::disk(log) {
-        text.gauge("highwater_disk_free_bytes", "Free on the log's file system.", &[], free);
-        text.gauge("highwater_disk_size_bytes", "The size of the log's file system.", &[], all);
-    }
+    tell_disk(text, log.path());
     Ok(())
 }
 

@@ -158,6 +158,18 @@ fn tell_destination(text: &mut Exposition, name: &str, destination: &Part) {
         &labels,
         &destination.batches,
     );
+    text.flag(
+        "highwater_breaker_open",
+        "Whether the destination failed so often that it is left alone for a while.",
+        &labels,
+        destination.breaker_open,
+    );
+    text.counter(
+        "highwater_breaker_opened_total",
+        "Times that the destination's breaker opened; a trial that failed opens it again.",
+        &labels,
+        destination.breaker_opened,
+    );
 }
 
 /// What a source and a destination have in common.

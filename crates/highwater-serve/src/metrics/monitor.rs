@@ -91,6 +91,12 @@ impl Counts {
                 part.batches.observe(Duration::from_millis(took_ms));
             }
             Event::Failed { of, kind, text, retry_ms, .. } => self.failed(of, kind, text, retry_ms.is_some()),
+            Event::BreakerOpened { destination, .. } => {
+                let part = self.part(&destination);
+                part.breaker_open = true;
+                part.breaker_opened += 1;
+            }
+            Event::BreakerClosed { destination } => self.part(&destination).breaker_open = false,
             _ => {}
         }
     }
@@ -115,6 +121,8 @@ impl Counts {
         part.failing += 1;
         part.retries += u64::from(is_tried_again);
         part.given_up = !is_tried_again;
+        // Whoever is given up waits for nothing.
+        part.breaker_open &= is_tried_again;
         let failures = &mut self.measured.failures;
         if failures.len() == FAILURES_MAX {
             failures.remove(0);
@@ -158,6 +166,32 @@ mod tests {
         assert_eq!((lake.records, lake.rejected, lake.batches.count()), (9, 2, 2));
         assert_eq!((measured.source.retries, measured.source.given_up), (0, true));
         assert_eq!(measured.failures.len(), 3);
+    }
+
+    #[test]
+    fn a_breaker_is_open_until_it_closes_or_the_destination_is_given_up() {
+        let monitor = Monitor::new();
+        let opened = || {
+            let destination = "lake".to_owned();
+            Event::BreakerOpened { destination, failures: 5, cooldown_ms: 9 }
+        };
+        let is = |open, times| {
+            let part = monitor.measured().destinations["lake"].clone();
+            assert_eq!((part.breaker_open, part.breaker_opened), (open, times));
+        };
+        monitor.event(failed("lake", Some(5)));
+        is(false, 0);
+        monitor.event(opened());
+        is(true, 1);
+        // The one trial fails, too.
+        monitor.event(failed("lake", Some(5)));
+        monitor.event(opened());
+        is(true, 2);
+        monitor.event(Event::BreakerClosed { destination: "lake".to_owned() });
+        is(false, 2);
+        monitor.event(opened());
+        monitor.event(failed("lake", None));
+        is(false, 3);
     }
 
     #[test]

@@ -1,12 +1,18 @@
-//! What the history of runs says.
+//! What the history says.
 
 use highwater_connect::runs::Attempt;
 
 use super::seconds;
 use super::text::Exposition;
 use crate::anomaly::Habit;
+use crate::history::History;
 
-pub(super) fn tell(text: &mut Exposition, attempts: &[Attempt], now_us: i64) {
+pub(super) fn tell(text: &mut Exposition, history: &History, now_us: i64) {
+    tell_attempts(text, history.attempts());
+    tell_habit(text, &history.habit(now_us));
+}
+
+fn tell_attempts(text: &mut Exposition, attempts: &[Attempt]) {
     let Some(last) = attempts.last() else { return };
     text.gauge(
         "highwater_run_last_start_timestamp_seconds",
@@ -22,20 +28,19 @@ pub(super) fn tell(text: &mut Exposition, attempts: &[Attempt], now_us: i64) {
             end.outcome == "complete",
         );
     }
-    tell_habit(text, &Habit::of(attempts, now_us));
 }
 
 fn tell_habit(text: &mut Exposition, habit: &Habit) {
     if let Some(us) = habit.last_success_us {
         text.gauge(
             "highwater_sync_last_success_timestamp_seconds",
-            "When the source last came to its end.",
+            "When the source last came to its end; without runs on record, when the last checkpoint was committed.",
             &[],
             seconds(us),
         );
     }
     if let Some(records) = habit.last_records {
-        text.gauge("highwater_sync_last_records", "Records of the last sync that ended.", &[], records);
+        text.gauge("highwater_sync_last_records", "Records of the last sync that ended; without runs on record, of the last burst of checkpoints that is over.", &[], records);
     }
     if let Some(age) = habit.usual_age_s {
         text.gauge(

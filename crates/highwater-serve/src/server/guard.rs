@@ -54,20 +54,20 @@ impl Guard {
             return Ok(());
         }
         let text = "this server does not go by that name; if it should, start it with --name".to_owned();
-        Err(Refused { status: 421, kind: "host", text })
+        Err(Refused::new(421, "host", text))
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let Some(token) = self.token else {
             let text = "nothing can be changed here: no token was given when it was started".to_owned();
-            return Err(Refused { status: 403, kind: "read_only", text });
+            return Err(Refused::new(403, "read_only", text));
         };
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
         match given.map(|given| blake3::hash(given.as_bytes())) {
             Some(given) if given == token => Ok(()),
-            Some(_) => Err(Refused { status: 401, kind: "token", text: "that is not the token".to_owned() }),
-            None => Err(Refused { status: 401, kind: "token", text: "this needs the token".to_owned() }),
+            Some(_) => Err(Refused::new(401, "token", "that is not the token")),
+            None => Err(Refused::new(401, "token", "this needs the token")),
         }
     }
 }

@@ -62,9 +62,9 @@ impl Server {
         self.address
     }
 
-    /// Answers about a log that others write, or nobody. With a token it also changes states, when nobody writes. Blocks for good;
-    /// an error is that of the listener.
-    pub fn run(self, subject: Subject, log: LogReader) -> io::Result<()> {
+    /// Answers about a log that others write, or nobody. One that can't be read (`None`) is told as that, and tried again. With a token
+    /// it also changes states, when nobody writes. Blocks for good; an error is that of the listener.
+    pub fn run(self, subject: Subject, log: Option<LogReader>) -> io::Result<()> {
         let is_writable = self.token.is_some();
         let app = App::start(subject, log, None, is_writable)?;
         self.answer(app)
@@ -72,7 +72,7 @@ impl Server {
 
     /// Answers about the log of a run, from its own process, on a thread that ends with the process. It changes nothing.
     pub fn watch(self, subject: Subject, log: LogReader, monitor: Monitor) -> io::Result<()> {
-        let app = App::start(subject, log, Some(monitor), false)?;
+        let app = App::start(subject, Some(log), Some(monitor), false)?;
         let thread = std::thread::Builder::new().name("server".to_owned());
         // Its end is that of the listener; the run goes on.
         thread.spawn(move || drop(self.answer(app)))?;

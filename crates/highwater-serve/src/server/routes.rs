@@ -51,7 +51,7 @@ pub(super) fn router(app: Arc<App>, rules: Arc<Guard>) -> Router {
     }
     let nothing_there = || async {
         let text = "there is nothing at that address; /api/openapi.json has them all".to_owned();
-        refusal(&Refused { status: 404, kind: "not_found", text })
+        refusal(&Refused::new(404, "not_found", text))
     };
     let router = router.fallback(nothing_there).with_state(app);
     router.layer(middleware::from_fn_with_state(rules, guard))
@@ -96,7 +96,7 @@ async fn blocking(work: impl FnOnce() -> Result<Response, Refused> + Send + 'sta
         Ok(Err(refused)) => refusal(&refused),
         Err(_) => {
             let text = "the answer failed; that is a fault of the program".to_owned();
-            refusal(&Refused { status: 500, kind: "panic", text })
+            refusal(&Refused::new(500, "panic", text))
         }
     }
 }
@@ -117,7 +117,7 @@ struct Sorry<'a> {
 fn json(content: &impl Serialize) -> Result<Response, Refused> {
     match serde_json::to_vec(&Versioned { version: VERSION, content }) {
         Ok(text) => Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response()),
-        Err(e) => Err(Refused { status: 500, kind: "json", text: e.to_string() }),
+        Err(e) => Err(Refused::new(500, "json", e.to_string())),
     }
 }
 

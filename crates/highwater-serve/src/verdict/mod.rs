@@ -55,6 +55,8 @@ pub(crate) struct Facts<'a> {
     pub late_after: Duration,
     /// What the next opening will find, where that is worth a word.
     pub unconfirmed: Option<String>,
+    /// Why the history can't be read on.
+    pub trouble: Option<String>,
     pub disk_bytes: u64,
     pub max_size: Option<u64>,
     /// Free bytes of the file system, and all of them.
@@ -119,6 +121,10 @@ impl Facts<'_> {
                 Self::add(reasons, Level::Act, text, Some(format!("highwater verify {}", self.log)));
             }
         }
+        if let Some(why) = &self.trouble {
+            let text = format!("The history can't be read on: {}", tame(why));
+            Self::add(reasons, Level::Act, text, Some(format!("highwater verify {}", self.log)));
+        }
         if let Some(text) = &self.unconfirmed {
             Self::add(reasons, Level::Look, capital(text), None);
         }
@@ -157,19 +163,29 @@ impl Facts<'_> {
             && let (Some(last_us), Some(usual)) = (self.habit.last_success_us, self.habit.usual_age_s)
         {
             let usual = time(Duration::from_secs_f64(usual));
+            let what = if self.habit.is_of_checkpoints { "checkpoint was committed" } else { "sync ended" };
             let text = format!(
-                "The last sync ended {} ago; at this time of day it is usually {usual} at most",
+                "The last {what} {} ago; at this time of day it is usually {usual} at most",
                 ago(self.now_us - last_us)
             );
-            Self::add(reasons, Level::Look, text, Some(format!("highwater runs {}", self.log)));
+            Self::add(reasons, Level::Look, text, Some(self.past()));
         }
         if let (Some(times), Some(last)) = (self.habit.odd_volume(), self.habit.last_records) {
+            let what = if self.habit.is_of_checkpoints { "burst of checkpoints" } else { "sync" };
             let text = format!(
-                "The last sync brought {}, {:.0} % of what is usual at that time of day",
+                "The last {what} brought {}, {:.0} % of what is usual at that time of day",
                 plural(last, "record"),
                 times * 100.0
             );
-            Self::add(reasons, Level::Look, text, Some(format!("highwater runs {}", self.log)));
+            Self::add(reasons, Level::Look, text, Some(self.past()));
+        }
+    }
+
+    /// What shows the past.
+    fn past(&self) -> String {
+        match self.habit.is_of_checkpoints {
+            true => format!("highwater checkpoints {} --last 50", self.log),
+            false => format!("highwater runs {}", self.log),
         }
     }
 
@@ -199,7 +215,7 @@ impl Facts<'_> {
         let measured = self.measured.into_iter().flat_map(|measured| &measured.destinations);
         let mut told: Vec<&str> = Vec::new();
         for (name, part) in measured {
-            let Part { given_up, failing, .. } = *part;
+            let Part { given_up, failing, breaker_open, .. } = *part;
             let why = self.newest_failure(name).map_or_else(String::new, |why| format!(": {why}"));
             let name_shown = tame(name);
             let (level, text) = match (given_up, failing > 0 && self.is_live) {
@@ -209,7 +225,11 @@ impl Facts<'_> {
                 }
                 (false, true) => {
                     let times = count(failing.into());
-                    (Level::Look, format!("Destination {name_shown} failed {times} times in a row{why}"))
+                    let left = if breaker_open { ", and is left alone for a while" } else { "" };
+                    (
+                        Level::Look,
+                        format!("Destination {name_shown} failed {times} times in a row{left}{why}"),
+                    )
                 }
                 (false, false) => continue,
             };
@@ -244,92 +264,4 @@ fn capital(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::measured::{Failed, Writer};
-    use highwater::Sequence;
-    use highwater_connect::runs::End;
-
-    const NOW_US: i64 = 1_795_000_000_000_000;
-    const MINUTE_US: i64 = 60_000_000;
-
-    fn facts() -> Facts<'static> {
-        Facts {
-            now_us: NOW_US,
-            log: "shop.hw".to_owned(),
-            argument: "pipeline.toml".to_owned(),
-            is_pipeline: true,
-            is_live: true,
-            last_checkpoint_us: Some(NOW_US - MINUTE_US),
-            late_after: Duration::from_secs(1800),
-            ..Facts::default()
-        }
-    }
-
-    fn attempt(error: Option<&str>) -> Attempt {
-        let end = End {
-            ended_us: NOW_US,
-            outcome: "transient".to_owned(),
-            error: error.map(str::to_owned),
-            sync: 1,
-            records: 0,
-            first: Sequence::NONE,
-            last: Sequence::NONE,
-        };
-        Attempt { run: "r".to_owned(), attempt: 1, started_us: NOW_US, end: Some(end) }
-    }
-
-    #[track_caller]
-    fn says(facts: &Facts<'_>, level: Level, text: &str) {
-        let verdict = facts.judge();
-        assert_eq!(verdict.level, level, "{verdict:?}");
-        let has =
-            verdict.reasons.iter().any(|reason| reason.text.contains(text)) || verdict.text.contains(text);
-        assert!(has, "{text:?} is not in {verdict:?}");
-    }
-
-    #[test]
-    fn nothing_to_say_is_well() {
-        says(&facts(), Level::Well, "at work");
-        says(&Facts { is_live: false, ..facts() }, Level::Well, "nobody writes");
-        says(&Facts { last_checkpoint_us: None, ..facts() }, Level::Well, "empty");
-    }
-
-    #[test]
-    fn each_trouble_is_told_with_the_next_command() {
-        let late = Facts { last_checkpoint_us: Some(NOW_US - 40 * MINUTE_US), ..facts() };
-        says(&late, Level::Look, "committed nothing for 40 min");
-        says(&Facts { is_live: false, ..late }, Level::Well, "");
-        says(&Facts { max_size: Some(100), disk_bytes: 95, ..facts() }, Level::Look, "at most 100 B");
-        says(&Facts { disk: Some((1 << 30, 100 << 30)), ..facts() }, Level::Look, "1.0 GiB are free");
-        says(&Facts { disk: Some((1 << 30, 2 << 30)), ..facts() }, Level::Well, "");
-        let lags = vec![("lake".to_owned(), Some(2 * 60 * MINUTE_US)), ("new".to_owned(), None)];
-        says(&Facts { lags, ..facts() }, Level::Look, "lake lacks what was committed 2 h ago");
-        let failed = attempt(Some("wrong password"));
-        says(&Facts { last_attempt: Some(&failed), ..facts() }, Level::Look, "tried again: wrong password");
-        let still = Facts { last_attempt: Some(&failed), is_live: false, ..facts() };
-        says(&still, Level::Act, "nobody tries it again");
-        assert_eq!(still.judge().reasons[0].next.as_deref(), Some("highwater check pipeline.toml"));
-        let killed = Attempt { end: None, ..attempt(None) };
-        says(&Facts { last_attempt: Some(&killed), ..facts() }, Level::Well, "");
-        says(&Facts { last_attempt: Some(&killed), is_live: false, ..facts() }, Level::Look, "was killed");
-    }
-
-    #[test]
-    fn what_the_writer_measured_counts_while_it_lives() {
-        let mut measured = Measured {
-            writer: Some(Writer { failed: true, full: true, ..Writer::default() }),
-            ..Measured::default()
-        };
-        says(&Facts { measured: Some(&measured), ..facts() }, Level::Act, "takes no more");
-        says(&Facts { measured: Some(&measured), is_live: false, ..facts() }, Level::Well, "");
-        measured.writer = None;
-        measured.destinations.insert("lake".to_owned(), Part { given_up: true, ..Part::default() });
-        let (of, kind, text) = ("lake".to_owned(), "config".to_owned(), "no such table".to_owned());
-        measured.failures.push(Failed { time_us: NOW_US, of, kind, text });
-        let lags = vec![("lake".to_owned(), Some(2 * 60 * MINUTE_US))];
-        let facts = Facts { measured: Some(&measured), lags, ..facts() };
-        says(&facts, Level::Act, "lake was given up; what it lacks is in the log: no such table");
-        assert_eq!(facts.judge().reasons.len(), 1, "the lag follows from it");
-    }
-}
+mod tests;

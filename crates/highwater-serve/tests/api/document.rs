@@ -122,6 +122,8 @@ fn a_refusal_is_as_the_document_says() {
         assert_eq!(answer["error"]["kind"], kind, "{path}: {answer}");
         check(&document, &json!({"$ref": "#/components/schemas/Error"}), &answer, path);
     }
+    let unreadable = Site::unreadable().get("/api/overview").is(500).json();
+    check(&document, &json!({"$ref": "#/components/schemas/Error"}), &unreadable, "unreadable");
     let token = format!("Bearer {TOKEN}");
     let broken = site.ask("POST", "/api/state", &[("authorization", &token)], "{");
     assert_eq!(broken.is(400).json()["error"]["kind"], "question");

@@ -7,3 +7,4 @@ mod document;
 mod guard;
 mod metrics;
 mod site;
+mod unreadable;

@@ -29,6 +29,7 @@ fn names_follow_the_rules_and_values_are_those_of_the_log() {
             .unwrap_or_else(|| panic!("no {sample}"));
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
+    assert_eq!(value("highwater_log_readable{"), 1.0);
     assert_eq!(value("highwater_checkpoints_total{"), 23.0);
     assert_eq!(value("highwater_records_total{"), 22.0);
     assert_eq!(value("highwater_writer_up{"), 0.0);

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use highwater_serve::{Listen, Server, Subject};
 use serde_json::Value;
 
 pub(crate) const TOKEN: &str = "correct-horse-battery";
+/// The sample log has no other.
+pub(crate) const SEGMENT: &str = "00000001.hws";
 
 pub(crate) struct Site {
     pub(crate) dir: tempfile::TempDir,
@@ -31,9 +34,24 @@ impl Site {
     pub(crate) fn with(listen: Listen) -> Site {
         let dir = tempfile::tempdir().unwrap();
         sample(dir.path());
+        let log = LogReader::open(dir.path()).unwrap();
+        Site::about(dir, listen, Some(log))
+    }
+
+    /// A server about the sample log, in which nothing can be read.
+    pub(crate) fn unreadable() -> Site {
+        let dir = tempfile::tempdir().unwrap();
+        sample(dir.path());
+        let segment = std::fs::File::options().write(true).open(dir.path().join(SEGMENT)).unwrap();
+        segment.write_all_at(&[0xff; 64], 0).unwrap();
+        assert!(LogReader::open(dir.path()).is_err());
+        Site::about(dir, on("127.0.0.1:0", None), None)
+    }
+
+    fn about(dir: tempfile::TempDir, listen: Listen, log: Option<LogReader>) -> Site {
         let server = Server::bind(listen).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
-        let (subject, log) = (Subject::open(dir.path()).unwrap(), LogReader::open(dir.path()).unwrap());
+        let subject = Subject::open(dir.path()).unwrap();
         std::thread::spawn(move || server.run(subject, log));
         Site { dir, address }
     }

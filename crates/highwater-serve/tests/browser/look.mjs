@@ -1,12 +1,12 @@
 // Looks at the page: what it shows, how fast, with which keys, in light and in dark; and keeps pictures of it.
-// `node look.mjs SMALL LARGE DIR`: the addresses of two servers, and where the pictures go.
+// `node look.mjs SMALL LARGE DIR DAMAGED`: the addresses of three servers, and where the pictures go.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import puppeteer from "puppeteer-core";
 
-const [small, large, shots] = process.argv.slice(2);
+const [small, large, shots, damaged] = process.argv.slice(2);
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const FIRST_LOAD_BYTES_MAX = 200_000;
 const FIRST_LOAD_MS_MAX = 1000;
@@ -15,7 +15,10 @@ const SHIFT_MAX = 0.02;
 const browser = await puppeteer.launch({ executablePath: process.env.BROWSER, args: ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"] });
 const wrong = [];
 
-/** A page of its own, with nothing in its cache; whatever goes wrong on it is remembered, but that a token was refused. */
+/** What a browser notes of an answer that was expected: that a token was refused, that a log can't be read. */
+const isExpected = (address, text) => text.includes("status of 401") || (address === damaged && text.includes("status of 500"));
+
+/** A page of its own, with nothing in its cache; whatever goes wrong on it that was not expected is remembered. */
 const open = async (address, scheme = "light", width = 1280) => {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
@@ -23,7 +26,7 @@ const open = async (address, scheme = "light", width = 1280) => {
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
   page.on("pageerror", (error) => wrong.push(`${address}: ${error.message}`));
   page.on("dialog", (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
-  page.on("console", (message) => message.type() === "error" && !message.text().includes("status of 401") && wrong.push(`${address}: ${message.text()}`));
+  page.on("console", (message) => message.type() === "error" && !isExpected(address, message.text()) && wrong.push(`${address}: ${message.text()}`));
   await page.evaluateOnNewDocument(() => {
     window.shift = 0;
     new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shift += entry.value))).observe({ type: "layout-shift", buffered: true });
@@ -183,6 +186,17 @@ for (const scheme of ["light", "dark"]) {
   await accessible(page, "the dialog");
   await press("Do it");
   await page.waitForFunction(() => document.querySelector(".timeline").innerText.includes("page 41 was empty"));
+  await page.browserContext().close();
+}
+
+// Of a log that can't be read the verdict says that, and what to run next.
+for (const scheme of ["light", "dark"]) {
+  const page = await open(damaged, scheme);
+  await page.waitForSelector("#verdict button.command");
+  const verdict = await text(page, "#verdict");
+  assert.match(verdict, /The log is damaged[^]*\.hws[^]*highwater verify/);
+  await accessible(page, `${scheme} damaged`);
+  await shoot(page, `damaged-${scheme}`);
   await page.browserContext().close();
 }
 

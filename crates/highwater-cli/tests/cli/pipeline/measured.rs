@@ -48,6 +48,37 @@ fn a_run_tells_what_it_measures_while_it_lasts_and_leaves_it_behind() {
     assert_eq!(place.mode_of("pipe.hw.connect/measured.json"), 0o600);
 }
 
+/// What is told of the destination `side`.
+fn of_side(text: &str, name: &str) -> Option<f64> {
+    let is_its = |line: &&str| line.starts_with(name) && line.contains("=\"side\"");
+    text.lines().find(is_its)?.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn a_breaker_is_seen_to_open_and_to_close() {
+    let place = Place::new("{}", "");
+    let more = "[destinations.side]\ntype = 'jsonl'\npath = 'side'\n\
+                circuit_breaker = { failures = 2, cooldown = '100ms' }\n[metrics]\nlisten = '127.0.0.1:0'";
+    place.write_file("{ a = 120 }", "page = 2\npause_ms = 100", more);
+    place.file("side", "a file where its directory was to be");
+    let mut server = Server::start(&mut place.command("run"));
+    let until = |is_open: f64| loop {
+        let text = server.get("/metrics");
+        if of_side(&text, "highwater_breaker_open{") == Some(is_open) {
+            break text;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    until(1.0);
+    std::fs::remove_file(place.path("side")).unwrap();
+    let told = until(0.0);
+    assert!(of_side(&told, "highwater_breaker_opened_total{").unwrap() >= 1.0, "{told}");
+    assert!(of_side(&told, "highwater_restarts_succeeded_total{").unwrap() >= 1.0, "{told}");
+    assert!(server.child.wait().unwrap().success());
+    place.holds(&[("a", 120)]);
+    assert!(!place.files_below("side").is_empty());
+}
+
 #[test]
 fn what_cant_be_had_is_said_before_anything_starts() {
     let place = Place::new("{ a = 1 }", "page = 1");

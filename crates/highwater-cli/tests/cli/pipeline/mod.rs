@@ -2,6 +2,7 @@
 
 mod again;
 mod alerts;
+mod backups;
 mod dead_letters;
 mod docker;
 mod examples;

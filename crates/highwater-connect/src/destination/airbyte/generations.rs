@@ -8,7 +8,8 @@ use crate::airbyte::Connector;
 use crate::definition::StreamDefinition;
 use crate::failure::{Failure, Result};
 
-const FILE: &str = "generations.json";
+/// Beside the connector's own files, behind its name.
+pub(crate) const FILE: &str = "generations.json";
 
 /// As it stands in a file beside the connector's own.
 #[derive(Debug, Default, Serialize, Deserialize)]

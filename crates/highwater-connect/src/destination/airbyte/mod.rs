@@ -25,6 +25,7 @@ use crate::json::push_line;
 use crate::pipeline::Section;
 
 use catalog::Told;
+pub(crate) use generations::FILE as GENERATIONS;
 use generations::Generations;
 
 /// In which a record says that its row was deleted.
