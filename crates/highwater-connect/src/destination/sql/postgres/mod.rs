@@ -3,7 +3,9 @@
 mod chunk;
 mod copy_text;
 mod failure;
+mod fresh;
 mod merge;
+mod send;
 mod session;
 
 use std::fmt;
