@@ -64,6 +64,12 @@ def checkpoints(log):
     return len(sequences)
 
 
+def attempts(log):
+    """How many attempts to read its source are on record."""
+    _, out = processes.run([processes.highwater(), "runs", str(log), "--last", "1000000", "--json"])
+    return len(json.loads(out)["attempts"])
+
+
 def snapshot(log):
     """What a reader must leave as it is."""
     if not log.exists():

@@ -1,24 +1,22 @@
-"""The databases of the matrix: what they hold, and whether a process is in the middle of a transaction."""
+"""The databases of the matrix, and what they hold."""
 
 import contextlib
 import datetime
 import json
 import sqlite3
-from pathlib import Path
 
+import transactions
 from processes import Violation
 
 OURS = "_highwater_"
 EXTRA = OURS + "extra"
-# The byte of SQLite's -shm file that a process locks while it writes.
-WRITE_LOCK = "120"
 
 
 class Sqlite:
     name = "sqlite"
 
     def __init__(self, server):
-        pass
+        self.transactions = transactions.OfSqlite()
 
     @contextlib.contextmanager
     def open(self, folder, _):
@@ -34,21 +32,13 @@ class Sqlite:
             base.row_factory = sqlite3.Row
             return [_plain(dict(row)) for row in base.execute(f'SELECT * FROM "{stream}" ORDER BY {order}')]
 
-    def is_inside(self, pid):
-        """It holds the lock of a writer: from the first change of a transaction to its commit."""
-        with open("/proc/locks", encoding="utf-8") as locks:
-            for line in locks:
-                fields = line.split()
-                if fields[1] == "POSIX" and fields[3] == "WRITE" and fields[4] == str(pid) and fields[6] == WRITE_LOCK:
-                    return True
-        return False
-
 
 class Postgres:
     name = "postgres"
 
     def __init__(self, server):
         self.server = server
+        self.transactions = transactions.OfPostgres(server)
 
     @contextlib.contextmanager
     def open(self, _, name):
@@ -63,28 +53,8 @@ class Postgres:
         rows = self.server.query(f'SELECT to_jsonb(t) FROM "{self.schema}_{name}"."{stream}" t ORDER BY {order}')
         return [_plain(json.loads(row)) for (row,) in rows]
 
-    def is_inside(self, _):
-        """One of the server's processes is at work for a client other than psql, or waits inside a transaction."""
-        return any(self._is_open(title) for title in _titles(self.server.pid))
-
-    @staticmethod
-    def _is_open(title):
-        is_client = "127.0.0.1" in title
-        return is_client and ("idle in transaction" in title or title.rstrip().endswith(("COPY", "INSERT", "DELETE", "UPDATE")))
-
 
 DATABASES = {database.name: database for database in (Sqlite, Postgres)}
-
-
-def _titles(server):
-    """What the server's processes say of themselves."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-            if parent == server:
-                yield (stat.parent / "cmdline").read_text().rstrip("\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
 
 
 def row(text):

@@ -8,8 +8,6 @@ its order, and `state` exactly what the log's last record of each key says; the 
 """
 
 import argparse
-import collections
-import os
 import random
 import signal
 import subprocess
@@ -22,7 +20,9 @@ import databases
 import origins
 import postgres
 import processes
+import transactions
 from processes import Violation
+from tally import Tally, play
 
 RUN_SECONDS_MAX = 180
 LOCKED, NOT_FOUND = 5, 6
@@ -66,12 +66,12 @@ class Pair:
         # At least one, and in a whole run at least five.
         self.inside_wanted = max(1, kills_wanted // 6)
         self.rng = random.Random(f"{seed}/{origin.name}/{database.name}")
-        self.kills = collections.Counter()
-        self.idle = self.rounds = self.starts = self.records = self.keys = self.checkpoints = 0
-        folder.mkdir()
+        self.tally = Tally(origin.name, database.name, source_is_program=origin.is_program)
+        self.idle = self.rounds = 0
 
     def run(self):
-        while sum(self.kills.values()) < self.kills_wanted or self.kills["inside a transaction"] < self.inside_wanted:
+        self.folder.mkdir()
+        while self.tally.total < self.kills_wanted or self.tally.inside < self.inside_wanted:
             self._round()
 
     def _round(self):
@@ -85,9 +85,9 @@ class Pair:
             self.file, self.reading = folder / "pipeline.toml", folder / "reading.toml"
             self.reading.write_text(reading)
             self.file.write_text(reading + DESTINATIONS.format(log=place.table("log"), state=place.table("state")))
-            before = sum(self.kills.values())
+            before = self.tally.total
             self._kill_until(min(before + 8, self.kills_wanted), place)
-            self.idle = 0 if sum(self.kills.values()) > before else self.idle + 1
+            self.idle = 0 if self.tally.total > before else self.idle + 1
             if self.idle > 10:
                 raise Violation("in ten rounds nobody could be killed")
             run = self._start("run")
@@ -102,10 +102,10 @@ class Pair:
         time.sleep(self.rng.uniform(self.origin.seconds / 2, 2 * self.origin.seconds))
         self._end(run, None)
         misses = 0
-        while self.kills["inside a transaction"] < self.inside_wanted and misses < 3:
+        while self.tally.inside < self.inside_wanted and misses < 3:
             misses += not self._kill_inside(self.rng.choice(["log", "state"]), place)
         is_through = False
-        while not is_through and sum(self.kills.values()) < wanted:
+        while not is_through and self.tally.total < wanted:
             delivery = self._start("deliver", "--only", self.rng.choice(["log", "state"])) if self.log.exists() else None
             run = self._start("run")
             self._await_source(run)
@@ -117,18 +117,19 @@ class Pair:
         victim = self.rng.choice(["run", "source", "delivery"])
         if victim == "source" and (group := self._source()):
             # The runtime starts it again by itself.
-            self.kills["source"] += processes.kill_group(group)
+            if processes.kill_group(group):
+                self.tally.killed("source")
             time.sleep(self.rng.uniform(0, self.origin.seconds))
         if victim == "delivery" and delivery and not delivery.ended():
             delivery.kill()
-            self.kills["delivery"] += 1
+            self.tally.killed("destination")
             time.sleep(self.rng.uniform(0, 0.5))
 
     def _end(self, run, delivery):
         """Whether the run has come to its end by itself."""
         if not run.ended():
             run.kill()
-            self.kills["run"] += 1
+            self.tally.killed("run")
         code = run.wait(20)
         if code not in (-signal.SIGKILL, 0):
             raise Violation(f"the run ended with {code} by itself\n{run.tail()}")
@@ -146,21 +147,17 @@ class Pair:
         delivery = self._start("deliver", "--only", name)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and not delivery.ended():
-            if place.is_inside(delivery.pid):
-                os.kill(delivery.pid, signal.SIGSTOP)
-                # What it had asked for before may still end; the transaction does so only if that was its commit.
-                time.sleep(0.02)
-                is_inside = place.is_inside(delivery.pid)
+            is_inside = transactions.stop_inside(place.transactions, delivery.pid)
+            if is_inside is not None:
                 delivery.kill()
                 delivery.wait(20)
-                self.kills["inside a transaction" if is_inside else "delivery"] += 1
+                self.tally.killed("destination", is_inside)
                 return is_inside
         delivery.kill()
         delivery.wait(20)
         return False
 
     def _start(self, command, *options, file=None):
-        self.starts += 1
         line = [processes.highwater(), command, str(file or self.file), *options]
         stderr = self.file.parent / f"{command}.stderr"
         return processes.Child(command, line, stderr, env=connectors.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -180,60 +177,42 @@ class Pair:
 
     def _check(self, source, place):
         cli.verify(self.log)
-        self.checkpoints += cli.checkpoints(self.log)
+        cli.checkpoints(self.log)
+        self.tally.attempts += cli.attempts(self.log)
         log = {stream: [record.data for record in records] for stream, records in cli.cat(self.log).items()}
         for stream, key in source.streams():
             records = [databases.row(text) for text in log.get((None, stream), [])]
             latest = {record[key]: record for record in records}
-            self.records += len(records)
-            self.keys += len(latest)
             if set(latest) != source.keys(stream):
                 raise Violation(f"stream {stream}: the log has {len(latest)} keys, the source {len(source.keys(stream))}")
-            databases.compare(f"stream {stream}, appended", records, place.rows("log", stream))
+            appended = place.rows("log", stream)
+            databases.compare(f"stream {stream}, appended", records, appended)
             found = {row[key]: row for row in place.rows("state", stream)}
             if set(found) != set(latest):
                 raise Violation(f"stream {stream}, upserted: {len(found)} keys, in the log {len(latest)}")
             keys = sorted(latest)
             databases.compare(f"stream {stream}, upserted", [latest[k] for k in keys], [found[k] for k in keys])
-
-    def line(self):
-        kills = ", ".join(f"{who} {count}" for who, count in sorted(self.kills.items()))
-        return [self.origin.name, self.database.name, self.rounds, self.starts, kills, self.checkpoints, self.records, self.keys]
-
-
-HEAD = ["source", "database", "rounds", "starts", "kills", "checkpoints", "records appended", "keys upserted"]
-
-
-def show(lines):
-    print("| " + " | ".join(HEAD) + " |\n|" + "---|" * len(HEAD))
-    for line in lines:
-        print("| " + " | ".join(map(str, line)) + " |", flush=True)
+            self.tally.holds(len(records), appended=len(appended), upserted=len(found))
 
 
 def main(arguments):
     parser = argparse.ArgumentParser(prog="matrix", description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=3, help="for each pair, at least (default 3)")
-    parser.add_argument("--source", action="append", choices=origins.ORIGINS, help=f"only this (default: {', '.join(origins.USUAL)})")
+    parser.add_argument("--source", action="append", choices=origins.ORIGINS, help="only this (default: all)")
     parser.add_argument("--database", action="append", choices=databases.DATABASES, help="only this (default: both)")
     parser.add_argument("--seed", type=int, default=None, help="default: a random one, printed")
     options = parser.parse_args(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"matrix: seed {seed}", flush=True)
-    sources = options.source or origins.USUAL
+    sources = options.source or list(origins.ORIGINS)
     kinds = options.database or list(databases.DATABASES)
-    lines = []
     with processes.scratch("matrix", 600 + 60 * options.kills * len(sources) * len(kinds)) as folder:
         with postgres.Server(folder / "postgres") as server:
-            try:
-                for origin in sources:
-                    for kind in kinds:
-                        place = folder / f"{origin}-{kind}"
-                        pair = Pair(origins.ORIGINS[origin](server), databases.DATABASES[kind](server), place, seed, options.kills)
-                        pair.run()
-                        lines.append(pair.line())
-                        print(f"{origin} into {kind}: ok", flush=True)
-            finally:
-                show(lines)
+            play([
+                Pair(origins.ORIGINS[origin](server), databases.DATABASES[kind](server), folder / f"{origin}-{kind}", seed, options.kills)
+                for origin in sources
+                for kind in kinds
+            ])
 
 
 if __name__ == "__main__":

@@ -168,5 +168,3 @@ primary_key = ["id"]
 
 
 ORIGINS = {origin.name: origin for origin in (Declarative, Faker, Tap, Files)}
-# The tap is not among them: no run of it has come to its end yet.
-USUAL = ["declarative", "faker", "files"]

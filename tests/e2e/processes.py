@@ -25,6 +25,10 @@ class Violation(Exception):
     """A promise that was not kept; the message says which, and where."""
 
 
+class OutOfTime(Violation):
+    """The script as a whole took too long: nothing of it goes on."""
+
+
 def highwater():
     """The binary under test, with absolute path."""
     path = Path(os.environ.get("HIGHWATER") or REPO / "target/release/highwater").resolve()
@@ -195,7 +199,7 @@ def join(thread, seconds=30):
 
 def _stop(number, _frame):
     if number == signal.SIGALRM:
-        raise Violation("the whole script ran past its time limit")
+        raise OutOfTime("the whole script ran past its time limit")
     raise KeyboardInterrupt
 
 

@@ -22,6 +22,8 @@ pub(super) struct Chunk {
 #[derive(Debug)]
 struct Waiting {
     line: Range<usize>,
+    /// The part of the line that is of the table itself.
+    columns: Range<usize>,
     /// Empty for rows without a key.
     key: Range<usize>,
     action: Action,
@@ -47,14 +49,15 @@ impl Chunk {
         let key_start = self.bytes.len();
         self.bytes.extend_from_slice(row.key.unwrap_or_default().as_bytes());
         let line_start = self.bytes.len();
-        self.encode(table, row);
+        let columns_end = self.encode(table, row);
         let end = self.bytes.len();
-        let (key, line) = (key_start..line_start, line_start..end);
-        self.rows.push(Waiting { line, key, action: row.action, place: row.place });
+        let (key, line, columns) = (key_start..line_start, line_start..end, line_start..columns_end);
+        self.rows.push(Waiting { line, columns, key, action: row.action, place: row.place });
         end - key_start
     }
 
-    fn encode(&mut self, table: &Table<'_>, row: &Row<'_>) {
+    /// Writes the row; where the table's own columns end.
+    fn encode(&mut self, table: &Table<'_>, row: &Row<'_>) -> usize {
         let line = &mut self.bytes;
         for value in row.values {
             put_value(line, value.as_ref());
@@ -64,6 +67,7 @@ impl Chunk {
             put_value(line, Some(&row.own(*own)));
             line.push(b'\t');
         }
+        let columns_end = line.len() - 1;
         if self.merge.is_staged() {
             put_integer(line, i64::from(code(row.action)));
             line.push(b'\t');
@@ -77,6 +81,7 @@ impl Chunk {
         // The last separator ends the line.
         line.pop();
         line.push(b'\n');
+        columns_end
     }
 
     pub(super) fn len(&self) -> usize {
@@ -90,6 +95,18 @@ impl Chunk {
     /// The row as a line of COPY.
     pub(super) fn line(&self, row: usize) -> &[u8] {
         self.rows.get(row).and_then(|row| self.bytes.get(row.line.clone())).unwrap_or_default()
+    }
+
+    /// The row's columns as COPY into the table itself takes them, without the end of the line.
+    pub(super) fn columns(&self, row: usize) -> &[u8] {
+        self.rows.get(row).and_then(|row| self.bytes.get(row.columns.clone())).unwrap_or_default()
+    }
+
+    /// The rows that are left of the chunk, if each is a whole row and no two have the same key.
+    pub(super) fn whole_rows(&self) -> Option<Vec<usize>> {
+        let together = self.together(0, self.len());
+        let is_whole = together.rows.iter().all(|row| self.rows[*row].action == Action::Put);
+        (is_whole && together.end == self.len()).then_some(together.rows)
     }
 
     /// Whether one of these rows has this action.
@@ -168,5 +185,17 @@ mod tests {
         assert_eq!(versions.together(0, 7), Together { rows: vec![0, 1], end: 2 });
         let log = self::chunk(Shape::Log, &rows);
         assert_eq!(log.together(0, 7).end, 7);
+    }
+
+    #[test]
+    fn whole_rows_may_go_straight_into_their_table() {
+        use Action::{Bury, Patch, Put, Remove};
+        let whole = chunk(Shape::Rows, &[("a", Put), ("b", Put), ("a", Put)]);
+        assert_eq!(whole.whole_rows(), Some(vec![1, 2]));
+        assert_eq!([whole.columns(2), &b"\t0\t\\N\n"[..]].concat(), whole.line(2));
+        for other in [Patch, Remove, Bury] {
+            let rows = [("a", Put), ("b", other), ("c", Put)];
+            assert_eq!(chunk(Shape::Rows, &rows).whole_rows(), None, "{other:?}");
+        }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Merge {
     /// `None`: rows go straight into their table.
     stage: Option<Stage>,
     copy: String,
+    /// Takes rows of which the table has none yet.
+    copy_new: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -36,13 +38,15 @@ impl Merge {
     pub(super) fn new(dialect: &Dialect, table: &Table<'_>) -> Merge {
         let shape = table.shape;
         let columns = list(table.column_names());
+        let straight = format!("COPY {} ({columns}) FROM STDIN", dialect.table(table.name));
         if matches!(shape, Shape::Log | Shape::Bag) {
-            let copy = format!("COPY {} ({columns}) FROM STDIN", dialect.table(table.name));
-            return Merge { shape, stage: None, copy };
+            return Merge { shape, stage: None, copy: straight, copy_new: None };
         }
         let stage = Stage::new(dialect, table);
         let copy = format!("COPY {} ({columns}, {}, {}) FROM STDIN", stage.name, quote(ACTION), quote(HAS));
-        Merge { shape, stage: Some(stage), copy }
+        // Nothing else than the key tells whether a row is new.
+        let copy_new = Some(straight).filter(|_| shape == Shape::Rows);
+        Merge { shape, stage: Some(stage), copy, copy_new }
     }
 
     pub(super) fn shape(&self) -> Shape {
@@ -56,6 +60,11 @@ impl Merge {
     /// Takes the rows.
     pub(super) fn copy(&self) -> &str {
         &self.copy
+    }
+
+    /// Takes whole rows straight into the table, and fails if it has one of their keys.
+    pub(super) fn copy_new(&self) -> Option<&str> {
+        self.copy_new.as_deref()
     }
 
     /// Makes the stage, which goes with the transaction.

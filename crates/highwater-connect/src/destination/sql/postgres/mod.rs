@@ -3,8 +3,10 @@
 mod chunk;
 mod copy_text;
 mod failure;
+mod fresh;
 mod merge;
 mod options;
+mod send;
 mod server;
 mod session;
 mod tls;

@@ -1,15 +1,16 @@
 //! A connection to PostgreSQL.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use postgres::Client;
 use postgres::types::{ToSql, Type};
 
-use super::chunk::{Chunk, Together};
+use super::chunk::Chunk;
 use super::failure;
+use super::fresh::Fresh;
 use super::merge::Merge;
+use super::send::{self, Unwritten};
 use super::server::Server;
 use crate::destination::Rejected;
 use crate::destination::sql::dialect::Dialect;
@@ -34,32 +35,8 @@ pub(super) struct PostgresSession {
     waiting_bytes: usize,
     /// Stages that this transaction has made.
     stages: BTreeMap<String, Merge>,
-}
-
-/// Why rows were not written.
-enum Unwritten {
-    /// The server refuses one of them.
-    Refused(String),
-    Failed(Failure),
-}
-
-impl From<postgres::Error> for Unwritten {
-    fn from(error: postgres::Error) -> Self {
-        match failure::refusal(&error) {
-            Some(reason) => Unwritten::Refused(reason),
-            None => Unwritten::Failed(failure::of(&error)),
-        }
-    }
-}
-
-impl From<std::io::Error> for Unwritten {
-    fn from(error: std::io::Error) -> Self {
-        // COPY's writer wraps what the server said.
-        match error.downcast::<postgres::Error>() {
-            Ok(error) => error.into(),
-            Err(error) => Unwritten::Failed(Failure::transient("sending rows to PostgreSQL").because(error)),
-        }
-    }
+    /// By table, whether rows are likely to be new.
+    fresh: BTreeMap<String, Fresh>,
 }
 
 impl PostgresSession {
@@ -73,6 +50,7 @@ impl PostgresSession {
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             stages: BTreeMap::new(),
+            fresh: BTreeMap::new(),
         })
     }
 
@@ -115,18 +93,11 @@ impl PostgresSession {
         if from >= to {
             return Ok(());
         }
-        let client = self.client()?;
-        client.batch_execute("SAVEPOINT highwater_rows").map_err(|error| failure::of(&error))?;
-        let reason = match send_all(client, chunk, from, to) {
-            Ok(()) => {
-                let released = client.batch_execute("RELEASE SAVEPOINT highwater_rows");
-                return released.map_err(|error| failure::of(&error));
-            }
+        let reason = match send::in_savepoint(self.client()?, |client| send::rows(client, chunk, from, to))? {
+            Ok(()) => return Ok(()),
             Err(Unwritten::Failed(failure)) => return Err(failure),
             Err(Unwritten::Refused(reason)) => reason,
         };
-        let back = "ROLLBACK TO SAVEPOINT highwater_rows; RELEASE SAVEPOINT highwater_rows";
-        client.batch_execute(back).map_err(|error| failure::of(&error))?;
         if to - from > 1 {
             let middle = from + (to - from) / 2;
             self.send(chunk, from, middle, rejected)?;
@@ -139,7 +110,23 @@ impl PostgresSession {
         Ok(())
     }
 
+    /// Whether all rows of the chunk were new to the table, and are there now.
+    fn send_new(&mut self, table: &str, chunk: &Chunk) -> Result<bool> {
+        let Some(copy) = chunk.merge.copy_new() else { return Ok(false) };
+        if !self.fresh.entry(table.to_owned()).or_default().is_worth_a_try() {
+            return Ok(false);
+        }
+        let Some(rows) = chunk.whole_rows() else { return Ok(false) };
+        // Whatever is wrong with them shows once more on the way by the stage.
+        let sent = send::in_savepoint(self.client()?, |client| send::new_rows(client, copy, chunk, &rows))?;
+        self.fresh.entry(table.to_owned()).or_default().learn(sent.is_ok());
+        Ok(sent.is_ok())
+    }
+
     fn send_chunk(&mut self, table: &str, chunk: &Chunk, rejected: &mut Vec<Rejected>) -> Result<()> {
+        if self.send_new(table, chunk)? {
+            return Ok(());
+        }
         if let Some(create) = chunk.merge.create().filter(|_| !self.stages.contains_key(table)) {
             self.client()?.batch_execute(create).map_err(|error| failure::of(&error))?;
             self.stages.insert(table.to_owned(), chunk.merge.clone());
@@ -156,38 +143,6 @@ impl PostgresSession {
         }
         self.client()?.batch_execute(&drops.join("; ")).map_err(|error| failure::of(&error))
     }
-}
-
-fn send_all(
-    client: &mut Client,
-    chunk: &Chunk,
-    from: usize,
-    to: usize,
-) -> std::result::Result<(), Unwritten> {
-    let mut next = from;
-    while next < to {
-        let together = chunk.together(next, to);
-        send_together(client, chunk, &together)?;
-        next = together.end;
-    }
-    Ok(())
-}
-
-fn send_together(
-    client: &mut Client,
-    chunk: &Chunk,
-    together: &Together,
-) -> std::result::Result<(), Unwritten> {
-    let mut copy = client.copy_in(chunk.merge.copy())?;
-    for row in &together.rows {
-        copy.write_all(chunk.line(*row))?;
-    }
-    copy.finish()?;
-    let statements = chunk.merge.statements(|action| chunk.has(&together.rows, action));
-    if !statements.is_empty() {
-        client.batch_execute(&statements.join("; "))?;
-    }
-    Ok(())
 }
 
 fn params<'a>(params: &'a [Param<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
