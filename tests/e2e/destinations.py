@@ -105,12 +105,12 @@ class Round:
         if victim == "inside":
             self._kill_inside(run)
         else:
-            # Mostly while it is at work: a Python program takes a second or two to begin.
-            time.sleep(self.rng.uniform(0, 4))
+            # Mostly while it is at work: a Python program takes some time to begin.
+            time.sleep(self.rng.uniform(0, self.kind.seconds))
         if victim == "destination" and (group := self._group()) and processes.kill_group(group):
             self.tally.killed("destination")
             self._await(run, lambda: self._group() not in (None, group))
-            time.sleep(self.rng.uniform(0, 3))
+            time.sleep(self.rng.uniform(0, self.kind.seconds))
         if not run.ended():
             run.kill()
             self.tally.killed("run")
