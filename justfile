@@ -27,8 +27,8 @@ postgres:
 bench-sql records="100000":
     crates/highwater-connect/tests/with-postgres cargo bench -p highwater-connect --bench sql -- {{records}}
 
-# What the runtime costs, beside pipes and `jq`, and beside a source on the Airbyte CDK (HIGHWATER_CDK_PYTHON)
-bench-pipeline records="200000":
+# What the runtime costs, beside pipes and `jq`, and beside a source on the Airbyte CDK (which `just e2e` installs)
+bench-pipeline records="1000000":
     cargo bench -p highwater-connect --bench pipeline -- {{records}}
 
 # The README's main job, and the engine's part of it alone
@@ -59,10 +59,16 @@ browser:
     cargo build --release -p highwater-cli
     cargo build --release -p highwater-serve --example logs
     crates/highwater-serve/tests/browser/run
+
 # Each source into each database, and each kind of program as a destination, with so many kills of each pair
 matrix kills="30":
     cargo build --release -p highwater-cli
     tests/e2e/run --only destinations --only matrix --destination-kills {{kills}} --pair-kills {{kills}}
+
+# One of these pairs: `just pair tap-postgres postgres`
+pair source database kills="30":
+    cargo build --release -p highwater-cli
+    python3 -B tests/e2e/matrix.py --source {{source}} --database {{database}} --kills {{kills}}
 
 # The crash driver, killed again and again: `just crash 600` for ten minutes
 crash seconds="60":

@@ -42,6 +42,8 @@ class Kind:
     """A destination. `held` gives the pairs (id, text) that it holds, `transactions` tells whether it is in the middle of one."""
 
     mode, is_exact, has_transactions = "append", False, True
+    # How long it is at work, from its start.
+    seconds = 4
 
     def __init__(self, folder, server, schema):
         self.folder, self.server, self.schema = folder, server, schema
@@ -112,7 +114,7 @@ class Pgvector(Kind):
 
 
 class TargetJsonl(Kind):
-    type, has_transactions = "singer", False
+    type, has_transactions, seconds = "singer", False, 0.8
 
     def command(self):
         return [connectors.program("target-jsonl")]

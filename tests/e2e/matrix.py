@@ -147,12 +147,11 @@ class Pair:
         delivery = self._start("deliver", "--only", name)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and not delivery.ended():
-            is_inside = transactions.stop_inside(place.transactions, delivery.pid)
-            if is_inside is not None:
+            if transactions.stop_inside(place.transactions, delivery.pid):
                 delivery.kill()
                 delivery.wait(20)
-                self.tally.killed("destination", is_inside)
-                return is_inside
+                self.tally.killed("destination", is_inside=True)
+                return True
         delivery.kill()
         delivery.wait(20)
         return False

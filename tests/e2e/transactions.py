@@ -90,13 +90,20 @@ def family(pid):
 
 
 def stop_inside(probe, leader):
-    """Stops the process group if it is in the middle of a transaction. `None`: it is not, and was not stopped; else whether it
-    still is, now that it stands."""
+    """Stops the process group if it is in the middle of a transaction; whether it was, and stands there now. One that only seemed to be
+    goes on."""
     pids = family(leader)
     if not probe.is_likely(pids):
-        return None
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGSTOP)
+        return False
+    _signal(leader, signal.SIGSTOP)
     # What it had asked for before may still end; the transaction does so only if that was its commit.
     time.sleep(0.02)
-    return probe.is_certain(pids)
+    if probe.is_certain(pids):
+        return True
+    _signal(leader, signal.SIGCONT)
+    return False
+
+
+def _signal(group, number):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)

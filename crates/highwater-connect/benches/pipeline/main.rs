@@ -1,7 +1,8 @@
 //! What the runtime costs: records of 1 KiB from a source's standard output through the log to files of JSON lines, beside the
-//! same bytes through two pipes into `jq -c .`, and beside what a Python source on the Airbyte CDK can emit.
+//! same bytes through two pipes into `jq -c .`, and beside what Python sources on the Airbyte CDK can emit.
 //!
-//! `cargo bench --bench pipeline -- 200000`; with `HIGHWATER_CDK_PYTHON=/venv/bin/python` (one that has `airbyte-cdk`) for the last.
+//! `cargo bench --bench pipeline -- 1000000`. The last needs a Python that has `airbyte-cdk`: the one that `tests/e2e/run` installs, or
+//! another that `HIGHWATER_CDK_PYTHON` names.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark fails by panicking, and prints")]
 
@@ -22,8 +23,14 @@ const ROUNDS: u32 = 3;
 const CATALOG: &str = r#"{"type":"CATALOG","catalog":{"streams":[{"name":"s","json_schema":{"type":"object","properties":{"id":{"type":"integer"},"text":{"type":"string"}}},"supported_sync_modes":["full_refresh","incremental"],"source_defined_primary_key":[["id"]]}]}}"#;
 const SOURCE: &str = "case \"$1\" in discover) cat catalog.json ;; read) cat messages.jsonl ;; esac\n";
 
+/// Sources on the Airbyte CDK, their standard output going to /dev/null: what they are, their script, and how many records it emits.
+const CDK: [(&str, &str, u64); 2] = [
+    ("the CDK's own source, from a server", "cdk_own.py", 200_000),
+    ("a loop on the CDK that yields one constant", "cdk_source.py", 200_000),
+];
+
 fn main() {
-    let records = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(200_000);
+    let records = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
     let dir = tempfile::tempdir().unwrap();
     let bytes = write_source(dir.path(), records);
     println!("{records} records, {} MiB as messages", bytes >> 20);
@@ -42,7 +49,7 @@ fn main() {
     let place = dir.path().to_owned();
     match Command::new("jq").arg("--version").stdout(Stdio::null()).status() {
         Ok(_) => {
-            let jq = best("cat | cat | cat | jq -c .", Box::new(move || through_jq(&place)));
+            let jq = best("cat FILE | cat | jq -c .", Box::new(move || through_jq(&place)));
             println!(
                 "ours / jq                                    {:.2} (at least 0.5 is asked for)",
                 ours / jq
@@ -50,19 +57,22 @@ fn main() {
         }
         Err(_) => println!("SKIPPED: jq is not installed"),
     }
-    match std::env::var("HIGHWATER_CDK_PYTHON") {
-        Ok(python) => {
-            let records = records.min(50_000);
-            let took = through_the_cdk(&python, records);
-            let cdk = records as f64 / took.as_secs_f64();
-            println!("{:<44} {cdk:>8.0} records/s", "a source on the Airbyte CDK, to /dev/null");
-            println!(
-                "ours / CDK                                   {:.2} (at least 5 is asked for)",
-                ours / cdk
-            );
+    match cdk_python() {
+        Some(python) => {
+            for (name, script, records) in CDK {
+                let cdk = records as f64 / through_the_cdk(&python, script, records).as_secs_f64();
+                println!("{name:<44} {cdk:>8.0} records/s; ours is {:.2} times that", ours / cdk);
+            }
         }
-        Err(_) => println!("SKIPPED: HIGHWATER_CDK_PYTHON names no Python with airbyte-cdk"),
+        None => println!("SKIPPED: no Python with airbyte-cdk; `tests/e2e/run --only nostate` installs one"),
     }
+}
+
+/// A Python that has the Airbyte CDK.
+fn cdk_python() -> Option<String> {
+    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/e2e/venv-declarative/bin/python");
+    let named = std::env::var("HIGHWATER_CDK_PYTHON").ok();
+    named.or_else(|| Path::new(installed).exists().then(|| installed.to_owned()))
 }
 
 /// The source is a shell that prints a file; how long that is.
@@ -105,15 +115,15 @@ fn through_the_runtime(dir: &Path) -> Duration {
 
 fn through_jq(dir: &Path) -> Duration {
     let begun = Instant::now();
-    let script = "cat messages.jsonl | cat | cat | jq -c . > jq.jsonl && sync jq.jsonl";
+    let script = "cat messages.jsonl | cat | jq -c . > jq.jsonl && sync jq.jsonl";
     let status = Command::new("sh").args(["-c", script]).current_dir(dir).status().unwrap();
     assert!(status.success());
     begun.elapsed()
 }
 
-/// Without its start: until the last record, from the first.
-fn through_the_cdk(python: &str, records: u64) -> Duration {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/pipeline/cdk_source.py");
+/// Without its start.
+fn through_the_cdk(python: &str, script: &str, records: u64) -> Duration {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/pipeline").join(script);
     let output = Command::new(python).arg(script).arg(records.to_string()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stderr);

@@ -102,3 +102,25 @@ fn a_destination_that_refuses_everything_is_stopped() {
     assert_eq!(failure.kind(), FailureKind::Config);
     assert!(failure.to_string().contains("dead_letters.max_count"), "{failure}");
 }
+
+#[test]
+fn letters_have_so_much_room_and_those_that_are_there_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let max = LettersMax { bytes: 8 << 20, ..LettersMax::default() };
+    let letters = DeadLetters::new(dir.path(), "lake", max);
+    let (letter, record) = refused(dir.path(), 0, &vec![b'x'; 256 << 10]);
+    let mut put = 0;
+    let failure = loop {
+        let mut open = letters.open().unwrap();
+        let one = Letter { index: put, ..letter.clone() };
+        let kept = open.put(one, &record).and_then(|_| open.finish(&[]));
+        if let Err(failure) = kept {
+            break failure;
+        }
+        put += 1;
+        assert!(put < 100, "25 MiB are there");
+    };
+    assert_eq!(failure.kind(), FailureKind::Config);
+    assert!(failure.to_string().contains("dead_letters.max_size"), "{failure}");
+    assert_eq!((letters.list().unwrap().len() as u64, put >= 8), (put, true), "{put}");
+}

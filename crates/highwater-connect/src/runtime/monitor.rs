@@ -107,3 +107,61 @@ impl<'a> Monitor<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use highwater::{Commit, Config, Limit, Log, Op, Start, StreamSpec};
+
+    use super::*;
+    use crate::event::Observer;
+    use crate::feed::Feed;
+    use crate::pipeline::Secrets;
+
+    #[derive(Default)]
+    struct Late(Mutex<Vec<u64>>);
+
+    impl Observer for Late {
+        fn event(&self, event: Event) {
+            if let Event::DeliveryLate { acknowledged, .. } = event {
+                self.0.lock().unwrap().push(acknowledged.get());
+            }
+        }
+    }
+
+    #[test]
+    fn a_delivery_that_moves_is_not_late_and_one_that_stands_is_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = Log::open(dir.path().join("log.hw"), Config::default()).unwrap();
+        let stream = log.stream(StreamSpec::new("s")).unwrap();
+        let mut writer = log.writer(&[&stream]).unwrap();
+        for n in 0..3 {
+            writer.append(&stream, Op::Insert { key: b"", row: b"{}" }).unwrap();
+            writer.commit(Commit::new().stream(&stream, &n)).unwrap();
+        }
+        let mut feed = Feed::open(&log, "lake", Start::Earliest, None).unwrap();
+        let text =
+            "version = 1\nname = 'p'\nlog = 'log.hw'\n[destinations.lake]\ntype = 'jsonl'\npath = 'lake'";
+        let (pipeline, late) = (Pipeline::parse(text, dir.path()).unwrap(), Arc::new(Late::default()));
+        let reporter = Reporter::new(late.clone(), Secrets::default());
+        let mut monitor = Monitor::new(&pipeline, None, &log, &reporter);
+        let patience = Duration::from_millis(40);
+        let mut look_later = || {
+            monitor.look_at(&log.consumers().unwrap()[0], patience);
+            std::thread::sleep(2 * patience);
+        };
+        look_later();
+        // It lacks something with every look, and is another checkpoint further each time.
+        for _ in 0..2 {
+            let batch = feed.next(&Limit { max_checkpoints: 1, ..Limit::default() }).unwrap().unwrap();
+            feed.acknowledge(batch.end()).unwrap();
+            look_later();
+        }
+        assert_eq!(*late.0.lock().unwrap(), [0; 0]);
+        for _ in 0..3 {
+            look_later();
+        }
+        assert_eq!(*late.0.lock().unwrap(), [2]);
+    }
+}

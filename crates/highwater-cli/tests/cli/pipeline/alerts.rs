@@ -61,3 +61,37 @@ fn late_deliveries_pauses_and_refusals_are_alerts() {
     place.edit(|text| text.replace("records_rejected", "record_rejected"));
     place.run("run", &[]).exits(2).says("alerts.on: \"record_rejected\" is none of run_failed");
 }
+
+#[test]
+fn a_disk_with_too_little_room_is_an_alert_and_told_once() {
+    // It is looked at each second; nobody has so much room.
+    let place = place("{ a = 12 }", "page = 4\npause_ms = 1200", "[storage]\nwarn_free = '1000000TiB'");
+    let ran = place.run("run", &[]).exits(0);
+    assert_eq!(ran.err.matches(" disk_low ").count(), 1, "{}", ran.err);
+    let alerts = alerts(&place);
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert_eq!(
+        (&alerts[0]["alert"], &alerts[0]["event"]["room"]),
+        (&"disk_low".into(), &"file_system".into())
+    );
+    assert!(alerts[0]["event"]["free_bytes"].as_u64().unwrap() > 0);
+    place.holds(&[("a", 12)]);
+}
+
+#[test]
+fn a_source_that_counts_otherwise_is_an_alert_and_its_records_are_kept() {
+    let place = place("{ a = 4 }", "page = 4\noff = 0", "");
+    // What it counts is right; then it says none, as many do who do not count.
+    place.run("run", &[]).exits(0);
+    place.edit(|text| text.replace("a = 4", "a = 8").replace("off = 0", "off = -4"));
+    place.run("run", &[]).exits(0);
+    assert_eq!(alerts(&place).len(), 0);
+    place.edit(|text| text.replace("a = 8", "a = 12").replace("off = -4", "off = 2"));
+    place.run("run", &[]).exits(0).says("counts_differ");
+    let alerts = alerts(&place);
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    let event = &alerts[0]["event"];
+    assert_eq!((&alerts[0]["alert"], &event["of"]), (&"counts_differ".into(), &"a".into()));
+    assert_eq!((&event["said"], &event["arrived"]), (&6.0_f64.into(), &4.into()));
+    place.holds(&[("a", 12)]);
+}

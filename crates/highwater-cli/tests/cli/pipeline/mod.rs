@@ -13,6 +13,7 @@ mod measured;
 mod others;
 mod place;
 mod schemas;
+mod status;
 
 use place::Place;
 

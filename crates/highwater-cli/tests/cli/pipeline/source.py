@@ -11,6 +11,7 @@ silent     says nothing after the first page
 child      starts a process that ignores the request to end; its number goes to this file
 rotate     sends a CONTROL message with this token
 columns    {name: JSON schema} of columns beside `id`, instead of the usual ones; records stay as they are
+off        each STATE says that so many more records came before it than did; without it a STATE counts none
 bad        numbers of the records whose column `day`, which only then is there, is not one
 """
 
@@ -78,13 +79,17 @@ def fail(config):
 
 
 def page(config, name, done, last):
+    first = done[name]
     for n in range(done[name], min(done[name] + config["page"], last)):
         data = {"id": n, "email": f"user{n}@example.com", "card": f"4111-{n}"}
         if "bad" in config:
             data["day"] = "2024-02-31" if n in config["bad"] else "2024-02-29"
         say({"type": "RECORD", "record": {"stream": name, "data": data, "emitted_at": 1700000000000 + n}})
     done[name] = min(done[name] + config["page"], last)
-    say({"type": "STATE", "state": state(config, name, done)})
+    message = state(config, name, done)
+    if "off" in config:
+        message["sourceStats"] = {"recordCount": float(done[name] - first + config["off"])}
+    say({"type": "STATE", "state": message})
     time.sleep(config.get("pause_ms", 0) / 1000)
 
 

@@ -146,6 +146,63 @@ fn a_destination_begun_anew_refuses_nothing_twice() {
     assert_eq!(refused(&letters), [1, 2, 3]);
 }
 
+/// One that is sure of nothing before it is asked to be, and fails at that the first time: only the first batch is there then.
+#[derive(Default)]
+struct Later {
+    taken: Vec<Position>,
+    sure: Option<Position>,
+    has_failed: bool,
+}
+
+impl Destination for Later {
+    fn stored(&mut self) -> Result<Option<Position>> {
+        self.sure = None;
+        Ok(None)
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<Applied> {
+        self.taken.push(batch.end());
+        Ok(Applied::default())
+    }
+
+    fn confirmed(&mut self) -> Result<Confirmed> {
+        Ok(Confirmed::UpTo(self.sure))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.has_failed, true) {
+            self.sure = self.taken.last().copied();
+            return Ok(());
+        }
+        self.sure = self.taken.first().copied();
+        Err(Failure::transient("the second batch is lost"))
+    }
+}
+
+#[test]
+fn what_is_not_confirmed_comes_again_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of(dir.path(), 4);
+    let letters = DeadLetters::new(dir.path(), "lake", LettersMax::default());
+    let mut later = Later::default();
+    deliver(&log, &mut later, &letters, OnReject::DeadLetter).unwrap();
+    let taken: Vec<u64> = later.taken.iter().map(|end| end.sequence.get()).collect();
+    assert_eq!(taken, [2, 4, 4]);
+    assert_eq!(log.consumers().unwrap()[0].acknowledged, log.end().unwrap().sequence);
+}
+
+#[test]
+fn a_destination_of_another_history_is_given_nothing() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let letters = DeadLetters::new(dir.path(), "lake", LettersMax::default());
+    let mut lake = JsonLines::new(dir.path().join("lake"));
+    deliver(&log_of(other.path(), 2), &mut lake, &letters, OnReject::DeadLetter).unwrap();
+    let (log, stored) = (log_of(dir.path(), 4), lake.stored().unwrap());
+    let failure = deliver(&log, &mut lake, &letters, OnReject::DeadLetter).unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Diverged);
+    assert_eq!((lake.stored().unwrap(), log.consumers().unwrap()[0].acknowledged), (stored, Sequence::NONE));
+}
+
 /// One that is down for some attempts.
 struct Down {
     lake: JsonLines,

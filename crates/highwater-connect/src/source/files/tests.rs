@@ -97,6 +97,24 @@ fn write_compressed(path: &Path, groups: &[std::ops::Range<i64>], codec: ::parqu
 }
 
 #[test]
+fn a_parquet_file_that_was_replaced_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    write_parquet(&path, &[0..4, 4..9]);
+    let mut cursor = Cursor::start_of("a.parquet");
+    cursor.position = 5;
+    let cursor = Cursor::parse(&cursor.text(&path, Unit::Row).unwrap()).unwrap();
+    cursor.check(&path, Unit::Row).unwrap();
+    // Also by one that has as many rows, and begins as it did.
+    for other in [[0..4, 4..8], [0..4, 4..10], [0..4, 14..19]] {
+        write_parquet(&path, &other);
+        let failure = cursor.check(&path, Unit::Row).unwrap_err();
+        assert_eq!(failure.kind(), crate::FailureKind::Diverged);
+        assert!(failure.to_string().contains("read up to row 5"), "{failure}");
+    }
+}
+
+#[test]
 fn parquet_conforms() {
     let dir = tempfile::tempdir().unwrap();
     for file in 0..3 {
