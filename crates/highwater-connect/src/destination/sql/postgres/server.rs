@@ -128,6 +128,16 @@ mod tests {
     }
 
     #[test]
+    fn on_a_socket_nothing_is_encrypted() {
+        let mode = |host: &str| {
+            let server = server(&format!("host={host} user=u sslmode=require")).unwrap();
+            server.config.get_ssl_mode()
+        };
+        assert_eq!(mode("/run/postgresql"), SslMode::Disable);
+        assert_eq!(mode("db.internal"), SslMode::Require);
+    }
+
+    #[test]
     fn what_can_not_be_right_is_not_tried_again() {
         let failure = server("user=u").unwrap().connect().err().unwrap();
         assert_eq!(failure.kind(), FailureKind::Config, "{failure}");
