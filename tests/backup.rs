@@ -13,8 +13,8 @@ use common::{Fixture, payloads};
 use highwater::backup::{self, Backup, Restored};
 use highwater::repair::{self, Mode};
 use highwater::{
-    AuditEvent, By, Commit, Compaction, ErrorKind, Limit, Log, LogReader, Op, Operation, Position, Retention,
-    Sequence, Start, StreamName, StreamSpec,
+    AuditEvent, By, Commit, Compaction, Config, ErrorKind, Limit, Log, LogReader, Op, Operation, Position,
+    Retention, Sequence, Start, StreamName, StreamSpec,
 };
 
 const BY: By<'_> = By { who: "ops", why: "the disk broke" };
@@ -349,6 +349,37 @@ fn a_backup_is_not_continued_with_another_history() {
     place.log.write(&whole, "a", 60..70);
     backup::take(whole.path(), place.at("copy"), &mut |_| {}).unwrap();
     assert!(is_sound(&place.at("copy")));
+}
+
+/// The segment in which the backup ends is the log's own, and holds something else there.
+#[test]
+fn a_backup_is_not_continued_with_another_end_of_its_segment() {
+    let place = Place::new();
+    let log = Log::open(place.log.dir(), Config::default()).unwrap().0;
+    place.log.write(&log, "a", 1..60);
+    log.close().unwrap();
+    place.back_up();
+    place.restore("new.hw", Some(40));
+    let new = Log::open(place.at("new.hw"), Config::default()).unwrap().0;
+    place.log.write(&new, "a", 41..100);
+    let error = backup::take(new.path(), place.at("copy"), &mut |_| {}).unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Diverged, "{error}");
+    assert!(is_sound(&place.at("copy")));
+}
+
+#[test]
+fn what_is_being_copied_is_held_and_no_longer() {
+    let place = Place::new();
+    let log = place.log.open_small();
+    place.log.write(&log, "a", 0..60);
+    let first = log.first();
+    let prune = || {
+        log.prune(&Retention::default()).unwrap();
+        log.first()
+    };
+    let made = backup::take(log.path(), place.at("copy"), &mut |_| assert_eq!(prune(), first)).unwrap();
+    assert_eq!(made.first, first);
+    assert!(prune() > first);
 }
 
 #[test]

@@ -192,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn the_greatest_age_of_earlier_days_is_usual() {
+        let came = |day: i64| day * DAY_US + if day == 5 { 4 } else { 2 } * HOUR_US;
+        let attempts: Vec<_> = (0..=9).map(|day| attempt(day as u64, came(day), "complete", 1)).collect();
+        // At three in the morning of the fifth day, the last success was that of the fourth.
+        let habit = Habit::of(&attempts, 9 * DAY_US + 3 * HOUR_US);
+        assert_eq!(habit.usual_age_s, Some(25.0 * 3600.0));
+    }
+
+    #[test]
     fn what_is_usual_needs_three_days() {
         let attempts = nights(2, |_| 1000);
         let now_us = 2 * DAY_US + 3 * HOUR_US;
