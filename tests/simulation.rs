@@ -52,10 +52,11 @@ fn no_seed_breaks_a_promise() {
 
 /// Seeds of the explorer that broke a promise. 873: a repair brought back what a power cut had left behind the end. 20003903:
 /// an opening wrote into the last sector of an acknowledged commit, whose batch had records behind it. 5813: a repair took a
-/// prepared segment for one that had begun. 3004934: a mark told of a pruning whose frame was not flushed yet.
+/// prepared segment for one that had begun. 3004934: a mark told of a pruning whose frame was not flushed yet. 30000849: a repair
+/// took a checkpoint for one of the log that an opening had dropped, and that a lost write had brought back.
 #[test]
 fn seeds_that_broke_a_promise_keep_it() {
-    for seed in [873, 5813, 3_004_934, 20_003_903] {
+    for seed in [873, 5813, 3_004_934, 20_003_903, 30_000_849] {
         look(&Program::from_seed(seed)).unwrap();
     }
 }

@@ -211,8 +211,10 @@ impl Assessment {
     ) -> Result<bool> {
         match kind {
             Kind::Commit => match Commit::decode(body, at) {
-                Ok(commit) => self.commit(salvage, &commit, at, survivors)?,
-                Err(_) => return Ok(false),
+                Ok(commit) if !is_left_over(salvage, &commit, at) => {
+                    self.commit(salvage, &commit, at, survivors)?;
+                }
+                _ => return Ok(false),
             },
             Kind::Define => match Definition::decode(body) {
                 Ok(definition) => {
@@ -372,6 +374,15 @@ impl Assessment {
         }
         self.totals = Some(snapshot.totals);
     }
+}
+
+/// Whether the mark knows better: below its end it tells the last checkpoint. Another one there was dropped by an opening and written
+/// over, and a lost write has brought it back.
+fn is_left_over(salvage: &Salvage, commit: &Commit, at: Address) -> bool {
+    let (sequence, id) = (commit.head.sequence, commit.head.id);
+    salvage.mark.is_some_and(|mark| {
+        at < mark.durable && (sequence > mark.sequence || sequence == mark.sequence && id != mark.id)
+    })
 }
 
 /// Whether a log may end behind such a frame: a seal needs the next segment, a start frame its index.

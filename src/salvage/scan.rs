@@ -106,6 +106,10 @@ impl Salvage {
                     return Err(Error::new(ErrorKind::Unsupported, what));
                 }
                 Err(fault) => {
+                    // A head that is whole tells, though its body is not: nothing behind it is older.
+                    if let Ok(header) = walker.header()? {
+                        *epoch = header.epoch.max(*epoch);
+                    }
                     let next = self.find_frame(&segment, at + ALIGN, end, *epoch, &mut effort)?;
                     if id == self.last && !self.was_durable(segment.address(at), next) {
                         return Ok(()); // the end of the log, perhaps torn
