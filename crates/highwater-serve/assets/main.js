@@ -63,6 +63,9 @@ const drawAway = (error) => {
     h("h2", {}, error.kind === "corrupt" ? "The log is damaged" : "The log can't be read"),
     h("ul", {}, h("li", {}, h("span", {}, error.message), error.next && command(error.next))),
   ]);
+  if (seen) return;
+  document.body.classList.remove("waiting");
+  $("view").replaceChildren(h("p", { class: "none" }, "The rest is shown as soon as it can be read."));
 };
 
 const pulse = async () => {
