@@ -36,8 +36,8 @@ class Test:
 
     def __init__(self, name, folder, server, seed, kills_wanted):
         self.name, self.folder, self.server, self.kills_wanted = name, folder, server, kills_wanted
-        # At least five in a whole run; a short one does not wait for a program's transactions.
-        self.inside_wanted = kills_wanted // 6 if KINDS[name].has_transactions else 0
+        # At least one, and in a whole run at least five.
+        self.inside_wanted = max(1, kills_wanted // 6) if KINDS[name].has_transactions else 0
         self.rng = random.Random(f"{seed}/{name}")
         self.tally = Tally("files", name, source_is_program=False, has_transactions=KINDS[name].has_transactions)
         self.rounds = self.idle = 0
@@ -172,6 +172,7 @@ def main(arguments):
     kinds = options.kind or list(KINDS)
     with processes.scratch("destinations", 300 + 60 * options.kills * len(kinds)) as folder:
         with postgres.Server(folder / "postgres") as server:
+            server.slow_inserts()
             play([Test(name, folder / name, server, seed, options.kills) for name in kinds])
 
 

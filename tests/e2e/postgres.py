@@ -13,6 +13,19 @@ from processes import Violation
 
 START_SECONDS_MAX = 60
 SEPARATOR = "\x1f"
+# Rows for a new table make the server wait, after them and before it answers: a transaction of one short statement lasts long enough
+# to be met. What comes of it when its client dies is the same.
+SLOW_INSERTS = """
+CREATE FUNCTION wait_a_little() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END';
+CREATE FUNCTION make_slow() RETURNS event_trigger LANGUAGE plpgsql AS $$
+DECLARE made record;
+BEGIN
+    FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
+        EXECUTE format('CREATE TRIGGER slow AFTER INSERT ON %s EXECUTE FUNCTION wait_a_little()', made.object_identity);
+    END LOOP;
+END $$;
+CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION make_slow();
+"""
 
 
 def binaries():
@@ -81,6 +94,10 @@ class Server:
         if not self._process.ended():
             os.kill(self._process.pid, signal.SIGINT)
         self._process.wait(30)
+
+    def slow_inserts(self):
+        """Has every table that is created from now on wait a little after an INSERT."""
+        self.query(SLOW_INSERTS)
 
     @property
     def pid(self):
