@@ -33,7 +33,7 @@ use watch::Watch;
 pub use entry::Handle;
 pub(crate) use schemas::identity_changes;
 pub use surroundings::Surroundings;
-pub(crate) use sync::spec;
+pub(crate) use sync::{spec, state};
 
 /// Takes a source's records and states into the log. What a state covers is committed with it, together.
 ///
@@ -58,7 +58,6 @@ pub struct Output<'a> {
     activated: BTreeMap<StreamName, u64>,
     last_commit: Instant,
     watch: Watch,
-    has_progress: bool,
     /// Records inside the window of the lookback, where there is one.
     seen: Option<Seen>,
 }
@@ -86,7 +85,6 @@ impl<'a> Output<'a> {
             activated,
             last_commit: Instant::now(),
             watch: Watch::new(),
-            has_progress: false,
             seen: None,
         };
         output.begin_sync(offers)?;
@@ -291,7 +289,6 @@ impl<'a> Output<'a> {
         for entry in &mut self.entries {
             entry.committed = entry.records - self.writer.uncommitted(&entry.stream);
         }
-        self.has_progress |= committed.records > 0;
         self.last_commit = Instant::now();
         self.watch.committed();
         let sequence = committed.position.sequence;
