@@ -7,12 +7,11 @@ use crate::format::BLOCK;
 use crate::format::commit::Commit;
 use crate::format::frame::{Fault, Header, Kind};
 use crate::format::note::{Recovered, Repaired};
-use crate::format::snapshot::LastCheckpoint;
 use crate::origin::{Horizon, Origin};
 use crate::position::{Address, SegmentId};
 use crate::reader::Reader;
 use crate::segment::Walker;
-use crate::view::{check_follows, read_start};
+use crate::view::read_start;
 
 /// So many problems are told; a file full of junk has no need for more.
 const PROBLEMS_MAX: usize = 1000;
@@ -136,7 +135,6 @@ fn verify_segment(
         return Err(segment.damaged(BLOCK, what));
     }
     let mut walker = Walker::new(segment.clone(), BLOCK);
-    let mut last = start.snapshot.last;
     while walker.address() < horizon.end {
         let offset = walker.offset();
         if walker.is_at_end() {
@@ -148,11 +146,7 @@ fn verify_segment(
         }
         *epoch = header.epoch;
         walker.check(&header)?.map_err(|fault| segment.refuses(offset, fault))?;
-        let commit = check_content(&mut walker, &header)?.map_err(|what| segment.damaged(offset, what))?;
-        if let Some(commit) = commit {
-            check_follows(files, &last, &commit, walker.address())?;
-            last = LastCheckpoint::of(&commit.head, walker.address());
-        }
+        check_content(&mut walker, &header)?.map_err(|what| segment.damaged(offset, what))?;
         walker.step(&header);
         progress(header.frame_len());
         if header.kind == Kind::Seal {
@@ -162,20 +156,20 @@ fn verify_segment(
     Ok(walker.address())
 }
 
-/// Decodes what a checksum can't vouch for; gives a commit.
-fn check_content(walker: &mut Walker, header: &Header) -> Result<Result<Option<Commit>, String>> {
+/// Decodes what a checksum can't vouch for.
+fn check_content(walker: &mut Walker, header: &Header) -> Result<Result<(), String>> {
     if !matches!(header.kind, Kind::Commit | Kind::Recovery | Kind::Repaired) {
-        return Ok(Ok(None));
+        return Ok(Ok(()));
     }
     let at = walker.address();
     Ok(match walker.body(header)? {
         Ok(body) if header.kind == Kind::Recovery => {
-            Recovered::decode(&body).map(|_| None).map_err(|e| e.to_string())
+            Recovered::decode(&body).map(drop).map_err(|e| e.to_string())
         }
         Ok(body) if header.kind == Kind::Repaired => {
-            Repaired::decode(&body).map(|_| None).map_err(|e| e.to_string())
+            Repaired::decode(&body).map(drop).map_err(|e| e.to_string())
         }
-        Ok(body) => Commit::decode(&body, at).map(Some).map_err(|e| e.to_string()),
+        Ok(body) => Commit::decode(&body, at).map(drop).map_err(|e| e.to_string()),
         Err(fault) => Err(fault.to_string()),
     })
 }
