@@ -52,7 +52,7 @@ impl Settings {
     /// Takes the settings from a section, whose `type` is taken already.
     pub fn read(mut section: Section<'_>) -> Result<Self> {
         let base = section.variables().base().to_owned();
-        let command = section.texts("command")?;
+        let command = section.words("command")?;
         if command.is_empty() {
             return Err(section.wrong("command", "is missing"));
         }
@@ -69,7 +69,7 @@ impl Settings {
         };
         let settings = Settings {
             command,
-            arguments: section.texts("arguments")?,
+            arguments: section.words("arguments")?,
             environment,
             config: section.json("config")?.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
             rotated_config: section.text("rotated_config")?.map(|path| base.join(path)),

@@ -63,7 +63,7 @@ pub struct AlertPolicy {
 impl AlertPolicy {
     /// Reads the section; `None` if it names no command.
     pub(super) fn read(mut section: Section<'_>) -> Result<Option<Self>> {
-        let command = section.texts("command")?;
+        let command = section.words("command")?;
         let mut on = BTreeSet::new();
         for word in section.texts("on")? {
             let found = AlertKind::NAMES.iter().find(|(name, _)| *name == word);
