@@ -2,6 +2,7 @@
 //! but at the log's cap, where the source waits for who has still to read.
 
 mod breaker;
+mod check;
 mod delivering;
 mod flight;
 mod monitor;
@@ -24,6 +25,7 @@ use highwater::{ErrorKind, Log, LogReader, Sequence};
 use monitor::Monitor;
 use tending::Tending;
 
+pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
 pub use parts::{destination, source, source_connector};
 pub use reading::{Ended, read};

@@ -3,6 +3,8 @@
 mod again;
 mod alerts;
 mod backups;
+mod check;
+mod columns;
 mod dead_letters;
 mod docker;
 mod examples;
