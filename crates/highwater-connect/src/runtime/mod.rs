@@ -97,6 +97,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         labels: vec![("pipeline".to_owned(), pipeline.name.clone())],
         schema: pipeline.schema,
         source: pipeline.fingerprints()?,
+        reads_all: pipeline.streams()?.is_empty(),
         lookback: pipeline.lookback,
     };
     let goal = Goal::default();
