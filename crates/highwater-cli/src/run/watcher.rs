@@ -59,7 +59,7 @@ impl Watcher {
             }
             Event::StreamGone { stream } => terminal::warning(tame(&format!(
                 "stream {stream} has a state and is not read any more: the source does not have it, or it is not chosen; its state \
-                 and its records stay in the log, and `highwater state clear LOG --stream` ends this"
+                 and its records stay in the log; to forget the state: highwater state clear LOG --stream {stream}"
             ))),
             Event::SourceChanged { keys } => terminal::note(format!(
                 "the source is configured in another way than when its states were written: {}",
