@@ -173,6 +173,16 @@ fn a_consumer_is_moved_when_nobody_uses_it() {
     assert_eq!(log.consumers().unwrap().len(), 1, "looking makes none");
     let beyond = log.seek_consumer("lake", Start::After(Sequence::new(7)), None).unwrap_err();
     assert_eq!(*beyond.kind(), ErrorKind::NotFound);
+    // What would be refused is told before; and where it would stand, without moving it.
+    for (name, to) in
+        [("sea", Start::Earliest), ("lake", Start::After(Sequence::new(7))), ("../lake", Start::Now)]
+    {
+        let (planned, moved) = (log.plan_seek(name, to), log.seek_consumer(name, to, None));
+        assert_eq!(planned.unwrap_err().to_string(), moved.unwrap_err().to_string());
+    }
+    assert_eq!(log.plan_seek("lake", Start::After(Sequence::new(2))).unwrap(), Sequence::new(2));
+    assert_eq!(log.plan_seek("lake", Start::Earliest).unwrap(), Sequence::NONE);
+    assert_eq!(log.consumers().unwrap()[0].acknowledged, Sequence::new(6));
     // As another process would, many times: the slots go round.
     for n in (0..=6).chain([2]) {
         let at = fixture.reader().seek_consumer("lake", Start::After(Sequence::new(n)), None).unwrap();

@@ -34,7 +34,7 @@ fingerprints, configurations that connectors have sent. That directory holds sec
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The backup's directory: a new one, or that of the last backup
     #[arg(value_name = "DIR")]
@@ -53,12 +53,13 @@ struct Json<'a> {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
+    let path = log.path().to_owned();
     let bar = progress(log.status().map_or(0, |status| status.disk_bytes));
     drop(log);
-    let made = backup::take(&args.log, &args.to, &mut |copied| bar.set_position(copied));
+    let made = backup::take(&path, &args.to, &mut |copied| bar.set_position(copied));
     bar.finish_and_clear();
-    let made = made?;
-    let beside = beside::back_up(&args.log, &args.to)?;
+    let made = made.map_err(|error| Failure::from(error).into_directory(&args.to))?;
+    let beside = beside::back_up(&path, &args.to)?;
     if args.json {
         output::json(Json { made: &made, beside: &beside })?;
         return Ok(Code::Well);

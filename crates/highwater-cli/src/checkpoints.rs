@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The first checkpoint to list. Default: the oldest that is retained
     #[arg(long, value_name = "SEQ", conflicts_with = "last")]

@@ -15,6 +15,7 @@ use highwater_connect::text::tame;
 const EXAMPLES: &str = "\
 Examples:
   highwater du shop.hw
+  highwater du pipeline.toml
   highwater du shop.hw --min-age 7d       as if everything younger than that were to be kept
   highwater du shop.hw --json | jq '.holders[] | {kind, name, alone_bytes}'";
 
@@ -22,7 +23,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     retain: Retain,
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
-    let space = log.space(&args.retain.rule())?;
+    let space = log.space(&args.retain.rule(&args.log)?)?;
     if args.json {
         output::json(space)?;
     } else {

@@ -3,15 +3,34 @@
 use std::path::Path;
 
 use clap::Args;
-use highwater::{Checkpoint, ErrorKind, LogReader, Reader, StreamInfo, StreamName};
+use highwater::{Checkpoint, Config, ErrorKind, Log, LogReader, Reader, StreamInfo, StreamName};
 use highwater_connect::text::tame;
 
 use crate::failure::Failure;
+use crate::given;
 use crate::terminal;
 
 /// Opens a log for reading.
-pub(crate) fn open(path: &Path) -> Result<LogReader, Failure> {
-    LogReader::open(path).map_err(no_log)
+pub(crate) fn open(typed: &Path) -> Result<LogReader, Failure> {
+    LogReader::open(given::directory(typed)?).map_err(no_log)
+}
+
+/// The same of one that need not be there yet.
+pub(crate) fn open_if_there(typed: &Path) -> Result<Option<LogReader>, Failure> {
+    match LogReader::open(given::directory(typed)?) {
+        Ok(log) => Ok(Some(log)),
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(no_log(error)),
+    }
+}
+
+/// Opens a log for writing, and says what a crash has cost; a mistyped path makes none.
+pub(crate) fn open_to_write(typed: &Path) -> Result<Log, Failure> {
+    let (log, recovery) = Log::open(given::directory(typed)?, Config { create: false, ..Config::default() })?;
+    if !recovery.is_clean() {
+        terminal::say(&recovery);
+    }
+    Ok(log)
 }
 
 /// The next checkpoint. Where a repair has left a gap it says so, and goes on behind it.

@@ -29,7 +29,7 @@ highwater serve tells the same at /metrics, and so does a run whose pipeline fil
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory, or the pipeline file
+    /// The pipeline file, or the log's directory
     pub(crate) pipeline: PathBuf,
     /// Read everything and count what is damaged
     #[arg(long)]

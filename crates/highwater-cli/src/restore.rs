@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::backup::write_beside;
 use crate::by::By;
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::output;
 use crate::place;
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     /// The backup's directory
     #[arg(value_name = "DIR")]
     from: PathBuf,
-    /// The new log's directory
+    /// The new log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The checkpoint: its number, its UUID, or a time (the last one committed by then). Default: the last one
     #[arg(long, value_name = "SEQ|ID|TIME")]
@@ -58,12 +59,13 @@ struct Json<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let log = given::directory(&args.log)?;
     let from = backup::open(&args.from).map_err(known::no_log)?;
     let at = args.to.as_deref().map(|to| place::find(&from, to)).transpose()?;
     drop(from);
     let who = args.by.who();
     let by = Signed { who: &who, why: &args.by.reason };
-    let restored = backup::restore(&args.from, &args.log, at, by, Config::default())?;
+    let restored = backup::restore(&args.from, &log, at, by, Config::default())?;
     for ahead in &restored.ahead {
         terminal::warning(format!(
             "consumer {} has acknowledged checkpoint {}, which is not in this log: what it delivers to is likely ahead; decide, then: \
@@ -72,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
             ahead.acknowledged
         ));
     }
-    let beside = beside::restore(&args.from, &args.log, by)
+    let beside = beside::restore(&args.from, &log, by)
         .map_err(|failure| failure.while_doing("the log is restored, and not all of what lies beside it"))?;
     if args.json {
         output::json(Json { restored: &restored, beside: &beside })?;

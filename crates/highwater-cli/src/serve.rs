@@ -27,7 +27,7 @@ the token is not encrypted: put a proxy with TLS in front.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory, or the pipeline file
+    /// The pipeline file, or the log's directory
     pub(crate) pipeline: PathBuf,
     /// Where to listen; port 0 takes one that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7474")]

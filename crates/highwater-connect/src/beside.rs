@@ -4,6 +4,7 @@
 //! - the dead letters: nobody delivers these records any more;
 //! - the secret of the fingerprints, without which nobody could tell that the source is configured in another way;
 //! - configurations that connectors have sent, since the token that was given first may be worthless;
+//! - what the pipeline file says about the log, for people who name the log;
 //! - which generations destinations have begun, lest one is told a second time to begin, and wipes its table.
 //!
 //! What is of one run or one machine stays where it is: processes, troubles, what was measured, files that each run writes anew.
@@ -19,6 +20,7 @@ use crate::failure::{Failure, Result};
 use crate::files;
 use crate::letters::{DeadLetters, LettersMax};
 use crate::pipeline::{FINGERPRINT_KEY, work_directory};
+use crate::rules;
 
 /// What was copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -100,7 +102,9 @@ fn names(work: &Path) -> Result<Vec<String>> {
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let of_destination = |name: &str, file: &str| name.strip_suffix(file).is_some_and(|of| of.ends_with('.'));
     names.retain(|name| {
-        name == FINGERPRINT_KEY || of_destination(name, ROTATED) || of_destination(name, GENERATIONS)
+        [FINGERPRINT_KEY, rules::FILE].contains(&&**name)
+            || of_destination(name, ROTATED)
+            || of_destination(name, GENERATIONS)
     });
     names.sort_unstable();
     Ok(names)

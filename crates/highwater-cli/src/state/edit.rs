@@ -26,7 +26,7 @@ The editor is $VISUAL, or else $EDITOR, or else vi.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Edit {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     target: Target,
@@ -41,14 +41,17 @@ pub(crate) fn edit(args: &Edit) -> Result<Code, Failure> {
     let old = target::text(&log.state()?, &name)?;
     let shown = json::pretty(old.as_deref().unwrap_or("{}"));
     let file = write_new(&shown)?;
-    run_editor(&file)?;
-    let edited = std::fs::read_to_string(&file).map_err(|e| Failure::io("reading what was edited", &e))?;
-    let result = written_back(&edited, &shown, old.as_deref()).and_then(|new| {
+    let result = edit_file(&file).and_then(|edited| {
+        let new = written_back(&edited, &shown, old.as_deref())?;
         let states = vec![NewState { name, old: old.clone(), new }];
-        args.writing.write(Plan { asks: true, ..Plan::on(&args.log, &log, "edit", states) })
+        args.writing.write(Plan::on(&args.log, &log, "edit", states))
     });
     match &result {
         Ok(_) => drop(std::fs::remove_file(&file)),
+        // Nothing was edited in it, so nothing is lost.
+        Err(_) if std::fs::read_to_string(&file).is_ok_and(|text| text == shown) => {
+            let _ = std::fs::remove_file(&file);
+        }
         Err(_) => terminal::note(format!("what you edited is kept in {}", file.display())),
     }
     result
@@ -95,6 +98,12 @@ fn private() -> OpenOptions {
         options.mode(0o600);
     }
     options
+}
+
+/// What somebody makes of it.
+fn edit_file(file: &Path) -> Result<String, Failure> {
+    run_editor(file)?;
+    std::fs::read_to_string(file).map_err(|e| Failure::io("reading what was edited", &e))
 }
 
 /// The editor may come with arguments, so a shell takes it apart.

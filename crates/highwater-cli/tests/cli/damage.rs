@@ -56,6 +56,23 @@ fn damage_that_keeps_it_from_opening_is_a_finding_too() {
 }
 
 #[test]
+fn a_repair_of_an_empty_file_tells_what_it_can() {
+    let log = Log::new();
+    let of = |id: u64| {
+        [
+            record("a", &format!("{{\"id\":{id},\"text\":\"{}\"}}", "x".repeat(20_000))),
+            state("a", &id.to_string()),
+        ]
+    };
+    let lines: Vec<String> = (100..110).flat_map(of).collect();
+    log.ingest_with(&lines, &["--segment-bytes", "64KiB"]).exits(0);
+    fs::write(&segments(&log.path)[1], "").unwrap();
+    let told = log.run("repair", &["--skip-damaged"]).exits(3);
+    assert!(told.out.contains("to its end") && !told.out.contains("4294967296"), "{told:?}");
+    assert!(!told.out.contains("at least 0 records"), "{told:?}");
+}
+
+#[test]
 fn a_torn_tail_is_its_own_exit_code() {
     let log = Log::new();
     let mut ingest = log.start();

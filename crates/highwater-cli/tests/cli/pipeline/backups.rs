@@ -48,7 +48,10 @@ fn says_of_configuration(ran: Ran) -> bool {
 fn a_restored_pipeline_has_its_dead_letters_and_knows_how_it_was_configured() {
     let place = place();
     let beside = &back_up(&place)["beside"];
-    assert_eq!((&beside["dead_letters"], &beside["files"]), (&json!(["base"]), &json!(["fingerprint.key"])));
+    assert_eq!(
+        (&beside["dead_letters"], &beside["files"]),
+        (&json!(["base"]), &json!(["fingerprint.key", "rules.json"]))
+    );
     // What comes later comes with the next backup.
     write(&place, 80, "first-secret");
     place.run("run", &[]).exits(0).says("refused 1");
@@ -81,7 +84,7 @@ fn what_is_still_there_is_newer_than_a_backup() {
     let key = fs::read(place.path("pipe.hw.connect/fingerprint.key")).unwrap();
     fs::remove_dir_all(place.path("pipe.hw")).unwrap();
     let beside = &restore(&place)["beside"];
-    assert_eq!(beside["kept"], json!(["fingerprint.key", "dead-letters/base"]));
+    assert_eq!(beside["kept"], json!(["fingerprint.key", "rules.json", "dead-letters/base"]));
     assert_eq!(letters(&place), [(2, 1)]);
     assert_eq!(fs::read(place.path("pipe.hw.connect/fingerprint.key")).unwrap(), key);
 }

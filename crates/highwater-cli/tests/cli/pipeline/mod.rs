@@ -10,10 +10,12 @@ mod failures;
 mod http;
 mod kills;
 mod measured;
+mod named;
 mod others;
 mod place;
 mod schemas;
 mod status;
+mod twice;
 
 use place::Place;
 
