@@ -31,6 +31,10 @@ fn every_verb_takes_each_name() {
             .exits(0)
             .prints("consumer sea: checkpoint 3 comes next\n");
         log.run("consumer drop", &["sea", "--yes"]).exits(0);
+        let shown = log.run("cat", &["--from", &name, "--to", &name, "--format", "jsonl"]).exits(0).out;
+        assert_eq!(shown, "{\"id\":2}\n", "{name}");
+        let listed = log.run("checkpoints", &["--from", &name, "--json"]).exits(0).json();
+        assert_eq!(listed["checkpoints"].as_array().unwrap().len(), 2, "{name}");
     }
     let last = "2999-01-01T00:00:00Z";
     assert_eq!(log.run("state get", &["--json", "--at", last]).exits(0).json()["sequence"], 3);
