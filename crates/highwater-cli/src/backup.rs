@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use highwater::backup::{self, Backup};
 use highwater_connect::beside::{self, Beside};
-use highwater_connect::quantity::{bytes, plural};
+use highwater_connect::quantity::{bytes, checkpoints, plural};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -65,13 +65,12 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         return Ok(Code::Well);
     }
     let mut out = output::buffered();
-    let end = made.end.map_or_else(
-        || "no checkpoint".to_owned(),
-        |end| format!("checkpoints {} to {}", made.first, end.sequence),
-    );
+    let end = made
+        .end
+        .map_or_else(|| "no checkpoint".to_owned(), |end| checkpoints(made.first.get(), end.sequence.get()));
     writeln!(
         out,
-        "{end}: {} copied ({}), {} were there",
+        "{end}: {} copied ({}), {} there already",
         plural(made.copied_files, "file"),
         bytes(made.copied_bytes),
         plural(made.kept_files, "file"),
