@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use highwater::{Compacted, Compaction, CompactionProgress, Config, Log};
+use highwater::{Compacted, Compaction, CompactionProgress};
 use highwater_connect::quantity::{self, bytes, count, plural};
 
 use crate::failure::{Code, Failure};
@@ -60,10 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         known::open(&args.log)?.plan_compact(&compaction, &mut tell)?
     } else {
         known::open(&args.log)?; // says what is wrong with it in the usual words
-        let (log, recovery) = Log::open(&args.log, Config { create: false, ..Config::default() })?;
-        if !recovery.is_clean() {
-            terminal::say(&recovery);
-        }
+        let log = known::open_to_write(&args.log)?;
         let compacted = log.compact(&compaction, &mut tell)?;
         log.close()?;
         compacted

@@ -1,7 +1,7 @@
 //! `highwater consumer`: who reads the log, and from where. What a consumer would miss is named before it does.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use highwater::{By, ConsumerInfo, LogReader, Sequence, Start, Tally};
@@ -98,18 +98,6 @@ fn place(text: &str) -> Result<Start, String> {
             .parse()
             .map(|number| Start::After(Sequence::new(number)))
             .map_err(|_| "expected earliest, oldest, now, or a checkpoint's number".to_owned()),
-    }
-}
-
-impl Command {
-    /// The log it works on.
-    pub(crate) fn log(&self) -> &Path {
-        match self {
-            Command::List(args) => &args.log,
-            Command::Add(args) => &args.log,
-            Command::Seek(args) => &args.log,
-            Command::Drop(args) => &args.log,
-        }
     }
 }
 
@@ -249,7 +237,9 @@ fn seek(args: &Seek) -> Result<Code, Failure> {
 /// As much of the range as is kept.
 fn tally(log: &LogReader, after: Sequence, through: Sequence) -> Result<Vec<Tally>, Failure> {
     let after = after.max(log.first().previous());
-    if through <= after { Ok(Vec::new()) } else { Ok(log.tally(after, through)?) }
+    let mut tallies = if through <= after { Vec::new() } else { log.tally(after, through)? };
+    tallies.retain(|tally| !tally.stream.is_of_runtime()); // no destination gets them
+    Ok(tallies)
 }
 
 fn say(what: &str, after: Sequence, through: Sequence, tallies: &[Tally]) {

@@ -1,15 +1,14 @@
 //! `highwater prune`: old segments that nobody needs go. It plans first.
 
-use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use highwater::{Config, Log, Pruning};
+use highwater::Pruning;
 use highwater_connect::quantity::{bytes, plural};
 use serde::Serialize;
 
+use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::known;
-use crate::output;
 use crate::retain::Retain;
 use crate::terminal;
 
@@ -31,51 +30,23 @@ pub(crate) struct Args {
     pub(crate) log: PathBuf,
     #[command(flatten)]
     retain: Retain,
-    /// Only say what would go
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, conflicts_with = "dry_run")]
-    yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    doing: Doing,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let retention = args.retain.rule();
     let plan = known::open(&args.log)?.plan_prune(&retention)?;
-    if args.dry_run || plan.segments == 0 {
-        args.print(&plan, false)?;
-        return Ok(Code::Well);
+    if plan.segments > 0 && !args.doing.is_dry() {
+        terminal::say(sentence(&plan, false));
     }
-    if !args.yes {
-        ask(&plan)?;
+    if plan.segments == 0 || !args.doing.is_wanted("Remove it?")? {
+        return args.print(&plan, false);
     }
-    let (log, recovery) = Log::open(&args.log, Config { create: false, ..Config::default() })?;
-    if !recovery.is_clean() {
-        terminal::say(&recovery);
-    }
+    let log = known::open_to_write(&args.log)?;
     let pruned = log.prune(&retention)?;
     log.close()?;
-    args.print(&pruned, true)?;
-    Ok(Code::Well)
-}
-
-/// Asks on a terminal; elsewhere there is nobody to ask.
-fn ask(plan: &Pruning) -> Result<(), Failure> {
-    terminal::say(sentence(plan, false));
-    if !io::stdin().is_terminal() || !terminal::is_watched() {
-        return Err(Failure::usage("nothing was removed: without a terminal to ask on, say --yes")
-            .hint("highwater prune LOG --dry-run, then the same with --yes"));
-    }
-    let _ = write!(io::stderr(), "Remove it? [y/N] ");
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(|e| Failure::io("reading the answer", &e))?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::error("nothing was removed")),
-    }
+    args.print(&pruned, true)
 }
 
 #[derive(Serialize)]
@@ -87,13 +58,8 @@ struct Json<'a> {
 }
 
 impl Args {
-    fn print(&self, pruning: &Pruning, done: bool) -> Result<(), Failure> {
-        if self.json {
-            return Ok(output::json(Json { done, pruning })?);
-        }
-        let mut out = output::buffered();
-        writeln!(out, "{}", sentence(pruning, done))?;
-        Ok(out.flush()?)
+    fn print(&self, pruning: &Pruning, done: bool) -> Result<Code, Failure> {
+        self.doing.print(&Json { done, pruning }, Some(&sentence(pruning, done)))
     }
 }
 

@@ -12,7 +12,6 @@ use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::known;
-use crate::state;
 use crate::terminal;
 
 const EXAMPLES: &str = "\
@@ -63,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         return args.doing.print_checkpoint(&plan, None, "");
     }
     drop(log);
-    let log = state::open(&args.log)?;
+    let log = known::open_to_write(&args.log)?;
     let made = refresh::request(&log, &stream, args.truncate, &args.by.who(), &args.by.reason)?;
     log.close()?;
     let what = format!("{} is read again by the next run", tame(&stream.to_string()));

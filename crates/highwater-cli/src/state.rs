@@ -9,7 +9,7 @@ mod input;
 mod set;
 pub(crate) mod target;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use highwater::{LogReader, Sequence, StateText, StreamName};
@@ -18,7 +18,7 @@ use highwater_connect::bookkeeping;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(crate) use change::{NewState, Plan, Writing, open};
+pub(crate) use change::{NewState, Plan, Writing};
 
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -49,22 +49,6 @@ pub(crate) enum Command {
     Clear(set::Clear),
     History(history::History),
     Diff(diff::Diff),
-}
-
-impl Command {
-    /// The log it works on.
-    pub(crate) fn log(&self) -> &Path {
-        match self {
-            Command::Get(args) => &args.log,
-            Command::Set(args) => &args.log,
-            Command::Edit(args) => &args.log,
-            Command::Merge(args) => &args.log,
-            Command::Copy(args) => &args.log,
-            Command::Clear(args) => &args.log,
-            Command::History(args) => &args.log,
-            Command::Diff(args) => &args.log,
-        }
-    }
 }
 
 /// Print the states at the last checkpoint, or at an earlier one

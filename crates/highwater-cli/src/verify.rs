@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use highwater::repair::{self, Mode};
 use highwater::{ErrorKind, LogReader, Verification};
 use highwater_connect::quantity::{bytes, count, plural};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
@@ -48,21 +47,11 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
 
 fn verify(args: &Args) -> highwater::Result<Verification> {
     let log = LogReader::open(&args.log)?;
-    let bar = progress(log.status().map_or(0, |status| status.disk_bytes));
+    let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}";
+    let bar = terminal::bar(log.status().map_or(0, |status| status.disk_bytes), template);
     let found = log.verify(&mut |bytes_read| bar.set_position(bytes_read));
     bar.finish_and_clear();
     found
-}
-
-/// A bar on a terminal, nothing elsewhere.
-fn progress(total_bytes: u64) -> ProgressBar {
-    if !terminal::is_watched() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr_with_hz(10));
-    let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 fn code(found: &Verification) -> Code {

@@ -12,7 +12,6 @@ use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::place;
-use crate::state;
 
 const REWIND_EXAMPLES: &str = "\
 Examples:
@@ -97,7 +96,7 @@ fn write(
     path: &Path,
     act: impl FnOnce(&Log) -> highwater::Result<highwater::Committed>,
 ) -> Result<Sequence, Failure> {
-    let log = state::open(path)?;
+    let log = known::open_to_write(path)?;
     let made = act(&log)?;
     log.close()?;
     Ok(made.sequence())

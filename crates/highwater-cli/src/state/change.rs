@@ -11,6 +11,7 @@ use super::target::{self, Name};
 use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::terminal;
 use highwater_connect::quantity::plural;
 
@@ -90,7 +91,7 @@ impl<'a> Plan<'a> {
     /// Opens the log for writing, which nobody else may do meanwhile, and makes the checkpoint.
     fn operate(&self, by: &By) -> Result<Sequence, Failure> {
         let log = match self.log {
-            Some(_) => open(self.path)?,
+            Some(_) => known::open_to_write(self.path)?,
             None => Log::open(self.path, Config::default())?.0,
         };
         for stream in &self.register {
@@ -146,15 +147,6 @@ fn say_changes(changes: &[Change]) {
     if changes.is_empty() {
         terminal::say("  only white space, the order of keys or the spelling of a text");
     }
-}
-
-/// Opens a log for writing; a mistyped path makes none.
-pub(crate) fn open(path: &Path) -> Result<Log, Failure> {
-    let (log, recovery) = Log::open(path, Config { create: false, ..Config::default() })?;
-    if !recovery.is_clean() {
-        terminal::say(&recovery);
-    }
-    Ok(log)
 }
 
 #[derive(Serialize)]

@@ -48,12 +48,15 @@ pub(crate) struct Copy {
 
 pub(crate) fn copy(args: &Copy) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
-    let other = known::open(args.from.as_ref().unwrap_or(&args.log))?;
+    let from = args.from.as_ref().unwrap_or(&args.log);
+    let other = known::open(from).map_err(|failure| failure.of_log(from))?;
+    let of_other = |error: highwater::Error| Failure::from(error).of_log(from);
     let theirs = match args.at {
-        Some(at) => other.state_at(Sequence::new(at))?,
-        None => other.state()?,
+        Some(at) => other.state_at(Sequence::new(at)).map_err(of_other)?,
+        None => other.state().map_err(of_other)?,
     };
-    let found: Vec<(Name, String)> = match args.target.find(&other)? {
+    let wanted = args.target.find(&other).map_err(|failure| failure.of_log(from))?;
+    let found: Vec<(Name, String)> = match wanted {
         Some(name) => {
             let text = target::text(&theirs, &name)?;
             let none =

@@ -31,7 +31,9 @@ fn an_edited_state_is_checked_shown_and_written() {
 fn what_is_no_json_or_not_edited_changes_nothing() {
     let log = two_streams();
     edit(&log, "true", &["--stream", "a", "--yes"]).exits(0).says("nothing changes");
-    edit(&log, "false", &["--stream", "a", "--yes"]).exits(1).says("ended with");
+    edit(&log, "false", &["--stream", "a", "--yes"]).exits(1).says("ended with").says("is kept in");
+    // Nobody sits there to use the usual one.
+    edit(&log, "", &["--stream", "a", "--yes"]).exits(2).says("no terminal for vi").says("state set");
     edit(&log, "sed -i 's/}$//'", &["--stream", "a", "--yes"]).exits(1).says("not JSON").says("is kept in");
     edit(&log, "true", &["--stream", "nope", "--yes"]).exits(6);
     assert_eq!(sequence(&log), 3);
