@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use highwater_connect::event::Reporter;
-use highwater_connect::{Pipeline, runtime};
+use highwater_connect::runtime;
 
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::run::{Watcher, listening, shown};
 use crate::terminal;
 
@@ -30,7 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = known::pipeline(&args.pipeline)?;
     let watcher = Arc::new(Watcher::start(false));
     let reporter = Reporter::new(watcher, pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;

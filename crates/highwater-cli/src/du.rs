@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use highwater::{Holder, Space};
+use highwater::Space;
 
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -49,7 +49,7 @@ fn print(space: &Space) -> Result<(), Failure> {
     let mut table = output::table(["HELD BY", "FROM", "BYTES", "ALONE"], &[1, 2, 3]);
     for held in &space.holders {
         table.add_row([
-            tame(&name(&held.holder)),
+            tame(&held.holder.to_string()),
             held.from.to_string(),
             bytes(held.bytes),
             bytes(held.alone_bytes),
@@ -74,11 +74,4 @@ fn write_parts(out: &mut impl Write, space: &Space) -> std::io::Result<()> {
     writeln!(out, "spare        {} in {spares} to be written over", bytes(space.spare_bytes))?;
     writeln!(out, "set aside    {} by repairs", bytes(space.aside_bytes))?;
     writeln!(out, "other        {}", bytes(space.other_bytes))
-}
-
-fn name(holder: &Holder) -> String {
-    match holder {
-        Holder::MinCount { checkpoints: 1 } => "the newest checkpoint".to_owned(),
-        other => other.to_string(),
-    }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use clap::Args;
 use highwater::{Checkpoint, Config, ErrorKind, Log, LogReader, Reader, StreamInfo, StreamName};
+use highwater_connect::Pipeline;
 use highwater_connect::text::tame;
+use highwater_serve::Subject;
 
 use crate::failure::Failure;
 use crate::given;
@@ -31,6 +33,27 @@ pub(crate) fn open_to_write(typed: &Path) -> Result<Log, Failure> {
         terminal::say(&recovery);
     }
     Ok(log)
+}
+
+/// Reads a pipeline file.
+pub(crate) fn pipeline(path: &Path) -> Result<Pipeline, Failure> {
+    check_there(path, "no pipeline file")?;
+    Ok(Pipeline::open(path)?)
+}
+
+/// A log's directory, or a pipeline file.
+pub(crate) fn subject(path: &Path) -> Result<Subject, Failure> {
+    check_there(path, "neither a log nor a pipeline file")?;
+    Ok(Subject::open(path)?)
+}
+
+/// Mostly the path is wrong.
+fn check_there(path: &Path, what: &str) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let failure = Failure::not_found(format!("there is {what} at {}", path.display()));
+    Err(failure.hint("check the path; a pipeline file is made by: highwater init"))
 }
 
 /// The next checkpoint. Where a repair has left a gap it says so, and goes on behind it.
@@ -119,10 +142,12 @@ fn choose<'a>(
 const NAMED_MAX: usize = 20;
 
 fn unknown(wanted: &StreamName, streams: &[StreamInfo]) -> Failure {
+    let of_sources: Vec<&StreamName> =
+        streams.iter().map(|info| &info.name).filter(|name| !name.is_of_runtime()).collect();
     let mut known: Vec<String> =
-        streams.iter().take(NAMED_MAX).map(|info| tame(&info.name.to_string())).collect();
-    if streams.len() > NAMED_MAX {
-        known.push(format!("and {} more", streams.len() - NAMED_MAX));
+        of_sources.iter().take(NAMED_MAX).map(|name| tame(&name.to_string())).collect();
+    if of_sources.len() > NAMED_MAX {
+        known.push(format!("and {} more", of_sources.len() - NAMED_MAX));
     }
     let known =
         if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use highwater::LogReader;
-use highwater_serve::{Listen, Server, Subject, is_unreadable};
+use highwater_serve::{Listen, Server, is_unreadable};
 
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -41,7 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let subject = Subject::open(&args.pipeline)?;
+    let subject = known::subject(&args.pipeline)?;
     let log = match LogReader::open(&subject.log) {
         Ok(log) => Some(log),
         Err(error) if is_unreadable(&error) => {

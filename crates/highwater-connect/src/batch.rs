@@ -1,6 +1,6 @@
 //! Whole checkpoints on their way to a destination.
 
-use highwater::{Checkpoint, CheckpointId, Position, Records, Sequence, StreamCounts, StreamName};
+use highwater::{Checkpoint, CheckpointId, LogReader, Position, Records, Sequence, StreamCounts, StreamName};
 
 use crate::bookkeeping::{self, Definitions};
 use crate::definition::StreamDefinition;
@@ -10,15 +10,16 @@ use crate::pipeline::OnReject;
 #[derive(Debug)]
 pub struct Batch {
     inner: highwater::Batch,
+    log: LogReader,
     /// As many as there are checkpoints.
     definitions: Vec<Definitions>,
     on_reject: OnReject,
 }
 
 impl Batch {
-    /// `definitions` has one entry for each checkpoint of `inner`.
-    pub(crate) fn new(inner: highwater::Batch, definitions: Vec<Definitions>) -> Self {
-        Batch { inner, definitions, on_reject: OnReject::default() }
+    /// Of this log. `definitions` has one entry for each checkpoint of `inner`.
+    pub(crate) fn new(inner: highwater::Batch, log: LogReader, definitions: Vec<Definitions>) -> Self {
+        Batch { inner, log, definitions, on_reject: OnReject::default() }
     }
 
     /// The same, with what becomes of records that the destination refuses.
@@ -35,7 +36,7 @@ impl Batch {
     /// Its checkpoints.
     pub fn checkpoints(&self) -> impl Iterator<Item = Delivered<'_>> {
         let pairs = self.inner.checkpoints().iter().zip(&self.definitions);
-        pairs.map(|(checkpoint, definitions)| Delivered { checkpoint, definitions })
+        pairs.map(|(checkpoint, definitions)| Delivered::new(checkpoint, &self.log, definitions))
     }
 
     /// The number of its first checkpoint.
@@ -68,12 +69,18 @@ impl Batch {
 #[derive(Debug, Clone, Copy)]
 pub struct Delivered<'a> {
     checkpoint: &'a Checkpoint,
+    log: &'a LogReader,
     definitions: &'a Definitions,
 }
 
 impl<'a> Delivered<'a> {
-    pub(crate) fn new(checkpoint: &'a Checkpoint, definitions: &'a Definitions) -> Self {
-        Delivered { checkpoint, definitions }
+    pub(crate) fn new(checkpoint: &'a Checkpoint, log: &'a LogReader, definitions: &'a Definitions) -> Self {
+        Delivered { checkpoint, log, definitions }
+    }
+
+    /// The log that it is in.
+    pub(crate) fn log(&self) -> &'a LogReader {
+        self.log
     }
 
     /// Its number.

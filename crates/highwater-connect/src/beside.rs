@@ -11,7 +11,8 @@
 
 use std::path::{Path, PathBuf};
 
-use highwater::{By, Config, ErrorKind, LogReader, backup};
+use highwater::backup::{self, Backup, Restored};
+use highwater::{By, Config, ErrorKind, LogReader, Sequence};
 use serde::Serialize;
 
 use crate::airbyte::ROTATED;
@@ -35,9 +36,19 @@ pub struct Beside {
     pub kept: Vec<String>,
 }
 
-/// Copies it into a backup that the log itself is in already, or what is new of it. A letter is put before its batch is acknowledged: so no
-/// consumer in the backup is ahead of its letters. Blocks for reading and writing all of that.
-pub fn back_up(log: &Path, backup: &Path) -> Result<Beside> {
+/// Copies a log, and what lies beside it, or what is new of both. The latter comes when the consumers' positions were read, and before the new
+/// backup counts; and a letter is put before its batch is acknowledged. So no consumer in a backup is ahead of its letters, wherever it was
+/// interrupted. `progress` is told the bytes of the log copied so far. Blocks for reading and writing all of that.
+pub fn back_up(log: &Path, backup: &Path, progress: &mut dyn FnMut(u64)) -> Result<(Backup, Beside)> {
+    let mut beside = Beside::default();
+    let made = backup::take_with(log, backup, progress, || {
+        beside = copied(log, backup)?;
+        Ok::<(), Failure>(())
+    })?;
+    Ok((made, beside))
+}
+
+fn copied(log: &Path, backup: &Path) -> Result<Beside> {
     let (from, to) = (directory(log)?, directory(backup)?);
     let mut beside = Beside { directory: to.clone(), ..Beside::default() };
     for name in names(&from)? {
@@ -57,9 +68,18 @@ pub fn back_up(log: &Path, backup: &Path) -> Result<Beside> {
     Ok(beside)
 }
 
-/// Brings it back for a log that was restored. What is there already, because only the log was lost, is newer, and stays. Blocks for reading
-/// and writing all of that.
-pub fn restore(backup: &Path, log: &Path, by: By<'_>) -> Result<Beside> {
+/// Makes a log out of a backup, as of checkpoint `at` or of its last one, and brings back what lies beside it. What is there already,
+/// because only the log was lost, is newer, and stays. Blocks for reading and writing all of that; interrupted, it can be run again.
+pub fn restore(backup: &Path, log: &Path, at: Option<Sequence>, by: By<'_>) -> Result<(Restored, Beside)> {
+    let mut beside = Beside::default();
+    let restored = backup::restore_with(backup, log, at, by, Config::default(), || {
+        beside = brought_back(backup, log, by)?;
+        Ok::<(), Failure>(())
+    })?;
+    Ok((restored, beside))
+}
+
+fn brought_back(backup: &Path, log: &Path, by: By<'_>) -> Result<Beside> {
     let (from, to) = (directory(backup)?, directory(log)?);
     let mut beside = Beside { directory: to.clone(), ..Beside::default() };
     for name in names(&from)? {

@@ -82,7 +82,9 @@ pub(super) fn seek(args: &Seek) -> Result<Code, Failure> {
 /// As much of the range as is kept.
 fn tally(log: &LogReader, after: Sequence, through: Sequence) -> Result<Vec<Tally>, Failure> {
     let after = after.max(log.first().previous());
-    if through <= after { Ok(Vec::new()) } else { Ok(log.tally(after, through)?) }
+    let mut tallies = if through <= after { Vec::new() } else { log.tally(after, through)? };
+    tallies.retain(|tally| !tally.stream.is_of_runtime()); // no destination gets them
+    Ok(tallies)
 }
 
 fn say(what: &str, after: Sequence, through: Sequence, tallies: &[Tally]) {

@@ -2,7 +2,7 @@
 
 use highwater_connect::json_text as json;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -38,11 +38,12 @@ pub(crate) fn edit(args: &Edit) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let name = args.target.one(&log)?;
     refuse_beside_writer(&log)?;
+    let editor = editor()?;
     let old = target::text(&log.state()?, &name)?;
     let shown = json::pretty(old.as_deref().unwrap_or("{}"));
     let file = write_new(&shown)?;
-    let result = edit_file(&file).and_then(|edited| {
-        let new = written_back(&edited, &shown, old.as_deref())?;
+    let edited = run_editor(&editor, &file);
+    let result = edited.and_then(|edited| written_back(&edited, &shown, old.as_deref())).and_then(|new| {
         let states = vec![NewState { name, old: old.clone(), new }];
         args.writing.write(Plan::on(&args.log, &log, "edit", states))
     });
@@ -100,23 +101,26 @@ fn private() -> OpenOptions {
     options
 }
 
-/// What somebody makes of it.
-fn edit_file(file: &Path) -> Result<String, Failure> {
-    run_editor(file)?;
-    std::fs::read_to_string(file).map_err(|e| Failure::io("reading what was edited", &e))
+/// One that is set may need no terminal.
+fn editor() -> Result<String, Failure> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    match set("VISUAL").or_else(|| set("EDITOR")) {
+        Some(editor) => Ok(editor),
+        None if std::io::stdin().is_terminal() => Ok("vi".to_owned()),
+        None => Err(Failure::usage("there is no terminal for vi; set VISUAL or EDITOR to another editor")
+            .hint("highwater state set LOG, or state merge, from standard input")),
+    }
 }
 
-/// The editor may come with arguments, so a shell takes it apart.
-fn run_editor(file: &Path) -> Result<(), Failure> {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_owned());
+/// What it leaves in the file. The editor may come with arguments, so a shell takes it apart.
+fn run_editor(editor: &str, file: &Path) -> Result<String, Failure> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(file);
     let status = command.status().map_err(|e| Failure::io(format!("starting {editor}"), &e))?;
-    if status.success() {
-        return Ok(());
+    if !status.success() {
+        return Err(Failure::error(format!("nothing was changed: {editor} ended with {status}")));
     }
-    Err(Failure::error(format!("nothing was changed: {editor} ended with {status}")))
+    std::fs::read_to_string(file).map_err(|e| Failure::io("reading what was edited", &e))
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ fn what_is_no_json_or_not_edited_changes_nothing() {
     edit(&log, "false", &["--stream", "a", "--yes"]).exits(1).says("ended with");
     edit(&log, "nosuch-editor", &["--stream", "a", "--yes"]).exits(1);
     assert_eq!(left_behind(&log), 0, "nothing was written in them");
+    // Nobody sits there to use the usual one.
+    edit(&log, "", &["--stream", "a", "--yes"]).exits(2).says("no terminal for vi").says("state set");
     edit(&log, "sed -i 's/}$//'", &["--stream", "a", "--yes"]).exits(1).says("not JSON").says("is kept in");
     edit(&log, "true", &["--stream", "nope", "--yes"]).exits(6);
     assert_eq!(sequence(&log), 3);

@@ -108,8 +108,11 @@ fn a_hard_resume_finds_a_destination_that_is_ahead() {
     let new = log.to_str().unwrap();
     let restored = place.run_on(backup.as_ref(), "restore", &[new, "--reason", "a test"]).exits(0);
     restored.does_not_say("lake");
+    let end = || place.run_on(&log, "info", &["--json"]).exits(0).json()["status"]["end"]["sequence"].clone();
+    let before = end();
     place.run("run", &["--resume", "hard"]).exits(8).says("destination lake").says("holds something else");
     place.holds(&[("a", 40), ("b", 7)]);
+    assert_eq!(end(), before, "the source was read before that was known");
     // Softly the rest would go on; of the lake it is said just the same.
     place.run("run", &[]).exits(8).says("lake");
     place.holds(&[("a", 40), ("b", 7)]);
