@@ -217,6 +217,12 @@ impl LogReader {
         crate::consumer::seek(&self.origin, name, to, by)
     }
 
+    /// Where [`seek_consumer`](LogReader::seek_consumer) would put a consumer. Fails as that would, unless somebody uses the consumer: that is
+    /// not asked. Changes nothing.
+    pub fn plan_seek(&self, name: &str, to: Start) -> Result<Sequence> {
+        crate::consumer::plan_seek(&self.origin, name, to)
+    }
+
     /// Forgets a consumer that nobody uses, and puts that on record. Works on a full disk, where the record is lost.
     pub fn drop_consumer(&self, name: &str, by: Option<By<'_>>) -> Result<()> {
         crate::consumer::drop_consumer(&self.origin, name, by)

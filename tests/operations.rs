@@ -153,6 +153,33 @@ fn a_rewind_of_one_stream_touches_no_other() {
     assert_eq!(*nowhere.kind(), ErrorKind::NotFound);
 }
 
+/// Its generations must not go back, and its states are no cursors.
+#[test]
+fn what_a_runtime_keeps_for_itself_is_not_rewound() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let ours = log.stream(StreamSpec::new("sync").namespace("_highwater")).unwrap();
+    let keep = |number: u32| {
+        let mut writer = log.writer(&[&ours]).unwrap();
+        writer.commit(Commit::new().stream(&ours, &number)).unwrap().sequence()
+    };
+    let first = keep(1);
+    fixture.write(&log, "a", 5..6);
+    keep(2);
+    let plan = log.plan_rewind(first, None).unwrap();
+    let names: Vec<_> = plan.states.iter().map(|state| state.stream.clone()).collect();
+    assert_eq!(names, [Some(name("a"))]);
+    log.rewind(&plan, "ops", "x").unwrap();
+    assert_eq!((state(&log, "a").as_deref(), text_of(&log, &ours).as_deref()), (Some("4"), Some("2")));
+    // Who names it gets it.
+    let plan = log.plan_rewind(first, Some(ours.name())).unwrap();
+    assert_eq!(plan.states.len(), 1);
+    // The global state is the newest although the runtime's is newer.
+    log.writer(&[]).unwrap().commit(Commit::new().global(&7)).unwrap();
+    keep(3);
+    assert!(log.is_global_newest(&log.state().unwrap()).unwrap());
+}
+
 #[test]
 fn a_dropped_stream_is_not_brought_back_and_a_renamed_one_is() {
     let fixture = Fixture::new();
@@ -193,6 +220,16 @@ fn a_consumer_is_moved_when_nobody_uses_it() {
     assert_eq!(log.consumers().unwrap().len(), 1, "looking makes none");
     let beyond = log.seek_consumer("lake", Start::After(Sequence::new(7)), None).unwrap_err();
     assert_eq!(*beyond.kind(), ErrorKind::NotFound);
+    // What would be refused is told before; and where it would stand, without moving it.
+    for (name, to) in
+        [("sea", Start::Earliest), ("lake", Start::After(Sequence::new(7))), ("../lake", Start::Now)]
+    {
+        let (planned, moved) = (log.plan_seek(name, to), log.seek_consumer(name, to, None));
+        assert_eq!(planned.unwrap_err().to_string(), moved.unwrap_err().to_string());
+    }
+    assert_eq!(log.plan_seek("lake", Start::After(Sequence::new(2))).unwrap(), Sequence::new(2));
+    assert_eq!(log.plan_seek("lake", Start::Earliest).unwrap(), Sequence::NONE);
+    assert_eq!(log.consumers().unwrap()[0].acknowledged, Sequence::new(6));
     // As another process would, many times: the slots go round.
     for n in (0..=6).chain([2]) {
         let at = fixture.reader().seek_consumer("lake", Start::After(Sequence::new(n)), None).unwrap();

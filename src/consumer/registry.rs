@@ -193,6 +193,29 @@ fn read_settled(storage: &dyn Storage, file_name: &str) -> std::io::Result<Vec<u
     Ok(Vec::new())
 }
 
+/// Where a consumer would stand that is moved; what would refuse that, refuses this. Whether somebody uses it is not asked: a lock,
+/// however short, could keep somebody from it.
+pub(crate) fn plan_seek(origin: &Origin, name: &str, start: Start) -> Result<Sequence> {
+    check_name(name)?;
+    read_state(&*origin.files().storage, name)?.ok_or_else(|| unknown(name))?;
+    Ok(aim(origin, start)?.sequence)
+}
+
+fn unknown(name: &str) -> Error {
+    Error::not_found(format!("no consumer {name} in this log"))
+}
+
+/// Where a consumer stands that is moved there.
+fn aim(origin: &Origin, start: Start) -> Result<ConsumerState> {
+    let last = origin.horizon()?.last.sequence;
+    match start {
+        Start::After(sequence) if sequence > last => Err(Error::not_found(format!(
+            "the log's last checkpoint is {last}; nothing stands behind {sequence}"
+        ))),
+        _ => starting(origin, start),
+    }
+}
+
 /// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged can be moved,
 /// too. Its lag policy stays; streams that were acknowledged further are forgotten. Returns where it stands.
 pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>) -> Result<Sequence> {
@@ -201,29 +224,19 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>
     let storage = &*origin.files().storage;
     let file_name = names::consumer(name);
     let io = |e| Error::io(format!("moving consumer {name}"), &file_name, e);
-    let unknown = || Error::not_found(format!("no consumer {name} in this log"));
     // Before the lock, which would make the file.
-    read_state(storage, name)?.ok_or_else(unknown)?;
+    read_state(storage, name)?.ok_or_else(|| unknown(name))?;
     let _lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?.ok_or_else(|| {
         Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use; end what uses it first"))
     })?;
     let file = storage.open(&file_name, Access::Write).map_err(io)?;
     // The newest slot has to be durable before an older one is written over.
     file.sync().map_err(io)?;
-    let before = read_state(storage, name)?.ok_or_else(unknown)?;
+    let before = read_state(storage, name)?.ok_or_else(|| unknown(name))?;
     // No pruning passes the new place before it is written.
     let turn = lock::turn_to_hold(storage)?;
-    let last = origin.horizon()?.last.sequence;
-    if matches!(start, Start::After(sequence) if sequence > last) {
-        return Err(Error::not_found(format!(
-            "the log's last checkpoint is {last}; nothing stands behind it"
-        )));
-    }
-    let after = ConsumerState {
-        generation: before.generation + 1,
-        max_lag: before.max_lag,
-        ..starting(origin, start)?
-    };
+    let after =
+        ConsumerState { generation: before.generation + 1, max_lag: before.max_lag, ..aim(origin, start)? };
     storage::write_all_at(&*file, &[&after.encode()], after.slot_offset()).map_err(io)?;
     file.sync().map_err(io)?;
     let (from, to) = (Some(before.sequence), Some(after.sequence));

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use highwater::{Holder, Space};
+use highwater::Space;
 
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -15,6 +15,7 @@ use highwater_connect::text::tame;
 const EXAMPLES: &str = "\
 Examples:
   highwater du shop.hw
+  highwater du pipeline.toml
   highwater du shop.hw --min-age 7d       as if everything younger than that were to be kept
   highwater du shop.hw --json | jq '.holders[] | {kind, name, alone_bytes}'";
 
@@ -22,7 +23,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     retain: Retain,
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
-    let space = log.space(&args.retain.rule())?;
+    let space = log.space(&args.retain.rule(&args.log)?)?;
     if args.json {
         output::json(space)?;
     } else {
@@ -48,7 +49,7 @@ fn print(space: &Space) -> Result<(), Failure> {
     let mut table = output::table(["HELD BY", "FROM", "BYTES", "ALONE"], &[1, 2, 3]);
     for held in &space.holders {
         table.add_row([
-            tame(&name(&held.holder)),
+            tame(&held.holder.to_string()),
             held.from.to_string(),
             bytes(held.bytes),
             bytes(held.alone_bytes),
@@ -73,11 +74,4 @@ fn write_parts(out: &mut impl Write, space: &Space) -> std::io::Result<()> {
     writeln!(out, "spare        {} in {spares} to be written over", bytes(space.spare_bytes))?;
     writeln!(out, "set aside    {} by repairs", bytes(space.aside_bytes))?;
     writeln!(out, "other        {}", bytes(space.other_bytes))
-}
-
-fn name(holder: &Holder) -> String {
-    match holder {
-        Holder::MinCount { checkpoints: 1 } => "the newest checkpoint".to_owned(),
-        other => other.to_string(),
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use highwater::{ErrorKind, LogReader};
+use highwater::LogReader;
 use highwater_connect::import::{self, Format, ImportedState};
 use highwater_connect::text::tame;
 
@@ -30,7 +30,7 @@ API answers. What is not understood is refused, with its place. A log that is no
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The state's file; - for standard input
     file: PathBuf,
@@ -73,11 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let found = import::parse(args.from.format(), &text, args.source.as_deref())
         .map_err(|failure| Failure::error(format!("{}: {failure}", args.file.display())))?;
     found.notes.iter().for_each(|note| terminal::note(tame(note)));
-    let log = match LogReader::open(&args.log) {
-        Ok(log) => Some(log),
-        Err(error) if *error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(known::no_log(error)),
-    };
+    let log = known::open_if_there(&args.log)?;
     let mut register = Vec::new();
     let mut states = Vec::new();
     for ImportedState { stream, text } in found.states {

@@ -3,16 +3,57 @@
 use std::path::Path;
 
 use clap::Args;
-use highwater::{Checkpoint, ErrorKind, LogReader, Reader, StreamInfo, StreamName};
-use highwater_connect::bookkeeping;
+use highwater::{Checkpoint, Config, ErrorKind, Log, LogReader, Reader, StreamInfo, StreamName};
 use highwater_connect::text::tame;
+use highwater_connect::{Pipeline, bookkeeping};
+use highwater_serve::Subject;
 
 use crate::failure::Failure;
+use crate::given;
 use crate::terminal;
 
 /// Opens a log for reading.
-pub(crate) fn open(path: &Path) -> Result<LogReader, Failure> {
-    LogReader::open(path).map_err(no_log)
+pub(crate) fn open(typed: &Path) -> Result<LogReader, Failure> {
+    LogReader::open(given::directory(typed)?).map_err(no_log)
+}
+
+/// The same of one that need not be there yet.
+pub(crate) fn open_if_there(typed: &Path) -> Result<Option<LogReader>, Failure> {
+    match LogReader::open(given::directory(typed)?) {
+        Ok(log) => Ok(Some(log)),
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(no_log(error)),
+    }
+}
+
+/// Opens a log for writing, and says what a crash has cost; a mistyped path makes none.
+pub(crate) fn open_to_write(typed: &Path) -> Result<Log, Failure> {
+    let (log, recovery) = Log::open(given::directory(typed)?, Config { create: false, ..Config::default() })?;
+    if !recovery.is_clean() {
+        terminal::say(&recovery);
+    }
+    Ok(log)
+}
+
+/// Reads a pipeline file.
+pub(crate) fn pipeline(path: &Path) -> Result<Pipeline, Failure> {
+    check_there(path, "no pipeline file")?;
+    Ok(Pipeline::open(path)?)
+}
+
+/// A log's directory, or a pipeline file.
+pub(crate) fn subject(path: &Path) -> Result<Subject, Failure> {
+    check_there(path, "neither a log nor a pipeline file")?;
+    Ok(Subject::open(path)?)
+}
+
+/// Mostly the path is wrong.
+fn check_there(path: &Path, what: &str) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let failure = Failure::not_found(format!("there is {what} at {}", path.display()));
+    Err(failure.hint("check the path; a pipeline file is made by: highwater init"))
 }
 
 /// The next checkpoint. Where a repair has left a gap it says so, and goes on behind it.

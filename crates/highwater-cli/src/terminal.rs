@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Whether a person sees standard error.
 pub(crate) fn is_watched() -> bool {
@@ -29,6 +30,16 @@ pub(crate) fn note(text: impl Display) {
 
 pub(crate) fn warning(text: impl Display) {
     labelled(AnsiColor::Yellow.on_default().bold(), "warning", text);
+}
+
+/// A bar for so many bytes on a terminal, nothing elsewhere.
+pub(crate) fn bar(total_bytes: u64, template: &str) -> ProgressBar {
+    if !is_watched() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr_with_hz(10));
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
 }
 
 fn labelled(style: Style, label: &str, text: impl Display) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use highwater::{Checkpoint, CheckpointId, Position, Records, Sequence, StreamCounts, StreamName};
+use highwater::{Checkpoint, CheckpointId, LogReader, Position, Records, Sequence, StreamCounts, StreamName};
 
 use crate::bookkeeping::{self, Definitions};
 use crate::definition::StreamDefinition;
@@ -12,6 +12,7 @@ use crate::pipeline::OnReject;
 #[derive(Debug)]
 pub struct Batch {
     inner: highwater::Batch,
+    log: LogReader,
     /// As many as there are checkpoints.
     definitions: Vec<Definitions>,
     on_reject: OnReject,
@@ -19,9 +20,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// `definitions` has one entry for each checkpoint of `inner`.
-    pub(crate) fn new(inner: highwater::Batch, definitions: Vec<Definitions>) -> Self {
-        Batch { inner, definitions, on_reject: OnReject::default(), order: Arc::default() }
+    /// Of this log. `definitions` has one entry for each checkpoint of `inner`.
+    pub(crate) fn new(inner: highwater::Batch, log: LogReader, definitions: Vec<Definitions>) -> Self {
+        Batch { inner, log, definitions, on_reject: OnReject::default(), order: Arc::default() }
     }
 
     /// The same, with what becomes of records that the destination refuses.
@@ -45,7 +46,10 @@ impl Batch {
     /// Its checkpoints.
     pub fn checkpoints(&self) -> impl Iterator<Item = Delivered<'_>> {
         let pairs = self.inner.checkpoints().iter().zip(&self.definitions);
-        pairs.map(|(checkpoint, definitions)| Delivered { checkpoint, definitions, order: &self.order })
+        pairs.map(|(checkpoint, definitions)| Delivered {
+            order: &self.order,
+            ..Delivered::new(checkpoint, &self.log, definitions)
+        })
     }
 
     /// The number of its first checkpoint.
@@ -78,13 +82,19 @@ impl Batch {
 #[derive(Debug, Clone, Copy)]
 pub struct Delivered<'a> {
     checkpoint: &'a Checkpoint,
+    log: &'a LogReader,
     definitions: &'a Definitions,
     order: &'a [String],
 }
 
 impl<'a> Delivered<'a> {
-    pub(crate) fn new(checkpoint: &'a Checkpoint, definitions: &'a Definitions) -> Self {
-        Delivered { checkpoint, definitions, order: &[] }
+    pub(crate) fn new(checkpoint: &'a Checkpoint, log: &'a LogReader, definitions: &'a Definitions) -> Self {
+        Delivered { checkpoint, log, definitions, order: &[] }
+    }
+
+    /// The log that it is in.
+    pub(crate) fn log(&self) -> &'a LogReader {
+        self.log
     }
 
     /// Its number.

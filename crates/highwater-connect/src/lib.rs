@@ -32,6 +32,7 @@ pub mod pump;
 pub mod quantity;
 pub mod refresh;
 mod reject;
+pub mod rules;
 pub mod runs;
 pub mod runtime;
 pub mod schema;

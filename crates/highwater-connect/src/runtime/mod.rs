@@ -27,7 +27,7 @@ use tending::Tending;
 
 pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
-pub use parts::{destination, source, source_connector};
+pub use parts::{destination, on_repeat, source, source_connector};
 pub use reading::{Ended, read};
 pub use resume::verify;
 pub use retry::Retry;
@@ -42,6 +42,7 @@ use crate::feed::Feed;
 use crate::letters::DeadLetters;
 use crate::output::Surroundings;
 use crate::pipeline::{Delivery, Pipeline, Resume};
+use crate::rules;
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -79,6 +80,7 @@ pub type GivenUp = Arc<Mutex<BTreeSet<String>>>;
 pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outcome> {
     let mut source = source(pipeline, reporter, stop)?;
     let (log, recovery) = Log::open(&pipeline.log, pipeline.storage.config())?;
+    rules::write_down(pipeline, reporter)?;
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
     reporter.opened(&log);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
@@ -225,6 +227,7 @@ pub fn deliver_only(
         stop,
     };
     let feed = deliverer.open()?;
+    rules::write_down(pipeline, reporter)?;
     let mut monitor = Monitor::new(pipeline, Some(name), &log, reporter);
     std::thread::scope(|scope| {
         let delivering = scope.spawn(|| deliverer.run(feed, &mut *destination));

@@ -13,10 +13,12 @@ mod http;
 mod kills;
 mod measured;
 mod misbehaving;
+mod named;
 mod others;
 mod place;
 mod schemas;
 mod status;
+mod twice;
 
 use place::Place;
 
