@@ -66,6 +66,7 @@ pub(crate) fn rewind(args: &Rewind) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let to = place::find(&log, &args.to)?;
     let only = args.wanted.find(&log)?.map(|info| info.name);
+    only.as_ref().map_or(Ok(()), known::refuse_ours)?;
     let plan = log.plan_rewind(to, only.as_ref())?;
     tell::rewinding(&plan);
     if plan.is_empty() || !args.doing.is_wanted_alone(Some(&log), "Rewind?")? {
@@ -80,6 +81,7 @@ pub(crate) fn reset(args: &Reset) -> Result<Code, Failure> {
     let Some(info) = args.wanted.find(&log)? else {
         return Err(Failure::usage("say which stream: --stream NAME"));
     };
+    known::refuse_ours(&info.name)?;
     let plan = tell::Resetting::gather(&log, info)?;
     plan.tell();
     if plan.since.is_none() || !args.doing.is_wanted_alone(Some(&log), "Reset it?")? {

@@ -11,6 +11,7 @@ use super::target::{self, Name};
 use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::terminal;
 use highwater_connect::quantity::plural;
 
@@ -60,6 +61,7 @@ pub(crate) struct Plan<'a> {
 impl Writing {
     /// Says what changes, asks, and does it.
     pub(crate) fn write(&self, mut plan: Plan<'_>) -> Result<Code, Failure> {
+        plan.states.iter().filter_map(|state| state.name.as_ref()).try_for_each(known::refuse_ours)?;
         plan.states.retain(NewState::is_change);
         plan.say();
         if plan.states.is_empty() {
