@@ -13,7 +13,21 @@ pub(super) fn tap(text: &str) -> Result<Imported> {
     if object.get("singer_state").is_some() || object.get("completed").is_some() {
         return Err(Failure::config("this is Meltano's form of a state: import it as that"));
     }
+    if !object.is_empty() {
+        check_is_state(&object)?;
+    }
     only(object.is_empty(), text)
+}
+
+/// A state is the tap's business; but what taps have in common tells one from the file of another tool.
+fn check_is_state(object: &Object<'_>) -> Result<()> {
+    let has_bookmarks = object.object("bookmarks")?.is_some();
+    if has_bookmarks || object.text("currently_syncing").is_ok_and(|name| name.is_some()) {
+        return Ok(());
+    }
+    let what = "it has no \"bookmarks\", as a tap's state has; if it is one all the same, import it as the message that the tap \
+                sends: {\"type\": \"STATE\", \"value\": ...}";
+    Err(Failure::config(what))
 }
 
 fn messages(text: &str) -> Result<Imported> {
