@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use highwater_connect::FailureKind;
 use highwater_connect::event::Reporter;
 use highwater_connect::quantity::plural;
 use highwater_connect::runtime::{self, Checked, Found, Part};
-use highwater_connect::{FailureKind, Pipeline};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 use crate::output;
+use crate::pipeline;
 use crate::run::{Watcher, listening, shown};
 use crate::terminal;
 
@@ -41,7 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = pipeline::open(&args.pipeline)?;
     let watcher = Arc::new(Watcher::start(false));
     let reporter = Reporter::new(watcher, pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;

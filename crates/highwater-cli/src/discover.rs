@@ -7,12 +7,13 @@ use std::sync::Arc;
 use highwater_connect::airbyte::Discovered;
 use highwater_connect::event::Reporter;
 use highwater_connect::text::tame;
-use highwater_connect::{Pipeline, runtime};
+use highwater_connect::runtime;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Code, Failure};
 use crate::output;
+use crate::pipeline;
 use crate::run::{Watcher, listening};
 
 const EXAMPLES: &str = "\
@@ -36,7 +37,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = pipeline::open(&args.pipeline)?;
     let reporter = Reporter::new(Arc::new(Watcher::start(false)), pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;
     let connector = runtime::source_connector(&pipeline, &reporter, &stop)?;

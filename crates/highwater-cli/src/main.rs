@@ -28,6 +28,7 @@ mod init;
 mod known;
 mod metrics;
 mod output;
+mod pipeline;
 mod place;
 mod prune;
 mod refresh;

@@ -19,6 +19,7 @@ use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::output;
+use crate::pipeline;
 use crate::run::{Watcher, listening};
 use crate::terminal;
 
@@ -96,7 +97,7 @@ fn compare(pipeline: &Pipeline) -> Result<Compared, Failure> {
 }
 
 fn diff(args: &Diff) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = pipeline::open(&args.pipeline)?;
     let streams = compare(&pipeline)?.streams;
     if args.json {
         output::json(Json { streams: &streams })?;
@@ -133,7 +134,7 @@ fn lines(streams: &[StreamDifference]) -> Vec<String> {
 }
 
 fn accept(args: &Accept) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = pipeline::open(&args.pipeline)?;
     let Compared { mut offers, log, mut streams } = compare(&pipeline)?;
     if let Some(wanted) = &args.stream {
         let is_wanted = |name: &highwater::StreamName| name.name == *wanted || name.to_string() == *wanted;

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
+use crate::pipeline;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,7 +90,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let report = if args.pipeline.is_dir() {
         Report::of_log(&args.pipeline, &args.pipeline, None)?
     } else {
-        let pipeline = Pipeline::open(&args.pipeline)?;
+        let pipeline = pipeline::open(&args.pipeline)?;
         Report::of_log(&pipeline.log, &args.pipeline, Some(&pipeline))?
     };
     if args.json {

@@ -8,13 +8,14 @@ use highwater_connect::event::Reporter;
 use highwater_connect::letters::Letter;
 use highwater_connect::quantity::plural;
 use highwater_connect::text::tame;
-use highwater_connect::{Pipeline, runtime};
+use highwater_connect::runtime;
 use serde::Serialize;
 
 use super::{Mail, Of, Which};
 use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::pipeline;
 use crate::run::{Watcher, listening};
 use crate::terminal;
 
@@ -94,7 +95,7 @@ pub(super) fn retry(args: &Retry) -> Result<Code, Failure> {
             "the destination is described in the pipeline file: name that, not the log",
         ));
     }
-    let pipeline = Pipeline::open(&args.of.pipeline)?;
+    let pipeline = pipeline::open(&args.of.pipeline)?;
     if !begin(&mail, &wanted, &args.doing, "Give them to the destination again?")? {
         return args.doing.print(&told, None);
     }

@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use highwater_connect::Pipeline;
 use highwater_connect::letters::{DeadLetters, Letter, LettersMax};
 use highwater_connect::pipeline::work_directory;
 use highwater_connect::text::tame;
 
 use crate::failure::{Code, Failure};
 use crate::known;
+use crate::pipeline;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,7 +63,7 @@ impl Of {
             let names = consumers.into_iter().map(|consumer| consumer.name);
             (work_directory(&self.pipeline), names.collect::<Vec<_>>())
         } else {
-            let pipeline = Pipeline::open(&self.pipeline)?;
+            let pipeline = pipeline::open(&self.pipeline)?;
             let names = pipeline.destination_names().map(str::to_owned).collect();
             (pipeline.work, names)
         };
