@@ -35,10 +35,12 @@ pub(crate) fn open_to_write(typed: &Path) -> Result<Log, Failure> {
     Ok(log)
 }
 
-/// Reads a pipeline file.
+/// Reads a pipeline file. What it takes from the environment or from secret files is shown to nobody from then on.
 pub(crate) fn pipeline(path: &Path) -> Result<Pipeline, Failure> {
     check_there(path, "no pipeline file")?;
-    Ok(Pipeline::open(path)?)
+    let pipeline = Pipeline::open(path)?;
+    terminal::hide(pipeline.secrets());
+    Ok(pipeline)
 }
 
 /// A log's directory, or a pipeline file.

@@ -122,8 +122,9 @@ impl<'a> Output<'a> {
     }
 
     /// Appends a record. Blocks while the log is at its cap; fails with [`FailureKind::Cancelled`](crate::FailureKind::Cancelled) if it has
-    /// to stop meanwhile.
+    /// to stop meanwhile, and with [`FailureKind::Permanent`](crate::FailureKind::Permanent) if every column of its key is null.
     pub fn record(&mut self, handle: Handle, op: Op<'_>, meta: Meta<'_>) -> Result<()> {
+        self.entries[handle.0].check_key(&op)?;
         if self.seen.as_mut().is_some_and(|seen| seen.is_repeat(handle.0, &op)) {
             // It came, as the source will count it; and there is nothing to do about it.
             self.entries[handle.0].since_state += 1;

@@ -2,6 +2,7 @@
 
 mod again;
 mod alerts;
+mod asking;
 mod backups;
 mod check;
 mod columns;

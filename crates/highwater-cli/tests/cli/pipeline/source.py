@@ -7,6 +7,7 @@ pause_ms   after each page
 fail_after so many pages in one process, then an ERROR trace and exit code 1
 kind       of that error: transient_error, config_error, system_error
 global     one GLOBAL state instead of STREAM states
+quotes     can't discover, and says so with its password
 silent     says nothing after the first page
 child      starts a process that ignores the request to end; its number goes to this file
 rotate     sends a CONTROL message with this token
@@ -74,8 +75,8 @@ def trace_status(name, status):
     say({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": stream_status}})
 
 
-def fail(config):
-    error = {"message": "the source broke", "failure_type": config.get("kind", "transient_error")}
+def fail(config, message="the source broke"):
+    error = {"message": message, "failure_type": config.get("kind", "transient_error")}
     say({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}})
     sys.exit(1)
 
@@ -147,6 +148,8 @@ def main():
         status = "FAILED" if config.get("password") == "wrong" else "SUCCEEDED"
         message = "password is wrong" if status == "FAILED" else None
         say({"type": "CONNECTION_STATUS", "connectionStatus": {"status": status, "message": message}})
+    elif command == "discover" and config.get("quotes"):
+        fail(config, f"nobody has the password {config['password']}")
     elif command == "discover":
         say({"type": "CATALOG", "catalog": {"streams": [described(config, name) for name in config["streams"]]}})
     elif command == "read":
