@@ -299,9 +299,10 @@ pub(crate) fn check_streams(
 }
 
 /// An error for a stream that nobody registered.
+/// A runtime's own streams are nobody's to ask for.
 pub(crate) fn unknown_stream(name: &StreamName, view: &View) -> Error {
-    let mut known: Vec<String> =
-        view.streams().take(8).map(|(_, defined)| defined.name.to_string()).collect();
+    let names = view.streams().map(|(_, defined)| &defined.name).filter(|name| !name.is_of_runtime());
+    let mut known: Vec<String> = names.take(8).map(ToString::to_string).collect();
     known.sort();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Error::not_found(format!("no stream {name} in this log; it holds: {known}"))

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let Some(connector) = connector else {
         return Err(Failure::usage("this kind of source can't be asked what it has"));
     };
-    let streams = connector.discover()?;
+    let streams = connector.discover().map_err(|failure| failure.while_doing("source"))?;
     if args.json {
         print_json(&streams)?;
     } else if args.toml {

@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Args;
 use highwater::{Checkpoint, Config, ErrorKind, Log, LogReader, Reader, StreamInfo, StreamName};
 use highwater_connect::Pipeline;
+use highwater_connect::bookkeeping;
 use highwater_connect::text::tame;
 use highwater_serve::Subject;
 
@@ -109,6 +110,16 @@ impl Wanted {
     }
 }
 
+/// What the runtime keeps in the log for itself is not for a person to write: with another text no run can read it any more.
+pub(crate) fn refuse_ours(name: &StreamName) -> Result<(), Failure> {
+    if !bookkeeping::is_ours(name) {
+        return Ok(());
+    }
+    let text =
+        format!("{} is the runtime's own, and not a source's: no hand may write it", tame(&name.to_string()));
+    Err(Failure::usage(text).hint("highwater info LOG    lists the streams that have a state of a source"))
+}
+
 /// Where in the list it is.
 #[derive(Debug, PartialEq, Eq)]
 enum Choice {
@@ -143,7 +154,7 @@ const NAMED_MAX: usize = 20;
 
 fn unknown(wanted: &StreamName, streams: &[StreamInfo]) -> Failure {
     let of_sources: Vec<&StreamName> =
-        streams.iter().map(|info| &info.name).filter(|name| !name.is_of_runtime()).collect();
+        streams.iter().map(|info| &info.name).filter(|name| !bookkeeping::is_ours(name)).collect();
     let mut known: Vec<String> =
         of_sources.iter().take(NAMED_MAX).map(|name| tame(&name.to_string())).collect();
     if of_sources.len() > NAMED_MAX {

@@ -30,8 +30,8 @@ Examples:
 
 /// Compare what the source says of its streams with what the log knows, and take it over
 ///
-/// What becomes of a change by itself is said in the pipeline file: [schema] on_change = \"propagate\", \"propagate_additions\",
-/// \"ignore\" or \"pause\". With pause, and after a change of a key or a cursor, a run ends with exit code 8 until it is accepted.
+/// What becomes of a change by itself is said in the pipeline file: [schema] on_change = "propagate", "propagate_additions",
+/// "ignore" or "pause". With pause, and after a change of a key or a cursor, a run ends with exit code 8 until it is accepted.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {

@@ -25,7 +25,7 @@ Examples:
 /// List, show, retry and drop the records that destinations refused
 ///
 /// A destination that refuses a record goes on with the others; the record is kept beside the log, with the reason, until somebody
-/// decides. With on_reject = \"fail\" its delivery stops instead.
+/// decides. With on_reject = "fail" its delivery stops instead.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {

@@ -68,6 +68,7 @@ pub(crate) fn rewind(args: &Rewind) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let to = place::find(&log, &args.to)?;
     let only = args.wanted.find(&log)?.map(|info| info.name);
+    only.as_ref().map_or(Ok(()), known::refuse_ours)?;
     let plan = log.plan_rewind(to, only.as_ref())?;
     let again: Vec<_> = plan.again.iter().map(|tally| tally.stream.clone()).collect();
     let told = tell::Rewound { twice: twice::gather(&args.log, &log, &again)?, plan };
@@ -85,6 +86,7 @@ pub(crate) fn reset(args: &Reset) -> Result<Code, Failure> {
     let Some(info) = args.wanted.find(&log)? else {
         return Err(Failure::usage("say which stream: --stream NAME"));
     };
+    known::refuse_ours(&info.name)?;
     let plan = tell::Resetting::gather(&args.log, &log, info)?;
     plan.tell();
     if plan.since.is_none() || !args.doing.is_wanted_alone(Some(&log), "Reset it?")? {

@@ -62,6 +62,7 @@ pub(crate) struct Plan<'a> {
 impl Writing {
     /// Says what changes, asks, and does it.
     pub(crate) fn write(&self, mut plan: Plan<'_>) -> Result<Code, Failure> {
+        plan.states.iter().filter_map(|state| state.name.as_ref()).try_for_each(known::refuse_ours)?;
         plan.states.retain(NewState::is_change);
         plan.say();
         if plan.states.is_empty() {

@@ -37,6 +37,7 @@ pub(crate) struct Edit {
 pub(crate) fn edit(args: &Edit) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let name = args.target.one(&log)?;
+    name.as_ref().map_or(Ok(()), known::refuse_ours)?;
     refuse_beside_writer(&log)?;
     let editor = editor()?;
     let old = target::text(&log.state()?, &name)?;

@@ -92,6 +92,7 @@ impl Output<'_> {
         }
         let states = state(self.log)?;
         self.check_offers(offers)?;
+        self.tell_gone(offers, &states, is_new);
         self.book.source.clone_from(&self.around.source);
         let mut plan = Plan::default();
         let mut refreshing = Refreshing::begin(self.log, self.book.sync)?;

@@ -19,6 +19,7 @@ pub(super) fn around(min_interval: Duration) -> Surroundings {
         labels: vec![("run".to_owned(), "1".to_owned())],
         schema: SchemaPolicy::default(),
         source: BTreeMap::new(),
+        reads_all: true,
         lookback: None,
     }
 }
@@ -225,4 +226,57 @@ fn a_version_is_complete_when_its_source_activates_it_and_not_before() {
         delivered(&log).iter().map(|(_, generation)| *generation).collect::<Vec<_>>(),
         [1000, 1000, 2000, 2000, 2000]
     );
+}
+
+/// The streams that are told to be gone when these are offered.
+fn gone(log: &Log, offers: &[&str], reads_all: bool, ends: bool) -> Vec<String> {
+    #[derive(Default)]
+    struct Kept(std::sync::Mutex<Vec<String>>);
+    impl crate::event::Observer for Kept {
+        fn event(&self, event: Event) {
+            if let Event::StreamGone { stream } = event {
+                self.0.lock().unwrap().push(stream.to_string());
+            }
+        }
+    }
+    let kept = Arc::new(Kept::default());
+    let reporter = Reporter::new(kept.clone(), crate::pipeline::Secrets::default());
+    let around = Surroundings { reporter, reads_all, ..around(Duration::ZERO) };
+    let offers: Vec<Offer> = offers.iter().map(|name| offer(name, ONWARD)).collect();
+    let mut out = Output::begin(log, &offers, &around).unwrap();
+    for offer in &offers {
+        state(&mut out, &offer.definition.name.name, "1");
+    }
+    if ends {
+        out.finish().unwrap();
+    }
+    drop(out);
+    let gone = kept.0.lock().unwrap().clone();
+    gone
+}
+
+#[test]
+fn a_stream_that_goes_is_told_and_its_state_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let none = [""; 0];
+    assert_eq!(gone(&log, &["a", "b", "c"], true, true), none);
+    // With each sync, and not with each attempt of it.
+    assert_eq!(gone(&log, &["a", "c"], true, false), ["b"]);
+    assert_eq!(gone(&log, &["a", "c"], true, true), none);
+    assert_eq!(gone(&log, &["a", "c"], true, true), ["b"]);
+    // Where streams are chosen it is told once.
+    assert_eq!(gone(&log, &["a"], false, true), ["c"]);
+    assert_eq!(gone(&log, &["a"], false, true), none);
+    // And where it goes in the middle of a sync.
+    assert_eq!(gone(&log, &["a", "b", "c"], true, false), none);
+    assert_eq!(gone(&log, &["a", "b"], true, false), ["c"]);
+    let left = super::sync::state(&log).unwrap().streams.len();
+    assert_eq!(left, 3);
+    // A state that was imported under a name that the source does not know.
+    let x = StreamName { namespace: None, name: "x".to_owned() };
+    log.stream(highwater::StreamSpec::new("x")).unwrap();
+    log.operate(highwater::Operation::new("import x", "ops", "moved").set(&x, "1")).unwrap();
+    assert_eq!(gone(&log, &["a", "b", "c"], true, true), none, "the same sync");
+    assert_eq!(gone(&log, &["a", "b", "c"], false, true), ["x"]);
 }

@@ -2,6 +2,7 @@
 //! but at the log's cap, where the source waits for who has still to read.
 
 mod breaker;
+mod check;
 mod delivering;
 mod flight;
 mod monitor;
@@ -24,6 +25,7 @@ use highwater::{ErrorKind, Log, LogReader, Sequence};
 use monitor::Monitor;
 use tending::Tending;
 
+pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
 pub use parts::{destination, on_repeat, source, source_connector};
 pub use reading::{Ended, read};
@@ -97,6 +99,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         labels: vec![("pipeline".to_owned(), pipeline.name.clone())],
         schema: pipeline.schema,
         source: pipeline.fingerprints()?,
+        reads_all: pipeline.streams()?.is_empty(),
         lookback: pipeline.lookback,
     };
     let goal = Goal::default();

@@ -239,7 +239,12 @@ impl<'a, 'o> Session<'a, 'o> {
         }
         let Some(schema) = message.schema else { return Ok(()) };
         match &stream.filter {
-            Some(filter) => self.out.set_schema(handle, &filter.schema(schema.get())?),
+            Some(filter) => {
+                let schema = filter.schema(schema.get());
+                let schema =
+                    schema.map_err(|failure| failure.while_doing(format!("stream {}", stream.name)))?;
+                self.out.set_schema(handle, &schema)
+            }
             None => self.out.set_schema(handle, schema.get()),
         }
     }

@@ -63,6 +63,7 @@ impl World {
             labels: Vec::new(),
             schema: Default::default(),
             source: Default::default(),
+            reads_all: true,
             lookback: None,
         };
         World { dir, log, stop: Stop::default(), around }

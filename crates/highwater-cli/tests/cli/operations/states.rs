@@ -145,3 +145,37 @@ fn while_a_writer_runs_it_is_named_and_nothing_is_written() {
     log.run("state set", &sure(&["--stream", "a", "--format", "text", "{}"])).exits(0);
     log.run("verify", &[]).exits(0);
 }
+
+#[test]
+fn what_the_runtime_keeps_for_itself_is_written_by_no_hand() {
+    let log = two_streams();
+    let sync = highwater::StreamSpec::new("sync").namespace("_highwater");
+    let (open, _) = highwater::Log::open(&log.path, highwater::Config::default()).unwrap();
+    let sync = open.stream(sync).unwrap();
+    open.writer(&[&sync]).unwrap().commit(highwater::Commit::new().stream(&sync, &7)).unwrap();
+    open.close().unwrap();
+    let ours = ["--stream", "_highwater.sync"];
+    let document = r#"{"version":1,"streams":[{"namespace":"_highwater","name":"sync","state":{"x":1}}]}"#;
+    let refused = |command: &str, options: &[&str], input: &str| {
+        let options: Vec<&str> = by_hand(options).into_iter().chain(["--yes"]).collect();
+        log.run_with(command, &options, input).exits(2).says("_highwater.sync is the runtime's own");
+    };
+    refused("state set", &[&ours[..], &["--format", "text"]].concat(), "{}");
+    refused("state set", &["--format", "json"], document);
+    refused("state merge", &ours, "{\"x\":1}");
+    refused("state clear", &ours, "");
+    refused("state edit", &ours, "");
+    refused("state copy", &[&ours[..], &["--at", "4"]].concat(), "");
+    refused("state copy", &["--stream", "a", "--to-stream", "sync", "--to-namespace", "_highwater"], "");
+    refused("rewind", &[&ours[..], &["--to", "3"]].concat(), "");
+    refused("reset", &ours, "");
+    assert_eq!(sequence(&log), 4);
+    // It can be looked at, and is not offered to who asks for something else.
+    log.run("state get", &["--stream", "_highwater.sync", "--format", "text"]).exits(0).prints("7\n");
+    log.run("state get", &["--stream", "zzz"]).exits(6).says("it has a, b").does_not_say("_highwater");
+    let list = format!("[{}]", stream_state("nope", "1"));
+    log.run_with("state set", &by_hand(&[]), &list)
+        .exits(6)
+        .says("no stream nope")
+        .does_not_say("_highwater");
+}

@@ -63,7 +63,7 @@ fn a_silent_source_is_ended_with_its_children() {
         text.replace("attempts_without_progress = 3", "attempts_without_progress = 1")
     });
     let ran = place.run("run", &[]).exits(75);
-    assert!(ran.err.contains("said nothing for"), "{}", ran.err);
+    assert!(ran.err.contains("highwater: source: it said nothing for"), "{}", ran.err);
     let child = std::fs::read_to_string(place.path("child")).unwrap();
     wait_for(|| !is_alive(&child));
 }

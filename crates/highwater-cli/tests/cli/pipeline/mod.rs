@@ -3,6 +3,8 @@
 mod again;
 mod alerts;
 mod backups;
+mod check;
+mod columns;
 mod dead_letters;
 mod docker;
 mod examples;
@@ -64,7 +66,7 @@ fn columns_are_left_out_or_hashed_before_anything_reaches_the_disk() {
 #[test]
 fn a_secret_is_in_no_output_and_no_file_but_its_own() {
     let place = Place::new(TWO, "page = 10\npassword = '${file:password}'");
-    place.file("password", "hunter2secret\n");
+    place.secret_file("password", "hunter2secret\n");
     let ran = place.run("run", &[]).exits(0);
     assert!(ran.err.contains("reading with password ***"), "{}", ran.err);
     assert!(!ran.err.contains("hunter2secret") && !ran.out.contains("hunter2secret"));

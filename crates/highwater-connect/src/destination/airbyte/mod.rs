@@ -176,8 +176,7 @@ impl Protocol for Airbyte {
     }
 
     fn check(&self, connector: &Connector) -> Result<()> {
-        catalog::check_modes(&connector.spec()?, self.settings.mode)
-            .map_err(|failure| failure.while_doing(connector.of()))?;
+        catalog::check_modes(&connector.spec()?, self.settings.mode)?;
         connector.check()
     }
 }
