@@ -239,15 +239,19 @@ impl LogReader {
         pruning::consumers(&self.origin)
     }
 
-    /// Holds checkpoints until the pin is removed or expires. An existing pin of that name is replaced.
+    /// Holds checkpoints until the pin is removed or expires. An existing pin of that name is replaced; where the new one is
+    /// refused, it stays. Durable when it returns; blocks for two flushes, and for a pruning that is about to let something go.
+    ///
+    /// Fails with [`ErrorKind::Gap`](crate::ErrorKind::Gap) if what it is to hold is pruned already, and with
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for an owner of more than some kilobytes.
     pub fn pin(&self, name: &str, pin: &Pin) -> Result<()> {
+        // As long as we have the turn no pruning lets anything go.
         let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
-        pin::write(&*self.origin.files().storage, name, pin)?;
-        if pin.from < self.origin.horizon()?.retained.first_sequence {
-            pin::remove(&*self.origin.files().storage, name)?;
-            return Err(crate::origin::gap(pin.from, &self.origin.horizon()?.retained));
+        let retained = self.origin.horizon()?.retained;
+        if pin.from < retained.first_sequence {
+            return Err(crate::origin::gap(pin.from, &retained));
         }
-        Ok(())
+        pin::write(&*self.origin.files().storage, name, pin)
     }
 
     /// Removes a pin.

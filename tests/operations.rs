@@ -6,8 +6,8 @@ mod common;
 
 use common::{Fixture, drain, text_of};
 use highwater::{
-    AuditEvent, By, Commit, ErrorKind, Holder, Log, LogReader, Operation, Retention, Sequence, Start,
-    StreamName, StreamSpec,
+    AuditEvent, By, Commit, Durability, ErrorKind, Holder, Log, LogReader, Operation, Retention, Sequence,
+    Start, StreamName, StreamSpec,
 };
 
 fn name(stream: &str) -> StreamName {
@@ -24,6 +24,26 @@ fn two_streams(fixture: &Fixture) -> Log {
     fixture.write(&log, "a", 1..5);
     fixture.write(&log, "b", 1..3);
     log
+}
+
+/// A buffered checkpoint is shown to nobody yet; whoever decided without it is told all the same.
+#[test]
+fn what_was_decided_before_a_buffered_checkpoint_is_outdated() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let (seen, plan) = (log.end(), log.plan_rewind(Sequence::new(2), Some(&name("a"))).unwrap());
+    let a = log.stream(StreamSpec::new("a")).unwrap();
+    let buffered = Commit::new().stream(&a, &77).durability(Durability::Buffered);
+    log.writer(&[&a]).unwrap().commit(buffered).unwrap();
+    assert_eq!(log.end(), seen);
+    let edit = || Operation::new("edit a", "ops", "it was 4").set(&name("a"), "5");
+    let late = log.operate(edit().expecting(seen)).unwrap_err();
+    assert_eq!(*late.kind(), ErrorKind::Outdated, "{late}");
+    assert_eq!(*log.rewind(&plan, "ops", "x").unwrap_err().kind(), ErrorKind::Outdated);
+    // Who looks again sees it.
+    assert_eq!(state(&log, "a").as_deref(), Some("77"));
+    log.operate(edit().expecting(log.end())).unwrap();
+    assert_eq!(state(&log, "a").as_deref(), Some("5"));
 }
 
 #[test]

@@ -325,6 +325,27 @@ fn damaged_in_the_middle() -> (Memory, Position) {
     (files, ends[7])
 }
 
+/// Where the last thing that stays is what an earlier repair put on record, its numbers stay given up.
+#[test]
+fn a_cut_right_behind_what_an_earlier_repair_gave_up() {
+    let (files, _) = damaged_in_the_middle();
+    apply(&files, Mode::SkipDamaged).unwrap();
+    let name = "00000001.hws";
+    let mut bytes = files.content(name).unwrap();
+    let at = bytes.windows(300).rposition(|row| row == [6; 300]).unwrap();
+    bytes[at] ^= 1;
+    files.set_content(name, bytes);
+    let done = apply(&files, Mode::Cut).unwrap();
+    assert_eq!(done.last_before, Sequence::new(5), "{done:?}");
+    let lost: Vec<_> = done.lost.iter().map(|run| (run.first.get(), run.last.get())).collect();
+    assert_eq!(lost, [(6, 10)]);
+    let log = open(&files).unwrap();
+    assert!(log.verify(&mut |_| {}).unwrap().is_sound());
+    assert_eq!(content(&log).into_keys().collect::<Vec<_>>(), [1, 2, 3, 4]);
+    let made = log.writer(&[]).unwrap().commit(Commit::new()).unwrap();
+    assert_eq!(made.sequence(), Sequence::new(6));
+}
+
 #[test]
 fn after_a_cut_whoever_is_ahead_has_diverged_though_the_numbers_come_again() {
     let (files, eighth) = damaged_in_the_middle();

@@ -6,6 +6,7 @@ use highwater_connect::Pipeline;
 use highwater_connect::rules::Rules;
 
 use crate::failure::Failure;
+use crate::terminal;
 
 /// The pipeline, where its file is named.
 pub(crate) fn pipeline(typed: &Path) -> Result<Option<Pipeline>, Failure> {
@@ -16,7 +17,9 @@ pub(crate) fn pipeline(typed: &Path) -> Result<Option<Pipeline>, Failure> {
         Failure::usage(format!("a log is a directory, and a file has to be a pipeline's: {failure}"))
             .hint("ls -la PIPELINE")
     };
-    Pipeline::open(typed).map(Some).map_err(no_pipeline)
+    let pipeline = Pipeline::open(typed).map_err(no_pipeline)?;
+    terminal::hide(pipeline.secrets());
+    Ok(Some(pipeline))
 }
 
 /// The log's directory.

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use clap::Args;
 use highwater::{Checkpoint, Config, ErrorKind, Log, LogReader, Reader, StreamInfo, StreamName};
-use highwater_connect::Pipeline;
-use highwater_connect::bookkeeping;
 use highwater_connect::text::tame;
+use highwater_connect::{Pipeline, bookkeeping};
 use highwater_serve::Subject;
 
 use crate::failure::Failure;
@@ -36,10 +35,12 @@ pub(crate) fn open_to_write(typed: &Path) -> Result<Log, Failure> {
     Ok(log)
 }
 
-/// Reads a pipeline file.
+/// Reads a pipeline file. What it takes from the environment or from secret files is shown to nobody from then on.
 pub(crate) fn pipeline(path: &Path) -> Result<Pipeline, Failure> {
     check_there(path, "no pipeline file")?;
-    Ok(Pipeline::open(path)?)
+    let pipeline = Pipeline::open(path)?;
+    terminal::hide(pipeline.secrets());
+    Ok(pipeline)
 }
 
 /// A log's directory, or a pipeline file.

@@ -31,6 +31,7 @@ pub mod process;
 pub mod pump;
 pub mod quantity;
 pub mod refresh;
+mod reject;
 pub mod rules;
 pub mod runs;
 pub mod runtime;

@@ -125,7 +125,7 @@ impl Read<'_, '_> {
                     if line.fresh {
                         self.session.out().tick();
                     }
-                    let taken = self.session.take(line.bytes);
+                    let taken = self.session.take(line);
                     let taken = taken.map_err(|failure| at_line(failure, line.number))?;
                     if !line.fresh && taken == Taken::Other {
                         continue;

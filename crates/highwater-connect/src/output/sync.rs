@@ -66,7 +66,7 @@ fn has_no_record(log: &LogReader, stream: &StreamName) -> Result<bool> {
 }
 
 /// The states that sources gave, at the end of the log.
-pub(super) fn state(log: &LogReader) -> Result<State> {
+pub(crate) fn state(log: &LogReader) -> Result<State> {
     state_of(log, &log.state()?)
 }
 

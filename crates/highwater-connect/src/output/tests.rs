@@ -181,8 +181,12 @@ fn at_the_cap_the_source_waits_and_can_be_stopped() {
     let stop = around.stop.clone();
     let stopper = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
+        stop.ask(Urgency::Soon);
+        // Only so that this ends, whatever it does.
+        std::thread::sleep(Duration::from_secs(3));
         stop.ask(Urgency::Now);
     });
+    let begun = std::time::Instant::now();
     let handle = out.find(None, "a").unwrap();
     let row = vec![b'x'; 100_000];
     let failure = (0..1000).find_map(|n| {
@@ -190,6 +194,8 @@ fn at_the_cap_the_source_waits_and_can_be_stopped() {
         appended.and_then(|()| out.state(handle, &n.to_string())).err()
     });
     assert_eq!(failure.unwrap().kind(), crate::FailureKind::Cancelled);
+    assert_eq!(out.settle().map_err(|failure| failure.kind()).err(), None, "nothing is left to commit");
+    assert!(begun.elapsed() < Duration::from_secs(2), "nobody makes room once a stop is asked");
     stopper.join().unwrap();
     // The reserve for bookkeeping is beside the cap.
     assert!(log.status().unwrap().disk_bytes <= 6 << 20);
@@ -279,4 +285,26 @@ fn a_stream_that_goes_is_told_and_its_state_stays() {
     log.operate(highwater::Operation::new("import x", "ops", "moved").set(&x, "1")).unwrap();
     assert_eq!(gone(&log, &["a", "b", "c"], true, true), none, "the same sync");
     assert_eq!(gone(&log, &["a", "b", "c"], false, true), ["x"]);
+}
+
+#[test]
+fn records_without_a_key_are_refused_where_the_stream_has_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let around = around(Duration::ZERO);
+    let mut keyed = offer("keyed", ONWARD);
+    keyed.definition.key = vec![vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]];
+    let mut out = Output::begin(&log, &[keyed, offer("plain", ONWARD)], &around).unwrap();
+    let (keyed, plain) = (out.find(None, "keyed").unwrap(), out.find(None, "plain").unwrap());
+    let mut put = |handle, op| out.record(handle, op, Meta::default());
+    put(keyed, Op::Upsert { key: b"[null,1]", row: b"{}" }).unwrap();
+    put(keyed, Op::Truncate).unwrap();
+    put(plain, Op::Insert { key: b"", row: b"{}" }).unwrap();
+    let nothing = b"[null,null]".as_slice();
+    for op in [Op::Upsert { key: nothing, row: b"{}" }, Op::Delete { key: nothing, row: b"" }] {
+        let failure = put(keyed, op).unwrap_err();
+        assert_eq!(failure.kind(), crate::FailureKind::Permanent);
+        let text = failure.to_string();
+        assert!(text.contains("stream keyed:") && text.contains("(a, b.c)"), "{text}");
+    }
 }

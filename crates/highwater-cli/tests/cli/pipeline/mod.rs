@@ -2,6 +2,7 @@
 
 mod again;
 mod alerts;
+mod asking;
 mod backups;
 mod check;
 mod columns;
@@ -12,6 +13,7 @@ mod failures;
 mod http;
 mod kills;
 mod measured;
+mod misbehaving;
 mod named;
 mod others;
 mod place;
@@ -43,6 +45,24 @@ fn global_states_do_the_same() {
     place.run("run", &[]).exits(0);
     place.run("run", &[]).exits(0);
     place.holds(&[("a", 25), ("b", 7)]);
+}
+
+#[test]
+fn streams_are_delivered_in_the_order_that_the_destination_asks_for() {
+    let place = Place::new(TWO, "page = 100\nglobal = true");
+    place.edit(|text| text.replace("path = 'lake'", "path = 'lake'\norder = ['b', 'c', 'a']"));
+    place.edit(|text| text.replace("min_interval = '20ms'", "min_interval = '10s'"));
+    place.run("run", &[]).exits(0).says("destinations.lake.order names c, and the log has no such stream");
+    let text = std::fs::read_to_string(
+        &place
+            .files_below("lake")
+            .into_iter()
+            .find(|file| file.extension().is_some_and(|e| e == "jsonl"))
+            .unwrap(),
+    )
+    .unwrap();
+    let streams: Vec<bool> = text.lines().map(|line| line.contains(r#""stream":"a""#)).collect();
+    assert!(streams.is_sorted() && streams.len() == 32, "{text}");
 }
 
 #[test]
