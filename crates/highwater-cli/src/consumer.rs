@@ -112,6 +112,8 @@ struct Json<'a> {
     missed: Vec<Tally>,
     /// What it gets again.
     again: Vec<Tally>,
+    /// It is a destination that stores its own position, which decides instead.
+    destination_decides: bool,
 }
 
 impl<'a> Json<'a> {
@@ -123,6 +125,7 @@ impl<'a> Json<'a> {
             acknowledged: None,
             missed: Vec::new(),
             again: Vec::new(),
+            destination_decides: false,
         }
     }
 }

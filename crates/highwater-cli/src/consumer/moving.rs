@@ -8,6 +8,7 @@ use super::{Json, comes_next, gap};
 use crate::by::MayBe;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::place;
 use crate::terminal;
@@ -67,6 +68,7 @@ pub(super) fn seek(args: &Seek) -> Result<Code, Failure> {
     plan.again = tally(&log, to, before.min(end))?;
     say(&format!("consumer {} never gets", tame(&args.name)), before, to, &plan.missed);
     say(&format!("consumer {} gets again", tame(&args.name)), to, before.min(end), &plan.again);
+    plan.destination_decides = stores_position(args)?;
     // Where nothing moves there is nothing to ask.
     let is_wanted = if to == before { !args.doing.is_dry() } else { args.doing.is_wanted("Move it?")? };
     if !is_wanted {
@@ -77,6 +79,20 @@ pub(super) fn seek(args: &Seek) -> Result<Code, Failure> {
     plan.done = true;
     plan.acknowledged = Some(at);
     args.doing.print(&plan, Some(&comes_next(&args.name, at)))
+}
+
+/// Whether the consumer is a destination that goes on from its own position; that is said.
+fn stores_position(args: &Seek) -> Result<bool, Failure> {
+    let rules = given::rules(&args.log)?;
+    let is_so = rules.is_some_and(|rules| rules.store_position.contains(&args.name));
+    if is_so {
+        terminal::warning(format!(
+            "destination {} stores with its records up to which checkpoint it has them, and its next run goes on from there, wherever its \
+             consumer stands: it gets nothing again and misses nothing. To fill it anew, give it another name, or empty it",
+            tame(&args.name)
+        ));
+    }
+    Ok(is_so)
 }
 
 /// As much of the range as is kept.

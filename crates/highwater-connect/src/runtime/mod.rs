@@ -27,7 +27,7 @@ use tending::Tending;
 
 pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
-pub use parts::{destination, on_repeat, source, source_connector};
+pub use parts::{destination, on_repeat, source, source_connector, stores_position};
 pub use reading::{Ended, read};
 pub use resume::verify;
 pub use retry::Retry;

@@ -66,6 +66,17 @@ fn streams_are_delivered_in_the_order_that_the_destination_asks_for() {
 }
 
 #[test]
+fn a_consumer_whose_destination_decides_is_not_moved_in_silence() {
+    let place = Place::new(TWO, "page = 10");
+    place.run("run", &[]).exits(0);
+    let moved = place.act("consumer", "seek", &["lake", "--to", "2", "--yes", "--json"]).exits(0);
+    let moved = moved.says("goes on from there, wherever its consumer stands").json();
+    assert_eq!(moved["destination_decides"], true);
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25), ("b", 7)]);
+}
+
+#[test]
 fn columns_are_left_out_or_hashed_before_anything_reaches_the_disk() {
     let place = Place::new(TWO, "page = 10");
     let streams = "[[streams]]\nname = 'a'\nexclude = ['card']\nhash = ['email']\n";
