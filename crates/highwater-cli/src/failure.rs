@@ -1,8 +1,9 @@
 //! How a command fails: an exit code, one line, and the next command to run where there is one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use highwater::ErrorKind;
@@ -41,12 +42,14 @@ pub(crate) struct Failure {
     /// Nothing is printed when it is empty.
     text: String,
     /// The next command; `LOG` in it stands for the log's path.
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
+    /// The log, where the command line names something else.
+    log: Option<PathBuf>,
 }
 
 impl Failure {
     fn new(code: Code, text: impl Into<String>) -> Self {
-        Failure { code, text: text.into(), hint: None }
+        Failure { code, text: text.into(), hint: None, log: None }
     }
 
     pub(crate) fn error(text: impl Into<String>) -> Self {
@@ -87,9 +90,20 @@ impl Failure {
     }
 
     #[must_use]
-    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
+    pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
         self
+    }
+
+    /// Of this log, for the hint.
+    #[must_use]
+    pub(crate) fn of(mut self, log: &Path) -> Self {
+        self.log = Some(log.to_owned());
+        self
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
     }
 
     /// Says which line of the input it was.
@@ -99,13 +113,36 @@ impl Failure {
         self
     }
 
+    /// Of a pipeline that could not begin, in these words.
+    pub(crate) fn of_pipeline(failure: &highwater_connect::Failure, text: String) -> Self {
+        use highwater_connect::FailureKind;
+        if let Some(error) = failure.log_error() {
+            return Failure::new(code_of_log(error.kind()), text).hinted(error.kind());
+        }
+        let code = match failure.kind() {
+            FailureKind::Config => Code::Usage,
+            FailureKind::Diverged | FailureKind::Paused => Code::Paused,
+            FailureKind::Full => Code::DiskFull,
+            FailureKind::Transient | FailureKind::RateLimit { .. } | FailureKind::Cancelled => Code::TryAgain,
+            _ => Code::Error,
+        };
+        Failure::new(code, text)
+    }
+
+    fn hinted(self, kind: &ErrorKind) -> Self {
+        match hint_of_log(kind) {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// Prints it, and gives the exit code.
     pub(crate) fn report(&self, log: Option<&Path>) -> Code {
         if !self.text.is_empty() {
             terminal::error(&self.text);
         }
-        if let Some(hint) = self.hint {
-            let log = log.map_or_else(|| "LOG".to_owned(), quoted);
+        if let Some(hint) = &self.hint {
+            let log = self.log.as_deref().or(log).map_or_else(|| "LOG".to_owned(), quoted);
             terminal::hint(hint.replace("LOG", &log));
         }
         self.code
@@ -113,7 +150,7 @@ impl Failure {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
@@ -131,7 +168,8 @@ fn code_of_log(kind: &ErrorKind) -> Code {
     match kind {
         ErrorKind::Corrupt => Code::Damage,
         ErrorKind::Full => Code::DiskFull,
-        ErrorKind::Locked => Code::Locked,
+        ErrorKind::Locked | ErrorKind::ConsumerBusy => Code::Locked,
+        ErrorKind::Diverged => Code::Paused,
         ErrorKind::NotFound | ErrorKind::Gap { .. } => Code::NotFound,
         _ => Code::Error,
     }
@@ -141,7 +179,8 @@ fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Corrupt => "cp -a LOG LOG.copy && highwater verify LOG",
         ErrorKind::Full => "highwater prune LOG --dry-run",
-        ErrorKind::Locked => "end the process that holds it; ingest can wait for it with --lock-wait 60",
+        ErrorKind::Locked | ErrorKind::ConsumerBusy => "end the process that holds it, or wait for its end",
+        ErrorKind::Diverged => "highwater consumer list LOG",
         ErrorKind::NotFound => "highwater checkpoints LOG --last 5",
         ErrorKind::Gap { .. } => "highwater checkpoints LOG    lists what is left",
         ErrorKind::NotALog => "ls -la LOG    (a log is a directory of its own)",
@@ -155,26 +194,14 @@ fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
 impl From<highwater::Error> for Failure {
     fn from(error: highwater::Error) -> Self {
         let kind = error.kind();
-        Failure { code: code_of_log(kind), text: error.to_string(), hint: hint_of_log(kind) }
+        Failure::new(code_of_log(kind), error.to_string()).hinted(kind)
     }
 }
 
 /// Of a pipeline that could not begin.
 impl From<highwater_connect::Failure> for Failure {
     fn from(failure: highwater_connect::Failure) -> Self {
-        use highwater_connect::FailureKind;
-        let text = failure.to_string();
-        if let Some(error) = failure.log_error() {
-            let kind = error.kind();
-            return Failure { code: code_of_log(kind), text, hint: hint_of_log(kind) };
-        }
-        let code = match failure.kind() {
-            FailureKind::Config => Code::Usage,
-            FailureKind::Diverged | FailureKind::Paused => Code::Paused,
-            FailureKind::Transient | FailureKind::RateLimit { .. } | FailureKind::Cancelled => Code::TryAgain,
-            _ => Code::Error,
-        };
-        Failure::new(code, text)
+        Self::of_pipeline(&failure, failure.to_string())
     }
 }
 

@@ -3,10 +3,13 @@
 mod again;
 mod alerts;
 mod backups;
+mod conclusion;
 mod dead_letters;
+mod diverged;
 mod docker;
 mod examples;
 mod failures;
+mod full;
 mod http;
 mod kills;
 mod measured;
