@@ -48,6 +48,8 @@ pub struct Status {
     pub spare_segments: u64,
     /// All files of the log, as far as it knows them.
     pub disk_bytes: u64,
+    /// Those of them that [`Config::size_max`](crate::Config::size_max) counts: segments, also spare ones, and base files.
+    pub size_bytes: u64,
     /// Written, and named by no commit yet; known in the writing process only.
     pub uncommitted_bytes: u64,
     /// Written, and not flushed yet; known in the writing process only.
@@ -83,18 +85,18 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
     let (first_live, active) = (horizon.retained.first_live, horizon.end.segment());
     let mut segments = Vec::new();
     let mut spare_segments = 0;
-    let mut disk_bytes = file_bytes(names::MARK) + file_bytes(names::RESERVE);
+    let mut size_bytes = survey.bases.iter().map(|id| file_bytes(&names::segment(*id))).sum::<u64>();
     for id in &survey.segments {
         let bytes = file_bytes(&names::segment(*id));
-        disk_bytes += bytes;
+        size_bytes += bytes;
         if *id < first_live || *id > active {
             spare_segments += 1;
         } else {
             segments.push(SegmentStatus { id: id.0, bytes, sealed: *id < active });
         }
     }
-    disk_bytes += survey.bases.iter().map(|id| file_bytes(&names::segment(*id))).sum::<u64>();
-    disk_bytes += survey.consumers.iter().map(|name| file_bytes(&names::consumer(name))).sum::<u64>();
+    let consumers = survey.consumers.iter().map(|name| file_bytes(&names::consumer(name))).sum::<u64>();
+    let disk_bytes = size_bytes + consumers + file_bytes(names::MARK) + file_bytes(names::RESERVE);
     let (totals, streams) = origin.with_view(|view| (view.totals, view.streams().count() as u64));
     let last = horizon.last;
     let end = (last.sequence > Sequence::NONE).then(|| Position {
@@ -114,6 +116,7 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
         segments,
         spare_segments,
         disk_bytes,
+        size_bytes,
         uncommitted_bytes: 0,
         unflushed_bytes: 0,
         last_checkpoint_us: end.map(|_| last.time_us),

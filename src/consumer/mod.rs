@@ -21,9 +21,11 @@ use crate::storage::{self, Access, Lock, LockMode, StorageFile};
 use crate::streams::Stream;
 
 pub(crate) use file::on_device;
-pub(crate) use registry::{check_position, drop_consumer, plan_seek, read_state, register, seek};
+pub(crate) use registry::{
+    check_position, drop_consumer, is_diverged, plan_seek, read_state, register, seek,
+};
 
-use registry::{check_history, check_name, find_checkpoint};
+use registry::{check_history, check_name, find_checkpoint, user};
 
 /// Where a new consumer starts. One that exists goes on where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +72,11 @@ pub struct ConsumerInfo {
     pub lag_checkpoints: u64,
     /// Bytes of the log behind that, about.
     pub lag_bytes: u64,
+    /// What it acknowledged is not on this log's history: it has more, or something else. It gets nothing before it is moved
+    /// ([`seek_consumer`](crate::LogReader::seek_consumer)); what it lacks can't be told by counting.
+    pub diverged: bool,
+    /// The process that has it now; `None` if none has, or the system does not tell.
+    pub used_by: Option<u32>,
 }
 
 /// Whole checkpoints to be delivered together. It owns what it needs: the consumer can go on.
@@ -176,10 +183,8 @@ impl Consumer {
         }
         let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
         let lock = lock.ok_or_else(|| {
-            Error::new(
-                ErrorKind::ConsumerBusy,
-                format!("consumer {name} is used by another process or another part of this one"),
-            )
+            let (user, one) = (user(&*storage, &file_name), "one at a time may read as it");
+            Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use by {user}; {one}"))
         })?;
         let file = storage.open(&file_name, Access::Write).map_err(io)?;
         // What a predecessor wrote and did not flush has to be durable before it is built on; so has its name.

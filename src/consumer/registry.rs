@@ -79,6 +79,21 @@ pub(super) fn check_history(origin: &Origin, name: &str, state: &ConsumerState) 
     }
 }
 
+/// Whether what a consumer acknowledged is another history. What can't be read is told by who reads it.
+pub(crate) fn is_diverged(origin: &Origin, name: &str, state: &ConsumerState) -> bool {
+    state.log != origin.log()
+        || check_history(origin, name, state).is_err_and(|error| *error.kind() == ErrorKind::Diverged)
+}
+
+/// Who has a consumer, in words.
+pub(super) fn user(storage: &dyn Storage, file_name: &str) -> String {
+    match storage.locker(file_name) {
+        Some(process) if process == std::process::id() => "another part of this process".to_owned(),
+        Some(process) => format!("process {process}"),
+        None => "another process or another part of this one".to_owned(),
+    }
+}
+
 pub(super) fn check_name(name: &str) -> Result<()> {
     if names::is_valid(name) {
         return Ok(());
@@ -216,6 +231,11 @@ fn aim(origin: &Origin, start: Start) -> Result<ConsumerState> {
     }
 }
 
+fn in_use(storage: &dyn Storage, name: &str) -> Error {
+    let user = user(storage, &names::consumer(name));
+    Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use by {user}; end that first"))
+}
+
 /// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged can be moved,
 /// too. Its lag policy stays; streams that were acknowledged further are forgotten. Returns where it stands.
 pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>) -> Result<Sequence> {
@@ -226,9 +246,8 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>
     let io = |e| Error::io(format!("moving consumer {name}"), &file_name, e);
     // Before the lock, which would make the file.
     read_state(storage, name)?.ok_or_else(|| unknown(name))?;
-    let _lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?.ok_or_else(|| {
-        Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use; end what uses it first"))
-    })?;
+    let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
+    let _lock = lock.ok_or_else(|| in_use(storage, name))?;
     let file = storage.open(&file_name, Access::Write).map_err(io)?;
     // The newest slot has to be durable before an older one is written over.
     file.sync().map_err(io)?;
@@ -273,7 +292,7 @@ pub(crate) fn drop_consumer(origin: &Origin, name: &str, by: Option<By<'_>>) -> 
     let io = |e| Error::io("dropping a consumer", &file_name, e);
     let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
     if lock.is_none() {
-        return Err(Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use")));
+        return Err(in_use(storage, name));
     }
     // One whose file is damaged can be dropped: that is what it takes to go on.
     let from = read_state(storage, name).ok().flatten().map(|state| state.sequence);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config::Retention;
-use crate::consumer::{ConsumerInfo, on_device, read_state};
+use crate::consumer::{ConsumerInfo, is_diverged, on_device, read_state};
 use crate::environment::micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{ConsumerState, LagPolicy, MaxLag};
@@ -237,6 +237,8 @@ pub(crate) fn consumers(origin: &Origin) -> Result<Vec<ConsumerInfo>> {
     let mut consumers: Vec<ConsumerInfo> = positions(&*origin.files().storage)?
         .into_iter()
         .map(|(name, state)| ConsumerInfo {
+            diverged: is_diverged(origin, &name, &state),
+            used_by: origin.files().storage.locker(&names::consumer(&name)),
             name,
             acknowledged: state.sequence,
             lag_checkpoints: horizon.last.sequence.get().saturating_sub(state.sequence.get()),

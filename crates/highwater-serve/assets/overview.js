@@ -95,8 +95,9 @@ const drawWays = (root, seen) => {
 const way = (consumer, log) => {
   const last = log.end?.sequence ?? 0;
   const first = Math.max(log.first, 1) - 1;
-  const late = consumer.lag_us > 3_600_000_000 || consumer.delivery?.given_up || consumer.delivery?.failing > 0;
-  const lag = consumer.lag_checkpoints === 0
+  const late = consumer.diverged || consumer.lag_us > 3_600_000_000 || consumer.delivery?.given_up || consumer.delivery?.failing > 0;
+  const lag = consumer.diverged ? h("span", { class: "tag act" }, "has diverged")
+    : consumer.lag_checkpoints === 0
     ? h("span", { class: "tag well" }, "has everything")
     : [h("strong", {}, `${plural(consumer.lag_checkpoints, "checkpoint")} behind`), h("div", { class: "small quiet" }, `${bytes(consumer.lag_bytes)}, ${span(consumer.lag_us)} old`)];
   const delivery = consumer.delivery;

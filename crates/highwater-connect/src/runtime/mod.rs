@@ -8,6 +8,7 @@ mod flight;
 mod monitor;
 mod parts;
 mod reading;
+mod ready;
 mod rejected;
 mod resume;
 mod retry;
@@ -17,12 +18,13 @@ mod tending;
 mod trouble;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use highwater::{ErrorKind, Log, LogReader, Sequence};
+use highwater::{Log, LogReader, Sequence};
 
 use monitor::Monitor;
+use ready::Ready;
 use tending::Tending;
 
 pub use check::{Checked, Found, Part, check};
@@ -35,14 +37,12 @@ pub use schema::{Difference, StreamDifference, accept, differences, offered};
 pub use second_try::{SecondTry, second_try};
 pub use trouble::{Trouble, TroubleFile};
 
-use crate::destination::Destination;
 use crate::event::{Event, Reporter};
 use crate::failure::{Failure, Result};
-use crate::feed::Feed;
-use crate::letters::DeadLetters;
 use crate::output::Surroundings;
-use crate::pipeline::{Delivery, Pipeline, Resume};
+use crate::pipeline::{Pipeline, Resume};
 use crate::rules;
+use crate::runs;
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -62,16 +62,6 @@ pub struct Outcome {
     pub elsewhere: Vec<String>,
 }
 
-/// A destination that is ready to be delivered to.
-struct Ready {
-    name: String,
-    delivery: Delivery,
-    letters: DeadLetters,
-    trouble: TroubleFile,
-    destination: Box<dyn Destination>,
-    feed: Feed,
-}
-
 /// Destinations that were given up: nothing is to be waited for from them.
 pub type GivenUp = Arc<Mutex<BTreeSet<String>>>;
 
@@ -84,17 +74,25 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
     reporter.opened(&log);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
-    if pipeline.resume == Resume::Hard {
-        verify(pipeline, &log, reporter, stop)?;
-    }
     let mut outcome = Outcome::default();
-    let ready = get_ready(pipeline, &log, &mut outcome, reporter, stop)?;
+    if pipeline.resume == Resume::Hard {
+        for (name, failure) in verify(pipeline, &log, reporter, stop)? {
+            ready::give_up(pipeline, name, failure, &mut outcome, reporter);
+        }
+        if !outcome.destinations.is_empty() {
+            log.close()?;
+            return Ok(outcome);
+        }
+    }
+    let ready = ready::get(pipeline, &log, &mut outcome, reporter, stop)?;
     let given_up = GivenUp::default();
+    lock(&given_up).extend(outcome.destinations.iter().map(|(name, _)| name.clone()));
     let around = Surroundings {
         policy: pipeline.checkpoint,
         reporter: reporter.clone(),
         stop: stop.clone(),
         waits_when_full: !pipeline.storage.fails_when_full,
+        destinations: pipeline.destination_names().map(str::to_owned).collect(),
         given_up: given_up.clone(),
         labels: vec![("pipeline".to_owned(), pipeline.name.clone())],
         schema: pipeline.schema,
@@ -103,6 +101,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         lookback: pipeline.lookback,
     };
     let goal = Goal::default();
+    let mut unrecorded = Vec::new();
     std::thread::scope(|scope| {
         let reader: &LogReader = &log;
         let deliveries: Vec<_> = ready
@@ -116,7 +115,8 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
             .collect();
         let log = &log;
         let (source, around, retry) = (&mut source, &around, pipeline.retry);
-        let reading = scope.spawn(move || read(log, &mut **source as &mut dyn Source, around, retry));
+        let left = &mut unrecorded;
+        let reading = scope.spawn(move || read(log, &mut **source as &mut dyn Source, around, retry, left));
         let mut tending = Tending::new(pipeline, log, reporter);
         while !reading.is_finished() {
             std::thread::sleep(LOOK_EVERY);
@@ -146,39 +146,16 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     outcome.is_stopped |= stop.is_asked();
     tending::prune(&log, pipeline, reporter);
     log.close()?;
+    if !unrecorded.is_empty()
+        && let Err(failure) = runs::put_beyond_cap(&pipeline.log, pipeline.storage.config(), &unrecorded)
+    {
+        reporter.warning(format!("how this run ended is not on record: {failure}"));
+    }
     Ok(outcome)
 }
 
-/// Makes the destinations and takes their consumers. One that is wrong is told before anything starts.
-fn get_ready(
-    pipeline: &Pipeline,
-    log: &Log,
-    outcome: &mut Outcome,
-    reporter: &Reporter,
-    stop: &Stop,
-) -> Result<Vec<Ready>> {
-    let mut ready = Vec::new();
-    for name in pipeline.destination_names() {
-        let (delivery, section) = pipeline.destination(name)?;
-        let destination = destination(pipeline, name, section, reporter, stop)?;
-        match Feed::open(log, name, delivery.start, delivery.max_lag) {
-            Ok(feed) => {
-                let letters = pipeline.dead_letters(name, &delivery);
-                let trouble = TroubleFile::new(&pipeline.work, name);
-                ready.push(Ready { name: name.to_owned(), delivery, letters, trouble, destination, feed });
-            }
-            Err(failure) if is_elsewhere(&failure) => {
-                reporter.note(format!("{name} is delivered by another process"));
-                outcome.elsewhere.push(name.to_owned());
-            }
-            Err(failure) => return Err(failure.while_doing(format!("destination {name}"))),
-        }
-    }
-    Ok(ready)
-}
-
-fn is_elsewhere(failure: &Failure) -> bool {
-    failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::ConsumerBusy)
+fn lock(given_up: &GivenUp) -> MutexGuard<'_, BTreeSet<String>> {
+    given_up.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn deliver(
@@ -194,7 +171,7 @@ fn deliver(
     let deliverer = Deliverer { name: &name, log, delivery, letters, trouble, goal, reporter, stop };
     let delivered = deliverer.run(feed, &mut *destination);
     if delivered.is_err() {
-        given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        lock(given_up).insert(name);
     }
     delivered
 }
