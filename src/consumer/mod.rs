@@ -70,6 +70,9 @@ pub struct ConsumerInfo {
     pub lag_checkpoints: u64,
     /// Bytes of the log behind that, about.
     pub lag_bytes: u64,
+    /// What is wrong with its file, where that can't be read: it counts as having nothing then, and holds everything, until it is
+    /// moved ([`seek_consumer`](crate::LogReader::seek_consumer)) or dropped.
+    pub damage: Option<String>,
 }
 
 /// Whole checkpoints to be delivered together. It owns what it needs: the consumer can go on.

@@ -170,7 +170,7 @@ pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<Con
                 file_name,
                 0,
                 format!(
-                    "no slot holds a position of consumer {name}; pruning stops until it is dropped or restored"
+                    "no slot holds a position of consumer {name}; it gets nothing, and nothing is pruned, until it is moved or dropped"
                 ),
             )),
         },
@@ -193,7 +193,12 @@ fn read_settled(storage: &dyn Storage, file_name: &str) -> std::io::Result<Vec<u
     Ok(Vec::new())
 }
 
-/// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged can be moved,
+/// Whether it has a file, of whatever content.
+fn is_registered(storage: &dyn Storage, name: &str) -> Result<bool> {
+    Ok(crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name))
+}
+
+/// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged, or whose file is damaged, can be moved,
 /// too. Its lag policy stays; streams that were acknowledged further are forgotten. Returns where it stands.
 pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>) -> Result<Sequence> {
     check_name(name)?;
@@ -203,14 +208,21 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>
     let io = |e| Error::io(format!("moving consumer {name}"), &file_name, e);
     let unknown = || Error::not_found(format!("no consumer {name} in this log"));
     // Before the lock, which would make the file.
-    read_state(storage, name)?.ok_or_else(unknown)?;
+    if !is_registered(storage, name)? {
+        return Err(unknown());
+    }
     let _lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?.ok_or_else(|| {
         Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use; end what uses it first"))
     })?;
     let file = storage.open(&file_name, Access::Write).map_err(io)?;
     // The newest slot has to be durable before an older one is written over.
     file.sync().map_err(io)?;
-    let before = read_state(storage, name)?.ok_or_else(unknown)?;
+    let before = match read_state(storage, name) {
+        Ok(state) => Some(state.ok_or_else(unknown)?),
+        // Damage to what it says of its place is mended by giving it one.
+        Err(error) if *error.kind() == ErrorKind::Corrupt => None,
+        Err(error) => return Err(error),
+    };
     // No pruning passes the new place before it is written.
     let turn = lock::turn_to_hold(storage)?;
     let last = origin.horizon()?.last.sequence;
@@ -220,13 +232,16 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>
         )));
     }
     let after = ConsumerState {
-        generation: before.generation + 1,
-        max_lag: before.max_lag,
+        generation: before.as_ref().map_or(1, |before| before.generation + 1),
+        max_lag: before.as_ref().and_then(|before| before.max_lag),
         ..starting(origin, start)?
     };
+    if before.is_none() {
+        file.allocate(CONSUMER_FILE as u64).map_err(io)?;
+    }
     storage::write_all_at(&*file, &[&after.encode()], after.slot_offset()).map_err(io)?;
     file.sync().map_err(io)?;
-    let (from, to) = (Some(before.sequence), Some(after.sequence));
+    let (from, to) = (before.map(|before| before.sequence), Some(after.sequence));
     notes::add(storage, &note(origin, name, from, to, by)?, &*turn)?;
     Ok(after.sequence)
 }
@@ -256,7 +271,7 @@ pub(crate) fn drop_consumer(origin: &Origin, name: &str, by: Option<By<'_>>) -> 
     by.map_or(Ok(()), |by| by.check())?;
     let storage = &*origin.files().storage;
     let file_name = names::consumer(name);
-    if !crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name) {
+    if !is_registered(storage, name)? {
         return Err(Error::not_found(format!("no consumer {name} in this log")));
     }
     let io = |e| Error::io("dropping a consumer", &file_name, e);

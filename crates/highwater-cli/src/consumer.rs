@@ -141,6 +141,13 @@ fn list(args: &List) -> Result<Code, Failure> {
             count(consumer.lag_checkpoints),
             bytes(consumer.lag_bytes),
         ]);
+        if consumer.damage.is_some() {
+            terminal::warning(format!(
+                "where consumer {0} stands can't be read: highwater consumer seek {1} {0} --to SEQ, or drop it",
+                tame(&consumer.name),
+                args.log.display()
+            ));
+        }
     }
     let mut out = output::buffered();
     writeln!(out, "{}", table.trim_fmt())?;
@@ -206,12 +213,16 @@ fn gap(error: highwater::Error) -> Failure {
     }
 }
 
-/// Where a consumer stands.
-fn standing(log: &LogReader, name: &str) -> Result<Sequence, Failure> {
+/// Where a consumer stands; `None` if its file is damaged.
+fn standing(log: &LogReader, name: &str) -> Result<Option<Sequence>, Failure> {
     let consumers = log.consumers()?;
     let names = || consumers.iter().map(|consumer| tame(&consumer.name)).collect::<Vec<_>>().join(", ");
-    let found = consumers.iter().find(|consumer| consumer.name == name).map(|found| found.acknowledged);
-    found.ok_or_else(|| {
+    let found = consumers.iter().find(|consumer| consumer.name == name);
+    if found.is_some_and(|found| found.damage.is_some()) {
+        terminal::warning("where it stands can't be read");
+    }
+    let at = found.map(|found| found.damage.is_none().then_some(found.acknowledged));
+    at.ok_or_else(|| {
         let known =
             if consumers.is_empty() { "it has none".to_owned() } else { format!("it has {}", names()) };
         Failure::not_found(format!("the log has no consumer {}; {known}", tame(name)))
@@ -228,14 +239,17 @@ fn seek(args: &Seek) -> Result<Code, Failure> {
         Start::Now => end,
         Start::After(to) => to.min(end),
     };
-    let mut plan = Json { before: Some(before), ..Json::of(&args.name) };
-    // What is pruned nobody can count; the engine says what is gone.
-    plan.missed = tally(&log, before, to)?;
-    plan.again = tally(&log, to, before.min(end))?;
-    say(&format!("consumer {} never gets", tame(&args.name)), before, to, &plan.missed);
-    say(&format!("consumer {} gets again", tame(&args.name)), to, before.min(end), &plan.again);
+    let mut plan = Json { before, ..Json::of(&args.name) };
+    if let Some(before) = before {
+        // What is pruned nobody can count; the engine says what is gone.
+        plan.missed = tally(&log, before, to)?;
+        plan.again = tally(&log, to, before.min(end))?;
+        say(&format!("consumer {} never gets", tame(&args.name)), before, to, &plan.missed);
+        say(&format!("consumer {} gets again", tame(&args.name)), to, before.min(end), &plan.again);
+    }
     // Where nothing moves there is nothing to ask.
-    let is_wanted = if to == before { !args.doing.is_dry() } else { args.doing.is_wanted("Move it?")? };
+    let is_wanted =
+        if Some(to) == before { !args.doing.is_dry() } else { args.doing.is_wanted("Move it?")? };
     if !is_wanted {
         return args.doing.print(&plan, None);
     }
@@ -269,16 +283,12 @@ fn say(what: &str, after: Sequence, through: Sequence, tallies: &[Tally]) {
 fn drop_one(args: &Drop) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let mut plan = Json::of(&args.name);
-    match standing(&log, &args.name) {
-        Ok(before) => {
-            let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
-            plan.before = Some(before);
-            plan.missed = tally(&log, before, end)?;
-            say(&format!("consumer {} has not acknowledged", tame(&args.name)), before, end, &plan.missed);
-        }
-        // One whose file is damaged can be dropped: that is what it takes to go on.
-        Err(failure) if failure.is_damage() => terminal::warning("where it stands can't be read"),
-        Err(failure) => return Err(failure),
+    // One whose file is damaged can be dropped: that is what it takes to go on.
+    if let Some(before) = standing(&log, &args.name)? {
+        let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
+        plan.before = Some(before);
+        plan.missed = tally(&log, before, end)?;
+        say(&format!("consumer {} has not acknowledged", tame(&args.name)), before, end, &plan.missed);
     }
     if !args.doing.is_wanted("Drop it?")? {
         return args.doing.print(&plan, None);

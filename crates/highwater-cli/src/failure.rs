@@ -58,10 +58,6 @@ impl Failure {
         Self::new(Code::Usage, text)
     }
 
-    pub(crate) fn is_damage(&self) -> bool {
-        self.code == Code::Damage
-    }
-
     /// Somebody writes the log.
     pub(crate) fn locked(text: impl Into<String>) -> Self {
         Self::new(Code::Locked, text).hint("end the process that holds it, or wait for its end")

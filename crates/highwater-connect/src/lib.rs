@@ -30,6 +30,7 @@ pub mod pipeline;
 pub mod process;
 pub mod pump;
 pub mod quantity;
+pub mod record;
 pub mod refresh;
 pub mod runs;
 pub mod runtime;

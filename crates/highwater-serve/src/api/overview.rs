@@ -150,6 +150,8 @@ fn facts<'a>(
     is_live: bool,
     now_us: i64,
 ) -> Facts<'a> {
+    let readable = consumers.iter().filter(|of| of.info.damage.is_none());
+    let damaged = consumers.iter().filter(|of| of.info.damage.is_some());
     Facts {
         now_us,
         log: log.path().display().to_string(),
@@ -163,7 +165,8 @@ fn facts<'a>(
         max_size: app.subject.pipeline.as_ref().and_then(|known| known.max_size),
         disk: subject::disk(log.path()),
         measured,
-        lags: consumers.iter().map(|of| (of.info.name.clone(), of.lag_us)).collect(),
+        lags: readable.map(|of| (of.info.name.clone(), of.lag_us)).collect(),
+        damaged: damaged.map(|of| of.info.name.clone()).collect(),
         ..Facts::default()
     }
 }
