@@ -105,7 +105,12 @@ pub enum AuditEvent {
 pub(crate) fn audit(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {
     let mut notes = notes::read(&*origin.files().storage)?.into_iter().map(of_note).peekable();
     frames(origin, &mut |entry| {
-        let is_earlier = |note: &AuditEntry| (note.after, note.time_us) < (entry.after, entry.time_us);
+        // A restored log is shorter than the one whose notes it has.
+        let is_restore = entry.is_restore();
+        let is_earlier = |note: &AuditEntry| {
+            (note.after, note.time_us) < (entry.after, entry.time_us)
+                || is_restore && note.time_us < entry.time_us
+        };
         while let Some(note) = notes.next_if(is_earlier) {
             tell(note);
         }
@@ -113,6 +118,12 @@ pub(crate) fn audit(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result
     })?;
     notes.for_each(tell);
     Ok(())
+}
+
+impl AuditEntry {
+    fn is_restore(&self) -> bool {
+        matches!(&self.event, AuditEvent::Operation { record, .. } if record.verb() == "restore")
+    }
 }
 
 fn of_note(note: Note) -> AuditEntry {

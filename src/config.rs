@@ -41,10 +41,12 @@ pub struct Config {
     pub size_max: Option<u64>,
     /// What an append does when `size_max` is reached. Default: fail.
     pub when_full: WhenFull,
-    /// What is kept although every consumer has acknowledged it; used at the cap and by [`maintain`](crate::Log::maintain).
+    /// What is kept although every consumer has acknowledged it, where an append prunes for room: at `size_max`, on a full disk, or
+    /// with a consumer beyond its `max_lag`.
     pub retention: Retention,
-    /// Buffered checkpoints are flushed after this time at the latest, by the next call or by
-    /// [`maintain`](crate::Log::maintain). Default: with the next flush, or by the next `maintain`.
+    /// Buffered checkpoints are flushed after this time at the latest, by the next call that writes or by
+    /// [`maintain`](crate::Log::maintain), which may do it sooner where much waits. Default: with the next flush, or by the next
+    /// `maintain`.
     pub flush_interval: Option<Duration>,
     /// How many pruned segments are kept to be written over. Default: 2.
     pub spare_segments: usize,

@@ -205,6 +205,7 @@ impl fmt::Display for Error {
         match &d.kind {
             ErrorKind::Corrupt => f.write_str("damaged: ")?,
             ErrorKind::Full => f.write_str("no room: ")?,
+            ErrorKind::Gap { first, last } if first == last => write!(f, "checkpoint {first} is gone: ")?,
             ErrorKind::Gap { first, last } => write!(f, "checkpoints {first} to {last} are gone: ")?,
             _ => {}
         }

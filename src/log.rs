@@ -149,8 +149,17 @@ impl Log {
         self.journal.counted(compaction::compact(&self.journal, compaction, progress))
     }
 
-    /// Does what is due: a late flush, preparing the next segment, a compaction if that is configured
-    /// ([`Config::compaction`]). Call it now and then, or let [`Config::background`] do it.
+    /// Does what is due: flushes what waits for it, prepares the next segment, removes files that nobody names any more, and compacts
+    /// if that is configured ([`Config::compaction`]). Call it now and then, or let [`Config::background`] do it. Writers go on
+    /// meanwhile; it blocks for a flush, for making a segment, and as long as a compaction takes.
+    ///
+    /// *What it flushes.* Buffered checkpoints, where there is no [`Config::flush_interval`]; with one, everything that was written for
+    /// so long. And in any case everything, records included that nobody has committed yet, once more than an eighth of
+    /// [`Config::unflushed_bytes_max`] (1 MiB by default) is not flushed: that may be long before the interval has passed, which
+    /// is a latest time and no promise to wait. Fewer uncommitted records wait for their commit.
+    ///
+    /// Fails with the error of a write or flush that failed ([`ErrorKind::Io`]; the log takes no more writes then), or of the
+    /// compaction. That there is no room for the next segment is no error here: who needs it is told.
     pub fn maintain(&self) -> Result<()> {
         self.journal.maintain()?;
         compaction::compact_if_due(&self.journal, &mut |_| ControlFlow::Continue(()))

@@ -217,6 +217,12 @@ impl LogReader {
         crate::consumer::seek(&self.origin, name, to, by)
     }
 
+    /// Where [`seek_consumer`](LogReader::seek_consumer) would put a consumer. Fails as that would, unless somebody uses the consumer: that is
+    /// not asked. Changes nothing.
+    pub fn plan_seek(&self, name: &str, to: Start) -> Result<Sequence> {
+        crate::consumer::plan_seek(&self.origin, name, to)
+    }
+
     /// Forgets a consumer that nobody uses, and puts that on record. Works on a full disk, where the record is lost.
     pub fn drop_consumer(&self, name: &str, by: Option<By<'_>>) -> Result<()> {
         crate::consumer::drop_consumer(&self.origin, name, by)
@@ -227,15 +233,19 @@ impl LogReader {
         pruning::consumers(&self.origin)
     }
 
-    /// Holds checkpoints until the pin is removed or expires. An existing pin of that name is replaced.
+    /// Holds checkpoints until the pin is removed or expires. An existing pin of that name is replaced; where the new one is
+    /// refused, it stays. Durable when it returns; blocks for two flushes, and for a pruning that is about to let something go.
+    ///
+    /// Fails with [`ErrorKind::Gap`](crate::ErrorKind::Gap) if what it is to hold is pruned already, and with
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for an owner of more than some kilobytes.
     pub fn pin(&self, name: &str, pin: &Pin) -> Result<()> {
+        // As long as we have the turn no pruning lets anything go.
         let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
-        pin::write(&*self.origin.files().storage, name, pin)?;
-        if pin.from < self.origin.horizon()?.retained.first_sequence {
-            pin::remove(&*self.origin.files().storage, name)?;
-            return Err(crate::origin::gap(pin.from, &self.origin.horizon()?.retained));
+        let retained = self.origin.horizon()?.retained;
+        if pin.from < retained.first_sequence {
+            return Err(crate::origin::gap(pin.from, &retained));
         }
-        Ok(())
+        pin::write(&*self.origin.files().storage, name, pin)
     }
 
     /// Removes a pin.

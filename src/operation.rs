@@ -138,6 +138,8 @@ pub(crate) fn operate(journal: &Arc<Journal>, operation: Operation) -> Result<Co
     let named = operation.states.iter().filter_map(|(name, _)| name.as_ref());
     let streams = named.map(|name| streams::find(journal, name)).collect::<Result<Vec<Stream>>>()?;
     let mut writer = Writer::new(journal.clone(), &streams.iter().collect::<Vec<_>>())?;
+    // What is buffered counts: whoever decided by looking has not seen it.
+    journal.flush_all()?;
     let last = last(journal);
     if let Some(expected) = operation.expected.filter(|expected| *expected != last) {
         let number = |position: Option<Position>| position.map_or(Sequence::NONE, |at| at.sequence);

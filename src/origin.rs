@@ -17,7 +17,7 @@ use crate::recovery::{self, Look, Row, read_mark};
 use crate::segment::Files;
 use crate::storage::{Access, Storage, Watch};
 use crate::sync::{Mutex, sleep};
-use crate::view::{Replay, View};
+use crate::view::{Replay, View, check_mark};
 
 /// How far a reader may read.
 #[derive(Debug, Clone)]
@@ -327,10 +327,12 @@ impl Foreign {
 
     fn advance(&self, seen: &mut Seen, mark: &Mark) -> Result<()> {
         let Seen { view, replay, .. } = seen;
+        replay.refresh();
         replay.run(&self.files, Some(mark.durable), |event| view.apply(&self.files, &event))?;
         if replay.end() < mark.durable {
             return Err(self.files.damaged(replay.end(), "the chain of frames ends below the durable mark"));
         }
+        check_mark(&self.files, mark, replay.end(), &view.last)?;
         seen.end = mark.durable;
         seen.generation = mark.generation;
         seen.confirmed = mark.sequence;
@@ -431,6 +433,7 @@ fn read_to(storage: Arc<dyn Storage>, mark: &Mark) -> Result<(Files, Seen)> {
         return Err(files.damaged(replay.end(), "the chain of frames ends below the durable mark"));
     }
     let view = View::rebuild(&files, &snapshot, &events)?;
+    check_mark(&files, mark, replay.end(), &view.last)?;
     let seen = Seen {
         view,
         replay,

@@ -52,8 +52,15 @@ pub(crate) fn write(storage: &dyn Storage, name: &str, pin: &Pin) -> Result<()> 
     let (made, file_name) = (names::new_pin(name), names::pin(name));
     let stored = Stored { pin: pin.clone(), crc: Some(pin.crc()) };
     let mut text = serde_json::to_vec(&stored).map_err(|e| Error::invalid(e.to_string()))?;
+    if text.len() > PIN_BYTES_MAX {
+        return Err(Error::too_large(
+            format!("pin {name} with its owner"),
+            PIN_BYTES_MAX as u64,
+            text.len() as u64,
+        ));
+    }
     // Spaces behind it: a reader of an earlier version may find an older, longer one there.
-    text.resize(PIN_BYTES_MAX.max(text.len()), b' ');
+    text.resize(PIN_BYTES_MAX, b' ');
     let make = || -> std::io::Result<()> {
         let file = storage::make_anew(storage, &made)?;
         storage::write_all_at(&*file, &[&text], 0)?;

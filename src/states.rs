@@ -40,6 +40,9 @@ impl States {
     /// At any retained checkpoint.
     pub(crate) fn at(origin: &Origin, sequence: Sequence) -> Result<States> {
         let horizon = origin.horizon()?;
+        if sequence == Sequence::NONE {
+            return Err(Error::not_found("there is no checkpoint 0: they are counted from 1"));
+        }
         if sequence < horizon.retained.first_sequence {
             return Err(gap(sequence, &horizon.retained));
         }

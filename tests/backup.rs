@@ -195,6 +195,24 @@ fn a_restored_log_goes_on_and_says_so() {
 }
 
 #[test]
+fn what_happened_before_a_restore_is_told_before_it() {
+    let place = Place::new();
+    let log = place.log.open_small();
+    place.log.write(&log, "a", 1..40);
+    log.consumer("lake", Start::Earliest).unwrap();
+    log.seek_consumer("lake", Start::After(Sequence::new(30)), None).unwrap();
+    place.back_up();
+    place.restore("new.hw", Some(20));
+    let new = place.open("new.hw");
+    new.seek_consumer("lake", Start::Now, None).unwrap();
+    let mut events = Vec::new();
+    new.audit(&mut |entry| events.push(entry.event)).unwrap();
+    let tail: Vec<_> =
+        events.iter().rev().take(3).map(|e| matches!(e, AuditEvent::Consumer { .. })).collect();
+    assert_eq!(tail, [true, false, true], "moved, restored, moved: {events:?}");
+}
+
+#[test]
 fn a_log_is_restored_as_of_any_checkpoint() {
     let place = Place::new();
     let log = place.log.open_small();

@@ -133,3 +133,22 @@ fn a_damaged_pin_holds_what_it_held() {
     prune(&log).unwrap();
     assert!(log.first().get() > 1, "it would have been pruned");
 }
+
+/// A pin that is refused takes nothing away: the one of that name holds what it held.
+#[test]
+fn a_refused_pin_leaves_the_one_before_it() {
+    let log = open(&sample(pinned));
+    prune(&log).unwrap();
+    assert!(!check(&log, PINNED, "pin.backup", "pruned"));
+    let pin = |from, owner: &str| Pin {
+        from: Sequence::new(from),
+        owner: owner.into(),
+        expires_us: 4_000_000_000_000_000,
+    };
+    let late = log.pin("backup", &pin(1, "who comes too late")).unwrap_err();
+    assert!(matches!(late.kind(), ErrorKind::Gap { .. }), "{late}");
+    let long = log.pin("backup", &pin(PINNED + 1, &"x".repeat(5000))).unwrap_err();
+    assert!(matches!(long.kind(), ErrorKind::TooLarge { .. }), "{long}");
+    prune(&log).unwrap();
+    assert!(!check(&log, PINNED, "pin.backup", "refused"));
+}

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::{Fixture, drain, text_of};
 use highwater::{
-    AuditEvent, By, Commit, ErrorKind, Holder, Log, LogReader, Operation, Retention, Sequence, Start,
-    StreamName, StreamSpec,
+    AuditEvent, By, Commit, Durability, ErrorKind, Holder, Log, LogReader, Operation, Retention, Sequence,
+    Start, StreamName, StreamSpec,
 };
 
 fn name(stream: &str) -> StreamName {
@@ -26,6 +26,26 @@ fn two_streams(fixture: &Fixture) -> Log {
     fixture.write(&log, "a", 1..5);
     fixture.write(&log, "b", 1..3);
     log
+}
+
+/// A buffered checkpoint is shown to nobody yet; whoever decided without it is told all the same.
+#[test]
+fn what_was_decided_before_a_buffered_checkpoint_is_outdated() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let (seen, plan) = (log.end(), log.plan_rewind(Sequence::new(2), Some(&name("a"))).unwrap());
+    let a = log.stream(StreamSpec::new("a")).unwrap();
+    let buffered = Commit::new().stream(&a, &77).durability(Durability::Buffered);
+    log.writer(&[&a]).unwrap().commit(buffered).unwrap();
+    assert_eq!(log.end(), seen);
+    let edit = || Operation::new("edit a", "ops", "it was 4").set(&name("a"), "5");
+    let late = log.operate(edit().expecting(seen)).unwrap_err();
+    assert_eq!(*late.kind(), ErrorKind::Outdated, "{late}");
+    assert_eq!(*log.rewind(&plan, "ops", "x").unwrap_err().kind(), ErrorKind::Outdated);
+    // Who looks again sees it.
+    assert_eq!(state(&log, "a").as_deref(), Some("77"));
+    log.operate(edit().expecting(log.end())).unwrap();
+    assert_eq!(state(&log, "a").as_deref(), Some("5"));
 }
 
 #[test]
@@ -135,6 +155,33 @@ fn a_rewind_of_one_stream_touches_no_other() {
     assert_eq!(*nowhere.kind(), ErrorKind::NotFound);
 }
 
+/// Its generations must not go back, and its states are no cursors.
+#[test]
+fn what_a_runtime_keeps_for_itself_is_not_rewound() {
+    let fixture = Fixture::new();
+    let log = two_streams(&fixture);
+    let ours = log.stream(StreamSpec::new("sync").namespace("_highwater")).unwrap();
+    let keep = |number: u32| {
+        let mut writer = log.writer(&[&ours]).unwrap();
+        writer.commit(Commit::new().stream(&ours, &number)).unwrap().sequence()
+    };
+    let first = keep(1);
+    fixture.write(&log, "a", 5..6);
+    keep(2);
+    let plan = log.plan_rewind(first, None).unwrap();
+    let names: Vec<_> = plan.states.iter().map(|state| state.stream.clone()).collect();
+    assert_eq!(names, [Some(name("a"))]);
+    log.rewind(&plan, "ops", "x").unwrap();
+    assert_eq!((state(&log, "a").as_deref(), text_of(&log, &ours).as_deref()), (Some("4"), Some("2")));
+    // Who names it gets it.
+    let plan = log.plan_rewind(first, Some(ours.name())).unwrap();
+    assert_eq!(plan.states.len(), 1);
+    // The global state is the newest although the runtime's is newer.
+    log.writer(&[]).unwrap().commit(Commit::new().global(&7)).unwrap();
+    keep(3);
+    assert!(log.is_global_newest(&log.state().unwrap()).unwrap());
+}
+
 #[test]
 fn a_dropped_stream_is_not_brought_back_and_a_renamed_one_is() {
     let fixture = Fixture::new();
@@ -175,6 +222,16 @@ fn a_consumer_is_moved_when_nobody_uses_it() {
     assert_eq!(log.consumers().unwrap().len(), 1, "looking makes none");
     let beyond = log.seek_consumer("lake", Start::After(Sequence::new(7)), None).unwrap_err();
     assert_eq!(*beyond.kind(), ErrorKind::NotFound);
+    // What would be refused is told before; and where it would stand, without moving it.
+    for (name, to) in
+        [("sea", Start::Earliest), ("lake", Start::After(Sequence::new(7))), ("../lake", Start::Now)]
+    {
+        let (planned, moved) = (log.plan_seek(name, to), log.seek_consumer(name, to, None));
+        assert_eq!(planned.unwrap_err().to_string(), moved.unwrap_err().to_string());
+    }
+    assert_eq!(log.plan_seek("lake", Start::After(Sequence::new(2))).unwrap(), Sequence::new(2));
+    assert_eq!(log.plan_seek("lake", Start::Earliest).unwrap(), Sequence::NONE);
+    assert_eq!(log.consumers().unwrap()[0].acknowledged, Sequence::new(6));
     // As another process would, many times: the slots go round.
     for n in (0..=6).chain([2]) {
         let at = fixture.reader().seek_consumer("lake", Start::After(Sequence::new(n)), None).unwrap();

@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Fixture, drain, insert, text_of};
+use common::{Fixture, drain, insert, payloads, text_of};
 use highwater::{
     Commit, Config, ErrorKind, Limit, Log, Retention, Sequence, Start, StreamSpec, WhenFull, storage::Memory,
 };
@@ -286,4 +286,60 @@ fn neither_a_close_nor_an_opening_leaves_what_a_pruning_was_about_to_remove() {
     assert_eq!(opened.verify(&mut |_| {}).unwrap().problems, [""; 0]);
     log.close().unwrap();
     assert_eq!(segments(fixture.dir())[0], first);
+}
+
+/// A checkpoint of some segments, and a small one behind it in the segment in which that one's commit lies.
+fn a_large_and_a_small(log: &Log, records: u8, state: &str) {
+    let stream = log.stream(StreamSpec::new("a")).unwrap();
+    let mut writer = log.writer(&[&stream]).unwrap();
+    for number in 0..records {
+        writer.append(&stream, insert(&[number; 2000])).unwrap();
+    }
+    writer.commit(Commit::new().stream(&stream, &state)).unwrap();
+    writer.append(&stream, insert(b"small")).unwrap();
+    writer.commit(Commit::new().records(&stream)).unwrap();
+}
+
+#[test]
+fn what_nobody_keeps_goes_although_its_commit_lies_among_what_is_kept() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    a_large_and_a_small(&log, 200, "x");
+    drain(&mut lake);
+    // The segment of the commits was not sealed, and on a full disk could not be.
+    let pruned = log.prune(&Retention::default()).unwrap();
+    assert!(pruned.segments > 3 && pruned.first.get() == 2, "{pruned:?}");
+    let check = |log: &Log| {
+        assert_eq!(payloads(log), [b"small"]);
+        assert_eq!(log.verify(&mut |_| {}).unwrap().problems, [""; 0]);
+        assert_eq!(log.state_at(Sequence::new(2)).unwrap().all().unwrap()[0].1.text, "\"x\"");
+    };
+    check(&log);
+    drop((lake, log));
+    let log = fixture.open_small();
+    check(&log);
+    // What was left behind does not hold anything later, either.
+    a_large_and_a_small(&log, 200, "x");
+    drain(&mut log.consumer("lake", Start::Earliest).unwrap());
+    assert!(log.prune(&Retention::default()).unwrap().segments > 3);
+    assert_eq!(payloads(&log), [b"small"]);
+    assert_eq!(log.verify(&mut |_| {}).unwrap().problems, [""; 0]);
+}
+
+#[test]
+fn a_state_that_lies_before_its_commits_segment_lives_on() {
+    let state = "s".repeat(20_000);
+    // At some of these the commit finds no room behind the state's frame.
+    for records in 30..64 {
+        let fixture = Fixture::new();
+        let log = fixture.open_small();
+        a_large_and_a_small(&log, records, &state);
+        log.prune(&Retention::default()).unwrap();
+        drop(log);
+        let log = fixture.open_small();
+        let found = log.state().unwrap().all().unwrap();
+        assert_eq!(found[0].1.text.len(), state.len() + 2, "{records}");
+        assert_eq!(log.verify(&mut |_| {}).unwrap().problems, [""; 0]);
+    }
 }

@@ -313,6 +313,9 @@ fn lost_blocks_and_files_are_repaired() {
             }
             let files = original.files.image();
             files.remove(&name).unwrap();
+            // No file is that long: it is the way from one to the next.
+            let told = plan(&files, Mode::SkipDamaged).map(|plan| plan.problems).unwrap_or_default();
+            assert!(told.iter().all(|what| !what.contains("4294967296")), "{told:?}");
             original.check(&files, &format!("{name} is gone"));
             files.remove("mark").unwrap();
             if segments(&files).iter().any(|name| !name.starts_with("base")) {
@@ -345,6 +348,27 @@ fn damaged_in_the_middle() -> (Memory, Position) {
     bytes[at] ^= 1;
     files.set_content(name, bytes);
     (files, ends[7])
+}
+
+/// Where the last thing that stays is what an earlier repair put on record, its numbers stay given up.
+#[test]
+fn a_cut_right_behind_what_an_earlier_repair_gave_up() {
+    let (files, _) = damaged_in_the_middle();
+    apply(&files, Mode::SkipDamaged).unwrap();
+    let name = "00000001.hws";
+    let mut bytes = files.content(name).unwrap();
+    let at = bytes.windows(300).rposition(|row| row == [6; 300]).unwrap();
+    bytes[at] ^= 1;
+    files.set_content(name, bytes);
+    let done = apply(&files, Mode::Cut).unwrap();
+    assert_eq!(done.last_before, Sequence::new(5), "{done:?}");
+    let lost: Vec<_> = done.lost.iter().map(|run| (run.first.get(), run.last.get())).collect();
+    assert_eq!(lost, [(6, 10)]);
+    let log = open(&files).unwrap();
+    assert!(log.verify(&mut |_| {}).unwrap().is_sound());
+    assert_eq!(content(&log).into_keys().collect::<Vec<_>>(), [1, 2, 3, 4]);
+    let made = log.writer(&[]).unwrap().commit(Commit::new()).unwrap();
+    assert_eq!(made.sequence(), Sequence::new(6));
 }
 
 #[test]

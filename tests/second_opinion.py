@@ -383,7 +383,8 @@ class Log:
         is_base = frame.address == self.retained.base_commit
         known = flags & 7 | 8 * is_base
         shown = self.retained.first + bool(self.retained.base_commit and not is_base)
-        c.check("sequence, flags, previous commit", (before.sequence + 1, known, before.commit), (sequence, flags, previous))
+        link = 0 if is_base else int.from_bytes(before.id[:8], "little")
+        c.check("sequence, flags, link to the checkpoint before", (before.sequence + 1, known, link), (sequence, flags, previous))
         if time < before.time:
             c.check("time", f"{before.time} or later", time)
         streams, named, total_records, total_bytes = [], [frame.address], 0, 0

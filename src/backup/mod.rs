@@ -41,7 +41,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::make_dir;
 use crate::log_reader::LogReader;
 use crate::notes::By;
@@ -109,18 +109,34 @@ pub struct ConsumerAhead {
 /// [`ErrorKind::Diverged`](crate::ErrorKind::Diverged) where `to` holds a backup of another log, or of what this one has lost since; with
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where one directory lies in the other.
 pub fn take(log: impl AsRef<Path>, to: impl AsRef<Path>, progress: &mut dyn FnMut(u64)) -> Result<Backup> {
+    take_with(log, to, progress, || Ok(()))
+}
+
+/// The same for a log beside which something lies that belongs to it, as the records that a consumer could not deliver. `beside` copies that: it
+/// is called when the consumers' positions were read, and before the new backup counts. So wherever a backup is interrupted, none of
+/// its consumers is ahead of what lies beside it. An error of it ends the backup, and leaves the one before; it may be called again where
+/// the log has let something go meanwhile.
+pub fn take_with<E: From<Error>>(
+    log: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    progress: &mut dyn FnMut(u64),
+    beside: impl FnMut() -> Result<(), E>,
+) -> Result<Backup, E> {
     let source = LogReader::open(log.as_ref())?; // before anything is made for a mistyped path
     drop(source);
     check_apart(log.as_ref(), to.as_ref())?;
     if !to.as_ref().exists() {
         make_dir(to.as_ref())?;
     }
-    take_on(Arc::new(Disk::new(log.as_ref())), Arc::new(Disk::new(to.as_ref())), progress)
+    let (log, to) = (Arc::new(Disk::new(log.as_ref())), Arc::new(Disk::new(to.as_ref())));
+    let mut beside = Beside::new(beside);
+    let made = take::take(log, to, progress, &mut || beside.copy());
+    beside.result(made)
 }
 
-/// The same on any storages.
+/// [`take`] on any storages.
 pub fn take_on(log: Arc<dyn Storage>, to: Arc<dyn Storage>, progress: &mut dyn FnMut(u64)) -> Result<Backup> {
-    take::take(log, to, progress)
+    take::take(log, to, progress, &mut || Ok(()))
 }
 
 /// The backup in `dir`, as it was when the last one came to its end; a plain log is read as it is.
@@ -146,15 +162,31 @@ pub fn restore(
     by: By<'_>,
     config: Config,
 ) -> Result<Restored> {
+    restore_with(backup, to, at, by, config, || Ok(()))
+}
+
+/// The same for a log beside which something lies. `beside` brings it back: it is called when the place was found fit, and before the
+/// directory is a log. An error of it leaves a directory that is refused as a log, and can be restored into again.
+pub fn restore_with<E: From<Error>>(
+    backup: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    at: Option<Sequence>,
+    by: By<'_>,
+    config: Config,
+    beside: impl FnMut() -> Result<(), E>,
+) -> Result<Restored, E> {
     drop(open(backup.as_ref())?); // before anything is made for a mistyped path
     check_apart(backup.as_ref(), to.as_ref())?;
     if !to.as_ref().exists() {
         make_dir(to.as_ref())?;
     }
-    restore_on(Arc::new(Disk::new(backup.as_ref())), Arc::new(Disk::new(to.as_ref())), at, by, config)
+    let (backup, to) = (Arc::new(Disk::new(backup.as_ref())), Arc::new(Disk::new(to.as_ref())));
+    let mut beside = Beside::new(beside);
+    let restored = restore::restore(backup, to, at, by, config, &mut || beside.copy());
+    beside.result(restored)
 }
 
-/// The same on any storages.
+/// [`restore`] on any storages.
 pub fn restore_on(
     backup: Arc<dyn Storage>,
     to: Arc<dyn Storage>,
@@ -162,5 +194,32 @@ pub fn restore_on(
     by: By<'_>,
     config: Config,
 ) -> Result<Restored> {
-    restore::restore(backup, to, at, by, config)
+    restore::restore(backup, to, at, by, config, &mut || Ok(()))
+}
+
+/// Copying what lies beside a log, whose errors are not the engine's.
+struct Beside<F, E> {
+    copy: F,
+    failed: Option<E>,
+}
+
+impl<E: From<Error>, F: FnMut() -> Result<(), E>> Beside<F, E> {
+    fn new(copy: F) -> Self {
+        Beside { copy, failed: None }
+    }
+
+    fn copy(&mut self) -> Result<()> {
+        self.failed = (self.copy)().err();
+        match self.failed {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid("what lies beside the log was not copied")),
+        }
+    }
+
+    fn result<T>(self, of_log: Result<T>) -> Result<T, E> {
+        match self.failed {
+            Some(failed) => Err(failed),
+            None => Ok(of_log?),
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub(super) fn restore(
     at: Option<Sequence>,
     by: By<'_>,
     config: Config,
+    beside: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Restored> {
     config.validate()?;
     by.check()?;
@@ -60,6 +61,7 @@ pub(super) fn restore(
     }
     let mut restored = copy(&source, &origin, &*to, &end, &config)?;
     restored.left_out = origin.horizon()?.last.sequence.get() - end.sequence.get();
+    beside()?;
     set::end(&*to)?;
     drop(lock);
     record(to, by, config, &mut restored)?;

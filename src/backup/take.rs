@@ -30,6 +30,7 @@ pub(super) fn take(
     from: Arc<dyn Storage>,
     to: Arc<dyn Storage>,
     progress: &mut dyn FnMut(u64),
+    beside: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Backup> {
     let log = LogReader::open_on(from.clone())?;
     check_place(&*to, &log)?; // before the lock, which would leave a file in a directory that is something else
@@ -44,7 +45,7 @@ pub(super) fn take(
         let consumers = pruning::positions(&*from)?;
         let source = Arc::new(Foreign::open(from.clone())?);
         let job = Job { source: &source, to: &to, before, consumers };
-        match job.run(&mut hold, progress) {
+        match job.run(&mut hold, progress, beside) {
             Err(error) if attempt < ATTEMPTS && may_be_overtaken(&error) && job.was_overtaken()? => {
                 attempt += 1;
             }
@@ -86,7 +87,12 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(&self, hold: &mut Hold, progress: &mut dyn FnMut(u64)) -> Result<Backup> {
+    fn run(
+        &self,
+        hold: &mut Hold,
+        progress: &mut dyn FnMut(u64),
+        beside: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Backup> {
         let origin = Origin::Foreign(self.source.clone());
         let (mark, retained) = (self.source.mark(), origin.with_view(|view| view.retained.clone()));
         let to = &**self.to;
@@ -106,6 +112,8 @@ impl Job<'_> {
         // What was copied opens, and so it will.
         let copied = Origin::Foreign(Arc::new(Foreign::open_at(self.to.clone(), &mark)?));
         check_base(&copied)?;
+        // Behind the positions that were read, so none is ahead of it; and before the switch, after which this backup counts.
+        beside()?;
         set::make_log(to, &mark)?;
         set::write(to, &mark)?;
         // Behind the log: none is ever ahead of it.

@@ -11,7 +11,7 @@ use super::streams::Streams;
 use crate::config::{Compression, Config, Digest};
 use crate::error::Result;
 use crate::format::codec::Codec;
-use crate::format::commit::{self, CommitHead, CommitStream, encode_extents_part, encode_tail};
+use crate::format::commit::{self, CommitHead, CommitStream, Link, encode_extents_part, encode_tail};
 use crate::format::compacted::{Age, Compacted};
 use crate::format::data::BASE_TIME;
 use crate::format::frame::{FrameBuf, Header, Kind, SealedFrame};
@@ -277,7 +277,7 @@ impl<'a> Copier<'a> {
         compacted.encode(frame.body_mut());
         let head = CommitHead {
             flags: outline.commit.head.flags & !commit::BUFFERED | commit::COMPACTED,
-            previous: Address::NONE,
+            previous: Link::NONE,
             low: self.low,
             ..outline.commit.head
         };

@@ -21,7 +21,7 @@ use crate::storage::{self, Access, Lock, LockMode, StorageFile};
 use crate::streams::Stream;
 
 pub(crate) use file::on_device;
-pub(crate) use registry::{check_position, drop_consumer, read_state, register, seek};
+pub(crate) use registry::{check_position, drop_consumer, plan_seek, read_state, register, seek};
 
 use registry::{check_history, check_name, find_checkpoint};
 

@@ -198,6 +198,31 @@ fn is_registered(storage: &dyn Storage, name: &str) -> Result<bool> {
     Ok(crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name))
 }
 
+/// Where a consumer would stand that is moved; what would refuse that, refuses this. Whether somebody uses it is not asked: a lock,
+/// however short, could keep somebody from it.
+pub(crate) fn plan_seek(origin: &Origin, name: &str, start: Start) -> Result<Sequence> {
+    check_name(name)?;
+    if !is_registered(&*origin.files().storage, name)? {
+        return Err(unknown(name));
+    }
+    Ok(aim(origin, start)?.sequence)
+}
+
+fn unknown(name: &str) -> Error {
+    Error::not_found(format!("no consumer {name} in this log"))
+}
+
+/// Where a consumer stands that is moved there.
+fn aim(origin: &Origin, start: Start) -> Result<ConsumerState> {
+    let last = origin.horizon()?.last.sequence;
+    match start {
+        Start::After(sequence) if sequence > last => Err(Error::not_found(format!(
+            "the log's last checkpoint is {last}; nothing stands behind {sequence}"
+        ))),
+        _ => starting(origin, start),
+    }
+}
+
 /// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged, or whose file is damaged, can be moved,
 /// too. Its lag policy stays; streams that were acknowledged further are forgotten. Returns where it stands.
 pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>) -> Result<Sequence> {
@@ -206,10 +231,9 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>
     let storage = &*origin.files().storage;
     let file_name = names::consumer(name);
     let io = |e| Error::io(format!("moving consumer {name}"), &file_name, e);
-    let unknown = || Error::not_found(format!("no consumer {name} in this log"));
     // Before the lock, which would make the file.
     if !is_registered(storage, name)? {
-        return Err(unknown());
+        return Err(unknown(name));
     }
     let _lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?.ok_or_else(|| {
         Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use; end what uses it first"))
@@ -218,23 +242,17 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>
     // The newest slot has to be durable before an older one is written over.
     file.sync().map_err(io)?;
     let before = match read_state(storage, name) {
-        Ok(state) => Some(state.ok_or_else(unknown)?),
+        Ok(state) => Some(state.ok_or_else(|| unknown(name))?),
         // Damage to what it says of its place is mended by giving it one.
         Err(error) if *error.kind() == ErrorKind::Corrupt => None,
         Err(error) => return Err(error),
     };
     // No pruning passes the new place before it is written.
     let turn = lock::turn_to_hold(storage)?;
-    let last = origin.horizon()?.last.sequence;
-    if matches!(start, Start::After(sequence) if sequence > last) {
-        return Err(Error::not_found(format!(
-            "the log's last checkpoint is {last}; nothing stands behind it"
-        )));
-    }
     let after = ConsumerState {
         generation: before.as_ref().map_or(1, |before| before.generation + 1),
         max_lag: before.as_ref().and_then(|before| before.max_lag),
-        ..starting(origin, start)?
+        ..aim(origin, start)?
     };
     if before.is_none() {
         file.allocate(CONSUMER_FILE as u64).map_err(io)?;

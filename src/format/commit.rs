@@ -89,6 +89,19 @@ pub(crate) struct Commit {
     pub compacted: Option<Compacted>,
 }
 
+/// The lower half of a checkpoint's UUID, all of which is random but two bits: by it a commit names the one that it comes behind, so
+/// that none passes for its neighbour that an opening has dropped, and that has the same number and place. 0 before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Link(pub(crate) u64);
+
+impl Link {
+    pub(crate) const NONE: Link = Link(0);
+
+    pub(crate) fn to(id: CheckpointId) -> Link {
+        Link(id.0.as_u64_pair().1)
+    }
+}
+
 /// What stands first, in fixed places: it is filled in last, when the checkpoint's number is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CommitHead {
@@ -96,8 +109,8 @@ pub(crate) struct CommitHead {
     pub id: CheckpointId,
     pub time_us: i64,
     pub flags: u32,
-    /// The commit before this one.
-    pub previous: Address,
+    /// Which checkpoint it comes behind.
+    pub previous: Link,
     /// The lowest extent; the commit frame's own address if it has none.
     pub low: Address,
 }
@@ -122,7 +135,7 @@ impl CommitHead {
             id: CheckpointId(uuid::Uuid::from_u128(take.u128()?)),
             time_us: take.i64()?,
             flags: take.u32()?,
-            previous: Address(take.u64()?),
+            previous: Link(take.u64()?),
             low: Address(take.u64()?),
         };
         if head.flags & !KNOWN_FLAGS != 0 {
@@ -321,7 +334,7 @@ mod tests {
             id: CheckpointId(uuid::Uuid::from_u128(1)),
             time_us: -5,
             flags: GLOBAL,
-            previous: Address(1),
+            previous: Link(1),
             low: Address(2),
         };
         body[..COMMIT_HEAD].copy_from_slice(&head.encode());

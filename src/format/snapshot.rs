@@ -1,5 +1,7 @@
 //! The bodies of start, waypoint and pruned frames: what must be known to go on from here.
 
+use crate::format::commit::CommitHead;
+use crate::format::note::Repaired;
 use crate::format::wire::{Decoded, Malformed, Take, put_varint};
 use crate::position::{Address, CheckpointId, SegmentId, Sequence};
 
@@ -155,6 +157,16 @@ impl LastCheckpoint {
         at: Address::NONE,
         time_us: i64::MIN,
     };
+
+    pub(crate) fn of(head: &CommitHead, at: Address) -> LastCheckpoint {
+        LastCheckpoint { sequence: head.sequence, id: head.id, at, time_us: head.time_us }
+    }
+
+    /// The numbers of what damage took stay empty, if something behind it was kept.
+    pub(crate) fn repaired(self, note: &Repaired) -> LastCheckpoint {
+        let last = if note.skipped { self.sequence.max(note.last) } else { self.sequence };
+        LastCheckpoint { sequence: last, ..self }
+    }
 }
 
 /// Sums since the log was created.

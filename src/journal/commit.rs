@@ -7,7 +7,7 @@ use super::{Journal, State, Unit};
 use crate::config::Durability;
 use crate::error::Result;
 use crate::format::commit::{
-    self, COMMIT_HEAD, Commit, CommitHead, CommitStream, NewState, encode_state_part, encode_tail,
+    self, COMMIT_HEAD, Commit, CommitHead, CommitStream, Link, NewState, encode_state_part, encode_tail,
 };
 use crate::format::frame::{FrameBuf, Kind, frame_len};
 use crate::position::{Address, CheckpointId, Position, Sequence, StreamId};
@@ -205,7 +205,7 @@ impl Journal {
             id: again.id,
             time_us: again.time_us,
             flags: request.flags | buffered,
-            previous: last.at,
+            previous: Link::to(last.id),
             low: low.map_or(at, |low| low.min(at)),
         }
     }

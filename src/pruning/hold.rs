@@ -59,6 +59,7 @@ impl fmt::Display for Holder {
         match self {
             Holder::Consumer { name } => write!(f, "consumer {name}"),
             Holder::Pin { name, owner } => write!(f, "pin {name} of {owner}"),
+            Holder::MinCount { checkpoints: 1 } => f.write_str("the newest checkpoint"),
             Holder::MinCount { checkpoints } => write!(f, "the newest {checkpoints} (min_count)"),
             Holder::MinAge => f.write_str("min_age"),
         }

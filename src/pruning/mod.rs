@@ -179,7 +179,8 @@ fn active_low(journal: &Journal) -> Option<(SegmentId, Address)> {
     Some((state.head.segment.id(), if low.is_none() { Address(u64::MAX) } else { low }))
 }
 
-/// The first segment to be kept, if checkpoints from `keep` on are: every segment that one of them names is kept, too.
+/// The first segment to be kept, if checkpoints from `keep` on are: every segment that one of them names is kept, too, and every state
+/// that may be in force.
 pub(crate) fn cut(files: &Files, horizon: &Horizon, keep: Sequence, lows: Lows) -> Result<SegmentId> {
     let first = horizon.retained.first_live;
     if horizon.last.sequence == Sequence::NONE
@@ -190,26 +191,35 @@ pub(crate) fn cut(files: &Files, horizon: &Horizon, keep: Sequence, lows: Lows) 
     }
     let last = horizon.last.at.segment();
     let from = locate::segment_of(files, first, last, keep.max(Sequence::FIRST))?;
-    let mut low = lows.units.unwrap_or(Address(u64::MAX)).min(Address::new(from, BLOCK));
-    for id in from.0..last.0 {
-        let seal = locate::read_seal(files, SegmentId(id))?;
-        if !seal.low.is_none() {
-            low = low.min(seal.low);
-        }
+    let start = Address::new(from, BLOCK);
+    let mut low = lows.units.unwrap_or(Address(u64::MAX)).min(start);
+    for id in (from.0..=last.0).map(SegmentId) {
+        let known = match lows.active {
+            Some((active, low)) if active == id => Some(low),
+            _ if id == last => None,
+            _ => Some(locate::read_seal(files, id)?.low).filter(|low| !low.is_none()),
+        };
+        // That of the first counts commits in that go. Without a look at each of them, a large one would hold its records as long as
+        // anything behind it is kept in the same segment: on a full disk, where no other segment can begin, for good.
+        low = low.min(match known {
+            Some(known) if id != from || known >= start => known,
+            _ if id == from || id == last => lowest_in(files, id, keep, horizon.end)?,
+            _ => continue,
+        });
     }
-    low = low.min(match lows.active {
-        Some((active, low)) if active == last => low,
-        _ => lowest_in(files, last, horizon.end)?,
-    });
     Ok(low.segment().max(first))
 }
 
-/// The lowest extent that a commit of the active segment names.
-fn lowest_in(files: &Files, segment: SegmentId, end: Address) -> Result<Address> {
+/// The lowest address that is needed of what the segment's commits name: all that those from `keep` on name, and the states that those
+/// before it have set, which may be in force.
+fn lowest_in(files: &Files, segment: SegmentId, keep: Sequence, end: Address) -> Result<Address> {
+    let end = end.min(Address::new(segment.next(), 0));
     let mut walker = crate::segment::Walker::new(files.get(segment)?, BLOCK);
     let mut low = Address(u64::MAX);
-    while let Some((Commit { head, .. }, _)) = locate::next_commit(files, &mut walker, end)? {
-        low = low.min(head.low);
+    while let Some((Commit { head, states, .. }, _)) = locate::next_commit(files, &mut walker, end)? {
+        let set = states.iter().filter_map(|change| change.to).map(|state| state.frame).min();
+        let needed = if head.sequence < keep { set } else { Some(head.low) };
+        low = needed.map_or(low, |needed| low.min(needed));
     }
     Ok(low)
 }

@@ -13,12 +13,14 @@ use crate::format::commit::{self, Commit, Extent, decode_extents_part};
 use crate::format::define::StreamName;
 use crate::format::frame::Kind;
 use crate::format::note::Repaired;
+use crate::format::snapshot::LastCheckpoint;
 use crate::locate::{self, Met};
 use crate::origin::{Horizon, Origin, gap};
 use crate::position::{Address, Position, SegmentId, Sequence, StreamId};
 use crate::protection::Protection;
 use crate::segment::Walker;
 use crate::streams::Fingerprint;
+use crate::view::{check_follows, check_same};
 
 pub use operation::OperationRecord;
 pub(crate) use operation::{FROM, WHAT, WHO, WHY};
@@ -28,7 +30,7 @@ pub use records::{Record, RecordRef, Records};
 #[derive(Debug)]
 pub struct Reader {
     origin: Origin,
-    walker: Option<Walker>,
+    place: Option<Place>,
     next: Sequence,
     end: Address,
     /// The first live segment when the last step began.
@@ -36,6 +38,14 @@ pub struct Reader {
     /// It begins with a base checkpoint, which continues nothing.
     begins_compacted: bool,
     failed: Option<Error>,
+}
+
+/// Where a reader stands.
+#[derive(Debug)]
+struct Place {
+    walker: Walker,
+    /// The commit that it met last.
+    before: Option<LastCheckpoint>,
 }
 
 impl Reader {
@@ -53,8 +63,8 @@ impl Reader {
         }
         let first_live = horizon.retained.first_live;
         let begins_compacted = is_base(&horizon, from);
-        let (walker, end) = (None, Address::NONE);
-        Ok(Reader { origin, walker, next: from, end, first_live, begins_compacted, failed: None })
+        let (place, end) = (None, Address::NONE);
+        Ok(Reader { origin, place, next: from, end, first_live, begins_compacted, failed: None })
     }
 
     /// The number of the checkpoint that comes next.
@@ -70,7 +80,7 @@ impl Reader {
         }
         let mut result = self.advance();
         while result.is_err() && self.was_overtaken() {
-            self.walker = None;
+            self.place = None;
             result = self.advance();
         }
         result.map_err(|error| {
@@ -88,7 +98,7 @@ impl Reader {
         if self.origin.horizon().is_ok_and(is_pruned) {
             return None;
         }
-        (self.failed, self.walker, self.next) = (None, None, last.next());
+        (self.failed, self.place, self.next) = (None, None, last.next());
         Some((first, last))
     }
 
@@ -106,7 +116,7 @@ impl Reader {
     /// Whether pruning removed the segment in which it stands, or where it looked for one: what comes next may still be
     /// there, further on.
     fn was_overtaken(&self) -> bool {
-        let stands = self.walker.as_ref().map_or(self.first_live, |walker| walker.segment().id());
+        let stands = self.place.as_ref().map_or(self.first_live, |place| place.walker.segment().id());
         let retained = self.origin.horizon().map(|horizon| horizon.retained);
         retained.is_ok_and(|retained| stands < retained.first_live && self.next >= retained.first_sequence)
     }
@@ -119,7 +129,7 @@ impl Reader {
         let Some(commit) = locate::base_commit(self.origin.files(), &horizon.retained)? else {
             return Ok(None);
         };
-        (self.walker, self.begins_compacted) = (None, false);
+        (self.place, self.begins_compacted) = (None, false);
         self.next = self.next.next();
         // Its frames lie in no segment; what follows it begins here.
         let at = Address::new(horizon.retained.first_live, crate::format::BLOCK);
@@ -139,12 +149,13 @@ impl Reader {
         if is_base(&horizon, self.next) {
             return self.base_checkpoint(&horizon);
         }
-        let walker = match &mut self.walker {
-            Some(walker) => walker,
+        let Place { walker, before } = match &mut self.place {
+            Some(place) => place,
             None => {
                 let last = horizon.last.at.segment();
                 let segment = locate::segment_of(&files, horizon.retained.first_live, last, self.next)?;
-                self.walker.insert(locate::near(&files, segment, segment < last, self.next)?)
+                let walker = locate::near(&files, segment, segment < last, self.next)?;
+                self.place.insert(Place { walker, before: None })
             }
         };
         if self.end != horizon.end {
@@ -157,8 +168,15 @@ impl Reader {
                 Met::Lost(note) if note.last < self.next => continue,
                 Met::Lost(note) => return Err(lost(self.next, &note)),
             };
+            let now = LastCheckpoint::of(&commit.head, at);
+            if let Some(before) = before.replace(now) {
+                check_follows(&files, &before, &commit, at)?;
+            }
             if commit.head.sequence < self.next {
                 continue;
+            }
+            if now.sequence == horizon.last.sequence {
+                check_same(&files, &now, &horizon.last)?;
             }
             if commit.head.sequence > self.next {
                 return Err(files.damaged(

@@ -35,6 +35,8 @@ pub(crate) struct Evidence {
     /// The last settling frame was a clean close.
     pub closed: bool,
     pub trace: Trace,
+    /// The mark tells of another last checkpoint below its end than is there, or no frame ends where it does.
+    pub contradicts_mark: bool,
 }
 
 /// The row of the recovery table that applies. Read errors (row 2) never come this far, and missing files in front
@@ -49,6 +51,8 @@ pub(crate) enum Row {
     InvalidSegment,
     /// 7: the chain ends below what was flushed. Damage.
     BelowMark,
+    /// 8: below the mark's end the history is another than the mark says. Damage.
+    OtherHistory,
     /// 10: nothing is behind the last settled frame.
     Clean,
     /// 11: whole frames that no checkpoint takes in are behind it; they are dropped.
@@ -60,7 +64,10 @@ pub(crate) enum Row {
 impl Row {
     /// Nothing is accepted: the opening fails.
     pub(crate) fn refuses(self) -> bool {
-        matches!(self, Row::Unknown | Row::MissingSegment | Row::InvalidSegment | Row::BelowMark)
+        matches!(
+            self,
+            Row::Unknown | Row::MissingSegment | Row::InvalidSegment | Row::BelowMark | Row::OtherHistory
+        )
     }
 }
 
@@ -71,6 +78,7 @@ pub(crate) fn decide(e: &Evidence) -> Row {
         Trace::NextMissing => Row::MissingSegment,
         Trace::NextInvalid => Row::InvalidSegment,
         _ if e.end < e.durable && !Protection::DamageIsNoTear.is_off() => Row::BelowMark,
+        _ if e.contradicts_mark => Row::OtherHistory,
         // What was flushed behind the last settled frame is whole, uncommitted, and stays where it is.
         Trace::Zeros | Trace::LowerEpoch | Trace::SegmentEnd if e.end <= e.accepted.max(e.durable) => {
             Row::Clean
@@ -104,13 +112,15 @@ mod tests {
             for (durable, accepted, end) in
                 (0..4u64).flat_map(|d| (0..4).flat_map(move |a| (a..4).map(move |e| (d, a, e))))
             {
-                for closed in [false, true] {
+                for (closed, contradicts_mark) in [(false, false), (false, true), (true, false), (true, true)]
+                {
                     let evidence = Evidence {
                         durable: Address(durable),
                         accepted: Address(accepted),
                         end: Address(end),
                         closed,
                         trace,
+                        contradicts_mark,
                     };
                     let row = decide(&evidence);
                     seen.insert(format!("{row:?}"));
@@ -120,8 +130,10 @@ mod tests {
                         Trace::NextInvalid => assert_eq!(row, Row::InvalidSegment),
                         _ => {
                             assert_eq!(row == Row::BelowMark, end < durable, "{evidence:?}");
+                            let sound = end >= durable && !contradicts_mark;
+                            assert_eq!(row == Row::OtherHistory, end >= durable && !sound, "{evidence:?}");
                             let torn = trace == Trace::Other && !(closed && end == accepted);
-                            assert_eq!(row == Row::Torn, end >= durable && torn, "{evidence:?}");
+                            assert_eq!(row == Row::Torn, sound && torn, "{evidence:?}");
                             if row == Row::Clean {
                                 assert!(end <= accepted || end <= durable, "{evidence:?}");
                             }
@@ -130,6 +142,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(seen.len(), 7, "a row that no case reaches: {seen:?}");
+        assert_eq!(seen.len(), 8, "a row that no case reaches: {seen:?}");
     }
 }

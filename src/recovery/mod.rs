@@ -3,6 +3,7 @@
 //! [`look`] changes nothing. A reader without a living writer stops there, and shows what [`act`] would accept.
 
 mod act;
+mod chain;
 mod cut;
 mod decide;
 mod report;
@@ -11,14 +12,14 @@ mod survey;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{Fault, HEADER, Kind};
+use crate::format::frame::{Fault, HEADER};
 use crate::format::mark::Mark;
 use crate::format::{BLOCK, block_up};
 use crate::position::{Address, SegmentId};
 use crate::protection::Protection;
 use crate::segment::{Files, OpenFault, Segment};
 use crate::storage::{Access, Storage};
-use crate::view::{Event, Replay, Stop, View};
+use crate::view::{Replay, Stop, View};
 
 pub(crate) use act::{act, pad};
 pub(crate) use cut::{erase_behind, write_mark};
@@ -26,6 +27,7 @@ pub(crate) use decide::Row;
 pub use report::Recovery;
 pub(crate) use survey::{Survey, read_mark};
 
+use chain::Chain;
 use decide::{Evidence, Trace, decide};
 
 /// What lies in a log's directory.
@@ -73,14 +75,8 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
         return Err(fault.unwrap_or(OpenFault::Missing).into_error(first));
     };
     let files = Files::new(storage, log, access);
-    let (mut view_and_events, mut replay) = start(&files, &survey, mark.as_ref())?;
-    ask_ahead(&replay, mark.as_ref());
-    let events = &mut view_and_events.1;
-    let stop = replay.run(&files, None, |event| {
-        events.push(event);
-        Ok(())
-    })?;
-    let (snapshot, events) = view_and_events;
+    let Chain { snapshot, events, replay, stop, contradiction } =
+        chain::read(&files, &survey, mark.as_ref())?;
     let view = View::rebuild(&files, &snapshot, &events)?;
 
     let same_boot = boot.is_some() && mark.is_some_and(|mark| mark.boot == boot);
@@ -94,8 +90,12 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
         // A full segment has no room for the frame that says so; the mark of a clean close says it, too.
         closed: replay.closed || mark.is_some_and(|mark| mark.clean && mark.durable == replay.end()),
         trace: trace(&stop),
+        contradicts_mark: contradiction.is_some(),
     };
     let row = decide(&evidence);
+    if let (Row::OtherHistory, Some((at, what))) = (row, contradiction) {
+        return Err(files.damaged(at, what));
+    }
     if row.refuses() {
         return Err(refusal(row, &replay, durable, stop));
     }
@@ -114,49 +114,6 @@ pub(crate) fn look(storage: Arc<dyn Storage>, access: Access, boot: Option<u128>
     let epoch = replay.epoch.max(seen.epoch).max(mark.map_or(0, |mark| mark.epoch));
     let why = explain(&stop);
     Ok(Look::Log(Box::new(Found { files, survey, mark, view, replay, row, durable, why, epoch })))
-}
-
-type SnapshotAndEvents = (crate::format::snapshot::Snapshot, Vec<Event>);
-
-/// Starts at the newest snapshot that is known: the mark's waypoint, or the start frame of a later segment.
-fn start(files: &Files, survey: &Survey, mark: Option<&Mark>) -> Result<(SnapshotAndEvents, Replay)> {
-    let begin = |at: Address| -> Result<(SnapshotAndEvents, Replay)> {
-        let (snapshot, replay) = Replay::from(files, at)?;
-        if !snapshot.index.is_none()
-            && !snapshot.index.segment().is_base()
-            && snapshot.index.segment() >= snapshot.retained.first_live
-        {
-            // A start frame names the index behind it, which a crash may have torn away.
-            files.body(snapshot.index, Kind::Index)?;
-        }
-        Ok(((snapshot, Vec::new()), replay))
-    };
-    let mut first_error = None;
-    // Newest first: a mark that lags behind a power cut may point into segments that were pruned since.
-    let waypoint = mark.map(|mark| mark.waypoint);
-    let candidates = survey.segments.iter().rev().flat_map(|id| {
-        let marked = waypoint.filter(|at| at.segment() == *id);
-        marked.into_iter().chain([Address::new(*id, BLOCK)])
-    });
-    for at in candidates {
-        match begin(at) {
-            Ok(found) => return Ok(found),
-            Err(error) if *error.kind() != ErrorKind::Corrupt => return Err(error),
-            Err(error) => drop(first_error.get_or_insert(error)),
-        }
-    }
-    Err(first_error.unwrap_or_else(|| OpenFault::Missing.into_error(SegmentId::FIRST)))
-}
-
-/// Asks the device for what is about to be read: from the snapshot to where the mark says that the log ends, and a little more.
-fn ask_ahead(replay: &Replay, mark: Option<&Mark>) {
-    /// About what lies between two waypoints.
-    const BYTES_MAX: u32 = 6 << 20;
-    const BEYOND_BYTES: u32 = 256 << 10;
-    let (segment, from) = (replay.segment(), replay.end().offset());
-    let known = mark.map(|mark| mark.durable).filter(|durable| durable.segment() == segment.id());
-    let to = known.map_or(u32::MAX, |durable| durable.offset().saturating_add(BEYOND_BYTES));
-    segment.will_read(from, to.min(from.saturating_add(BYTES_MAX)).min(segment.bytes()));
 }
 
 /// A log whose creation did not end: one segment without any valid frame, and no valid mark.

@@ -84,7 +84,7 @@ fn fill(salvage: Salvage, found: &Assessment, plan: &RepairPlan, journal: &Arc<J
             let before = salvage.through(Arc::new(files));
             let mut copier = Copier::new(journal, &before, found, plan);
             found.base.whole().into_iter().for_each(|base| copier.know_streams(base));
-            Assessment::of(&before, &mut |survivor| copier.take(survivor))?;
+            found.survivors(&before, &mut |survivor| copier.take(survivor))?;
             copier.finish()?;
             prune_again(journal, before.retained.first_sequence)?;
         }

@@ -62,7 +62,7 @@ pub fn plan_on(storage: Arc<dyn Storage>, mode: Mode) -> Result<RepairPlan> {
         return Err(Error::new(ErrorKind::Locked, format!("{}: {text}", storage.path().display())));
     }
     let salvage = Salvage::open(storage)?;
-    let assessment = Assessment::of(&salvage, &mut |_| Ok(()))?;
+    let assessment = Assessment::of(&salvage)?;
     RepairPlan::of(&salvage, &assessment, mode)
 }
 
@@ -87,7 +87,7 @@ pub fn apply_on(storage: Arc<dyn Storage>, mode: Mode, config: Config) -> Result
     let lock = lock::acquire(&*storage, config.lock_wait, &*environment)?;
     aside::take_back_interrupted(&*storage)?;
     let salvage = Salvage::open(storage.clone())?;
-    let assessment = Assessment::of(&salvage, &mut |_| Ok(()))?;
+    let assessment = Assessment::of(&salvage)?;
     let plan = RepairPlan::of(&salvage, &assessment, mode)?;
     if !plan.is_needed() {
         return Ok(plan);

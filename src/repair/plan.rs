@@ -9,8 +9,8 @@ use super::aside;
 use crate::consumer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::define::StreamName;
-use crate::format::names;
-use crate::position::{CheckpointId, Sequence, StreamId};
+use crate::format::{BLOCK, names};
+use crate::position::{Address, CheckpointId, Sequence, StreamId};
 use crate::recovery::{self, Look};
 use crate::salvage::{Amount, Assessment, Loss, Salvage};
 use crate::storage::Access;
@@ -99,19 +99,24 @@ pub struct ConsumerLoss {
     pub acknowledged: Sequence,
 }
 
+/// How much is damaged: a place is in one file, or begins in one and ends in another.
+fn extent(from: Address, to: Address) -> String {
+    let (first, last) = (from.segment(), to.segment());
+    match () {
+        () if first == last => format!("{} bytes", to.offset() - from.offset()),
+        () if first.next() == last && to.offset() <= BLOCK => "to its end".to_owned(),
+        () => format!("to {} byte {}", names::segment(last), to.offset()),
+    }
+}
+
 impl RepairPlan {
     pub(super) fn of(salvage: &Salvage, found: &Assessment, mode: Mode) -> Result<RepairPlan> {
         let mut problems: Vec<String> = found
             .holes
             .iter()
             .map(|hole| {
-                format!(
-                    "{} byte {}: {} ({} bytes)",
-                    hole.file,
-                    hole.from.offset(),
-                    hole.what,
-                    hole.to.0 - hole.from.0
-                )
+                let extent = extent(hole.from, hole.to);
+                format!("{} byte {}: {} ({extent})", hole.file, hole.from.offset(), hole.what)
             })
             .collect();
         problems.extend(found.base.lost().map(|lost| lost.why.clone()));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::links::Links;
 use super::{BaseFound, Hole, Item, LostBase, Salvage};
 use crate::error::Result;
 use crate::format::commit::{Commit, decode_extents_part};
@@ -11,6 +12,9 @@ use crate::format::index::Index;
 use crate::format::note::{Pruned, Repaired};
 use crate::format::snapshot::{LastCheckpoint, Retained, Snapshot, Start, Totals};
 use crate::position::{Address, Sequence, StreamId};
+
+const NONSENSE: &str = "whose content makes no sense";
+const LEFT_OVER: &str = "that had been written over, and is back";
 
 /// Checkpoints from one number to another, and what is known of their records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,16 +115,38 @@ pub(crate) struct Assessment {
     newest: LastCheckpoint,
     /// The damage that was met last.
     why: String,
+    links: Links,
+    /// Commits that are none of the log's, as far as that is known before.
+    left_over: BTreeSet<Address>,
 }
 
 impl Assessment {
-    /// Reads everything. `survivors` is told, in order, what is whole behind the damage.
-    pub(crate) fn of(
+    /// Reads everything; once more, if there are commits that are none of the log's: which these are is known at the end.
+    pub(crate) fn of(salvage: &Salvage) -> Result<Assessment> {
+        let mut found = Assessment::pass(salvage, BTreeSet::new(), &mut |_| Ok(()))?;
+        let left_over = std::mem::take(&mut found.links).left_over();
+        if left_over.is_empty() {
+            return Ok(found);
+        }
+        Assessment::pass(salvage, left_over, &mut |_| Ok(()))
+    }
+
+    /// Reads everything again. `survivors` is told, in order, what is whole behind the damage.
+    pub(crate) fn survivors(
+        &self,
         salvage: &Salvage,
         survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
+    ) -> Result<()> {
+        Assessment::pass(salvage, self.left_over.clone(), survivors).map(drop)
+    }
+
+    fn pass(
+        salvage: &Salvage,
+        left_over: BTreeSet<Address>,
+        survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
     ) -> Result<Assessment> {
-        let mut found =
-            Assessment { last: salvage.retained.first_sequence.previous(), ..Assessment::default() };
+        let last = salvage.retained.first_sequence.previous();
+        let mut found = Assessment { last, left_over, ..Assessment::default() };
         found.begin(salvage)?;
         salvage.scan(&mut |item| match item {
             Item::Hole(hole) => {
@@ -172,12 +198,12 @@ impl Assessment {
     ) -> Result<()> {
         self.epoch = self.epoch.max(header.epoch);
         let end = Address(at.0 + header.frame_len());
-        let understood = match body {
+        let wrong = match body {
             Some(body) => self.bookkeeping(salvage, at, header.kind, body, survivors)?,
-            None => true,
+            None => None,
         };
-        if !understood {
-            let what = format!("a {:?} frame whose content makes no sense", header.kind);
+        if let Some(wrong) = wrong {
+            let what = format!("a {:?} frame {wrong}", header.kind);
             let file = crate::format::names::segment(at.segment());
             self.hole(Hole { from: at, to: end, file, what });
         } else if self.holes.is_empty() && can_end(header.kind) && self.reaches_base(salvage, at) {
@@ -200,7 +226,7 @@ impl Assessment {
         self.holes.insert(at, hole);
     }
 
-    /// Learns from a frame that is not records; `false` if it can't be decoded.
+    /// Learns from a frame that is not records; what is wrong with it, if that can't be.
     fn bookkeeping(
         &mut self,
         salvage: &Salvage,
@@ -208,13 +234,12 @@ impl Assessment {
         kind: Kind,
         body: &[u8],
         survivors: &mut dyn FnMut(Survivor<'_>) -> Result<()>,
-    ) -> Result<bool> {
+    ) -> Result<Option<&'static str>> {
         match kind {
             Kind::Commit => match Commit::decode(body, at) {
-                Ok(commit) if !is_left_over(salvage, &commit, at) => {
-                    self.commit(salvage, &commit, at, survivors)?;
-                }
-                _ => return Ok(false),
+                Ok(commit) if self.is_left_over(salvage, &commit, at) => return Ok(Some(LEFT_OVER)),
+                Ok(commit) => self.commit(salvage, &commit, at, survivors)?,
+                Err(_) => return Ok(Some(NONSENSE)),
             },
             Kind::Define => match Definition::decode(body) {
                 Ok(definition) => {
@@ -224,7 +249,7 @@ impl Assessment {
                     self.defined.insert(definition.stream);
                     self.names.insert(definition.stream, definition);
                 }
-                Err(_) => return Ok(false),
+                Err(_) => return Ok(Some(NONSENSE)),
             },
             Kind::Index => match Index::decode(body) {
                 Ok(index) => {
@@ -233,28 +258,42 @@ impl Assessment {
                     }
                     self.index(&index);
                 }
-                Err(_) => return Ok(false),
+                Err(_) => return Ok(Some(NONSENSE)),
             },
             Kind::Start => match Start::decode(body) {
                 Ok(start) => self.snapshot(at, &start.snapshot),
-                Err(_) => return Ok(false),
+                Err(_) => return Ok(Some(NONSENSE)),
             },
             Kind::Waypoint => match Snapshot::decode(body) {
                 Ok(snapshot) => self.snapshot(at, &snapshot),
-                Err(_) => return Ok(false),
+                Err(_) => return Ok(Some(NONSENSE)),
             },
             Kind::Pruned => match Pruned::decode(body) {
                 Ok(pruned) => self.retained = Some(pruned.retained),
-                Err(_) => return Ok(false),
+                Err(_) => return Ok(Some(NONSENSE)),
             },
             Kind::Repaired => match Repaired::decode(body) {
-                Ok(note) if note.skipped => self.last = self.last.max(note.last),
-                Ok(_) => {}
-                Err(_) => return Ok(false),
+                Ok(note) => {
+                    self.newest = self.newest.repaired(&note);
+                    if note.skipped {
+                        self.last = self.last.max(note.last);
+                    }
+                }
+                Err(_) => return Ok(Some(NONSENSE)),
             },
             _ => {}
         }
-        Ok(true)
+        Ok(None)
+    }
+
+    /// Whether an opening or a repair had dropped this commit and written over it, and a lost write has brought it back: a later
+    /// one tells, or the mark, which knows the last checkpoint below its end.
+    fn is_left_over(&self, salvage: &Salvage, commit: &Commit, at: Address) -> bool {
+        let (sequence, id) = (commit.head.sequence, commit.head.id);
+        self.left_over.contains(&at)
+            || salvage.mark.is_some_and(|mark| {
+                at < mark.durable && (sequence > mark.sequence || sequence == mark.sequence && id != mark.id)
+            })
     }
 
     fn commit(
@@ -272,7 +311,8 @@ impl Assessment {
             totals.records = totals.records.saturating_add(records);
             totals.bytes = totals.bytes.saturating_add(bytes);
         }
-        self.newest = LastCheckpoint { sequence, id: commit.head.id, at, time_us: commit.head.time_us };
+        self.newest = LastCheckpoint::of(&commit.head, at);
+        self.links.commit(&commit.head, at);
         if !salvage.retained.shows(sequence) {
             return Ok(()); // pruned or compacted: only a part of it may lie here
         }
@@ -374,15 +414,6 @@ impl Assessment {
         }
         self.totals = Some(snapshot.totals);
     }
-}
-
-/// Whether the mark knows better: below its end it tells the last checkpoint. Another one there was dropped by an opening and written
-/// over, and a lost write has brought it back.
-fn is_left_over(salvage: &Salvage, commit: &Commit, at: Address) -> bool {
-    let (sequence, id) = (commit.head.sequence, commit.head.id);
-    salvage.mark.is_some_and(|mark| {
-        at < mark.durable && (sequence > mark.sequence || sequence == mark.sequence && id != mark.id)
-    })
 }
 
 /// Whether a log may end behind such a frame: a seal needs the next segment, a start frame its index.

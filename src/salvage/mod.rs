@@ -2,6 +2,7 @@
 
 mod assess;
 mod base;
+mod links;
 mod patient;
 mod retained;
 mod scan;

@@ -3,6 +3,10 @@
 use std::path::Path;
 
 /// What is known of the file system.
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    expect(dead_code, reason = "only Linux tells one file system from another here")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileSystem {
     /// It works, as far as we know.

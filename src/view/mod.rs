@@ -1,6 +1,7 @@
 //! What a log holds, as of one place in it: its streams, where their states lie, its last checkpoint, what is retained.
 
 mod chain;
+mod history;
 mod replay;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ use crate::position::{Address, StreamId};
 use crate::segment::Files;
 
 pub(crate) use chain::{IndexChain, NOTHING};
+pub(crate) use history::{check_follows, check_mark, check_same, contradiction, last_of};
 pub(crate) use replay::{Event, Replay, Stop, note_directory, read_start};
 
 /// The view. It holds where texts lie, never the texts.
@@ -196,12 +198,7 @@ impl View {
     }
 
     pub(crate) fn commit(&mut self, commit: &Commit, at: Address) {
-        self.last = LastCheckpoint {
-            sequence: commit.head.sequence,
-            id: commit.head.id,
-            at,
-            time_us: commit.head.time_us,
-        };
+        self.last = LastCheckpoint::of(&commit.head, at);
         for stream in &commit.streams {
             self.totals.records = self.totals.records.saturating_add(stream.records);
             self.totals.bytes = self.totals.bytes.saturating_add(stream.bytes);
@@ -216,15 +213,16 @@ impl View {
 
     /// The numbers of what damage took stay empty, if something behind it was kept.
     pub(crate) fn repaired(&mut self, note: &Repaired) {
-        if note.skipped {
-            self.last.sequence = self.last.sequence.max(note.last);
-        }
+        self.last = self.last.repaired(note);
     }
 
     /// Follows what was read in the log.
     pub(crate) fn apply(&mut self, files: &Files, event: &Event) -> Result<()> {
         match event {
-            Event::Commit { commit, at } => self.commit(commit, *at),
+            Event::Commit { commit, at } => {
+                history::check_follows(files, &self.last, commit, *at)?;
+                self.commit(commit, *at);
+            }
             Event::Define { definition, at } => self.define(definition, *at),
             Event::Pruned { retained } => {
                 self.retained = retained.clone();
@@ -299,9 +297,10 @@ pub(crate) fn check_streams(
 }
 
 /// An error for a stream that nobody registered.
+/// A runtime's own streams are nobody's to ask for.
 pub(crate) fn unknown_stream(name: &StreamName, view: &View) -> Error {
-    let mut known: Vec<String> =
-        view.streams().take(8).map(|(_, defined)| defined.name.to_string()).collect();
+    let names = view.streams().map(|(_, defined)| &defined.name).filter(|name| !name.is_of_runtime());
+    let mut known: Vec<String> = names.take(8).map(ToString::to_string).collect();
     known.sort();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Error::not_found(format!("no stream {name} in this log; it holds: {known}"))

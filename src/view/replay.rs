@@ -109,6 +109,11 @@ impl Replay {
         self.walker.segment()
     }
 
+    /// Forgets what was read ahead: more may have been written since.
+    pub(crate) fn refresh(&mut self) {
+        self.walker.refresh();
+    }
+
     /// Reads on to `limit`, or to the end of the chain. What settled is given to `apply`, in order.
     pub(crate) fn run(
         &mut self,
@@ -116,7 +121,6 @@ impl Replay {
         limit: Option<Address>,
         mut apply: impl FnMut(Event) -> Result<()>,
     ) -> Result<Stop> {
-        self.walker.refresh();
         loop {
             if limit.is_some_and(|limit| self.end() >= limit) {
                 return Ok(Stop::Limit);

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use highwater::backup::{self, Backup};
+use highwater::ErrorKind;
+use highwater::backup::Backup;
 use highwater_connect::beside::{self, Beside};
-use highwater_connect::quantity::{bytes, plural};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use highwater_connect::quantity::{bytes, checkpoints, plural};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
@@ -34,7 +34,7 @@ fingerprints, configurations that connectors have sent. That directory holds sec
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The backup's directory: a new one, or that of the last backup
     #[arg(value_name = "DIR")]
@@ -53,24 +53,29 @@ struct Json<'a> {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
-    let bar = progress(log.status().map_or(0, |status| status.disk_bytes));
+    let path = log.path().to_owned();
+    let template = "{wide_bar} {binary_bytes} copied, {binary_bytes_per_sec}";
+    let bar = terminal::bar(log.status().map_or(0, |status| status.disk_bytes), template);
     drop(log);
-    let made = backup::take(&args.log, &args.to, &mut |copied| bar.set_position(copied));
+    let made = beside::back_up(&path, &args.to, &mut |copied| bar.set_position(copied));
     bar.finish_and_clear();
-    let made = made?;
-    let beside = beside::back_up(&args.log, &args.to)?;
+    let (made, beside) = made.map_err(|failure| {
+        let is_no_log = failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::NotALog);
+        let failure = Failure::from(failure).into_directory(&args.to);
+        // The log was opened already: it is the other directory that is none.
+        if is_no_log { failure.of_log(&args.to) } else { failure }
+    })?;
     if args.json {
         output::json(Json { made: &made, beside: &beside })?;
         return Ok(Code::Well);
     }
     let mut out = output::buffered();
-    let end = made.end.map_or_else(
-        || "no checkpoint".to_owned(),
-        |end| format!("checkpoints {} to {}", made.first, end.sequence),
-    );
+    let end = made
+        .end
+        .map_or_else(|| "no checkpoint".to_owned(), |end| checkpoints(made.first.get(), end.sequence.get()));
     writeln!(
         out,
-        "{end}: {} copied ({}), {} were there",
+        "{end}: {} copied ({}), {} there already",
         plural(made.copied_files, "file"),
         bytes(made.copied_bytes),
         plural(made.kept_files, "file"),
@@ -91,15 +96,4 @@ pub(crate) fn write_beside(out: &mut impl Write, beside: &Beside) -> std::io::Re
         writeln!(out, "there already, and kept: {}", beside.kept.join(", "))?;
     }
     Ok(())
-}
-
-/// A bar on a terminal, nothing elsewhere.
-fn progress(total_bytes: u64) -> ProgressBar {
-    if !terminal::is_watched() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr_with_hz(10));
-    let template = "{wide_bar} {binary_bytes} copied, {binary_bytes_per_sec}";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

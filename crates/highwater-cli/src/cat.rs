@@ -11,6 +11,7 @@ use highwater::{Checkpoint, OpKind, Record, Sequence, StreamId};
 use crate::failure::{Code, Failure};
 use crate::known::{self, Wanted};
 use crate::output;
+use crate::place;
 use crate::terminal;
 
 const EXAMPLES: &str = "\
@@ -26,16 +27,16 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     wanted: Wanted,
-    /// The first checkpoint. Default: the oldest that is retained
-    #[arg(long, value_name = "SEQ")]
-    from: Option<u64>,
-    /// The last checkpoint. Default: the last that there is now
-    #[arg(long, value_name = "SEQ")]
-    to: Option<u64>,
+    /// The first checkpoint: its number, its UUID, or a time (what was committed after that). Default: the oldest that is kept
+    #[arg(long, value_name = "SEQ|ID|TIME")]
+    from: Option<String>,
+    /// The last checkpoint, named in the same way. Default: the last that there is now
+    #[arg(long, value_name = "SEQ|ID|TIME")]
+    to: Option<String>,
     /// airbyte: RECORD messages; jsonl: the payloads alone
     #[arg(long, value_enum, default_value_t = Format::Airbyte)]
     format: Format,
@@ -58,10 +59,10 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     output::say_unconfirmed(&log);
     // A stream may be there soon, so following one that is not there yet is no mistake; but it is rarely meant.
     let stream = args.wanted.find(&log)?.map(|info| info.id);
-    let first = args.from.map_or_else(|| log.first(), Sequence::new);
-    let last = match (args.follow, args.to) {
+    let first = args.from.as_deref().map_or_else(|| Ok(log.first()), |from| place::first(&log, from))?;
+    let last = match (args.follow, &args.to) {
         (true, _) => Sequence::new(u64::MAX),
-        (false, Some(to)) => Sequence::new(to),
+        (false, Some(to)) => place::find(&log, to)?,
         (false, None) => log.end().map_or(Sequence::NONE, |end| end.sequence),
     };
     let mut reader = log.reader(first)?;

@@ -3,22 +3,31 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use highwater_connect::FailureKind;
 use highwater_connect::event::Reporter;
-use highwater_connect::{Pipeline, runtime};
+use highwater_connect::quantity::plural;
+use highwater_connect::runtime::{self, Checked, Found, Part};
+use serde::Serialize;
 
 use crate::failure::{Code, Failure};
+use crate::known;
+use crate::output;
 use crate::run::{Watcher, listening, shown};
 use crate::terminal;
 
 const EXAMPLES: &str = "\
 Examples:
   highwater check pipeline.toml
-  highwater check pipeline.toml --offline        the file and its variables only";
+  highwater check pipeline.toml --offline        the file and its variables only
+  highwater check pipeline.toml --json | jq '.parts[] | select(.well | not)'
+
+Exit codes: 2 where the file is wrong, else 8 where a destination holds something else than the log, else 9 where the source fails,
+else 10 where a destination does.";
 
 /// Check a pipeline file, its variables, its source and its destinations
 ///
-/// The source is asked whether it can work with its configuration; a destination is asked what it holds, for which it may make
-/// its directory or its own tables.
+/// The source is asked whether it can work with its configuration, and which streams and columns it has; a destination is asked what
+/// it holds, for which it may make its directory or its own tables. All are asked, whatever the others say.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -27,44 +36,126 @@ pub(crate) struct Args {
     /// Ask neither the source nor the destinations
     #[arg(long)]
     offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = known::pipeline(&args.pipeline)?;
     let watcher = Arc::new(Watcher::start(false));
     let reporter = Reporter::new(watcher, pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;
-    pipeline.streams()?;
-    pipeline.hash_key()?;
-    pipeline.metrics()?;
-    pipeline.alerts()?;
-    let connector = runtime::source_connector(&pipeline, &reporter, &stop)?;
-    let mut destinations = Vec::new();
-    for name in pipeline.destination_names() {
-        let (_, section) = pipeline.destination(name)?;
-        destinations.push((name, runtime::destination(&pipeline, name, section, &reporter, &stop)?));
+    let checked = runtime::check(&pipeline, args.offline, &reporter, &stop);
+    if stop.is_asked() {
+        return Err(Failure::with_code(Code::TryAgain, "stopped on request"));
     }
-    terminal::say(format!("{}: well-formed, and every variable has a value", shown(&args.pipeline)));
-    if args.offline {
-        return Ok(Code::Well);
+    let code = code_of(&checked);
+    if args.json {
+        let parts = checked.iter().map(|one| PartJson::new(one, &reporter)).collect();
+        output::json(Json { pipeline: &pipeline.name, well: code == Code::Well, parts })?;
+        return Ok(code);
     }
-    if let Some(connector) = connector {
-        let asked = connector.check();
-        asked.map_err(|failure| failed(Code::SourceFailed, "source", &failure, &reporter))?;
-        terminal::say("source: works with its configuration");
+    if checked.iter().all(|one| one.is_asked || one.found.is_ok()) {
+        terminal::say(format!("{}: well-formed, and every variable has a value", shown(&args.pipeline)));
     }
-    for (name, mut destination) in destinations {
-        let of = format!("destination {name}");
-        let stored = destination.check();
-        let stored = stored.map_err(|failure| failed(Code::DestinationFailed, &of, &failure, &reporter))?;
-        terminal::say(match stored {
-            Some(position) => format!("{of}: holds the log up to checkpoint {}", position.sequence),
-            None => format!("{of}: well as far as it can be asked, and tells of no position"),
-        });
-    }
-    Ok(Code::Well)
+    checked.iter().for_each(|one| say(one, &reporter));
+    Ok(code)
 }
 
-fn failed(code: Code, of: &str, failure: &highwater_connect::Failure, reporter: &Reporter) -> Failure {
-    Failure::with_code(code, format!("{of}: {}", reporter.shown(&failure.to_string())))
+fn say(checked: &Checked, reporter: &Reporter) {
+    let of = match &checked.part {
+        Part::Destination(name) => format!("destination {name}"),
+        Part::File | Part::Source => "source".to_owned(),
+    };
+    match &checked.found {
+        Ok(Found::Written) => {}
+        Ok(Found::Source { is_configured, streams }) => {
+            let works = if *is_configured { "works with its configuration, and has " } else { "has " };
+            terminal::say(format!("{of}: {works}{} to read", plural(*streams as u64, "stream")));
+        }
+        Ok(Found::Destination { stored: Some(position) }) => {
+            terminal::say(format!("{of}: holds the log up to checkpoint {}", position.sequence));
+        }
+        Ok(Found::Destination { stored: None }) => {
+            terminal::say(format!("{of}: well, and tells of no delivery yet"));
+        }
+        Err(failure) => {
+            let text = reporter.shown(&failure.to_string());
+            // What is wrong in the file says where by itself.
+            terminal::error(if checked.is_asked { format!("{of}: {text}") } else { text });
+        }
+    }
+}
+
+/// What a person has to see to first: the file, then what they have to decide, then what nothing comes from.
+fn code_of(all: &[Checked]) -> Code {
+    let is_any = |what: &dyn Fn(&Checked, FailureKind) -> bool| {
+        all.iter().any(|one| one.found.as_ref().is_err_and(|failure| what(one, failure.kind())))
+    };
+    if is_any(&|one, _| !one.is_asked) {
+        Code::Usage
+    } else if is_any(&|_, kind| matches!(kind, FailureKind::Diverged | FailureKind::Paused)) {
+        Code::Paused
+    } else if is_any(&|one, _| one.part == Part::Source) {
+        Code::SourceFailed
+    } else if is_any(&|_, _| true) {
+        Code::DestinationFailed
+    } else {
+        Code::Well
+    }
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    pipeline: &'a str,
+    well: bool,
+    parts: Vec<PartJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct PartJson<'a> {
+    part: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    well: bool,
+    /// Whether it was asked; what is wrong with one that was not is in the file.
+    asked: bool,
+    /// Of a source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streams: Option<usize>,
+    /// The last checkpoint that a destination holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holds: Option<highwater::Sequence>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl<'a> PartJson<'a> {
+    fn new(checked: &'a Checked, reporter: &Reporter) -> Self {
+        let (part, name) = match &checked.part {
+            Part::File => ("file", None),
+            Part::Source => ("source", None),
+            Part::Destination(name) => ("destination", Some(name.as_str())),
+        };
+        let failure = checked.found.as_ref().err();
+        let (mut streams, mut holds) = (None, None);
+        match &checked.found {
+            Ok(Found::Source { streams: count, .. }) => streams = Some(*count),
+            Ok(Found::Destination { stored }) => holds = stored.map(|position| position.sequence),
+            _ => {}
+        }
+        PartJson {
+            part,
+            name,
+            well: failure.is_none(),
+            asked: checked.is_asked,
+            streams,
+            holds,
+            kind: failure.map(|failure| failure.kind().name()),
+            text: failure.map(|failure| reporter.shown(&failure.to_string())),
+        }
+    }
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
+use crate::place;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,11 +23,11 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
-    /// The first checkpoint to list. Default: the oldest that is retained
-    #[arg(long, value_name = "SEQ", conflicts_with = "last")]
-    from: Option<u64>,
+    /// The first checkpoint to list: its number, its UUID, or a time (what was committed after that). Default: the oldest that is kept
+    #[arg(long, value_name = "SEQ|ID|TIME", conflicts_with = "last")]
+    from: Option<String>,
     /// Only the last N checkpoints
     #[arg(long, value_name = "N")]
     last: Option<u64>,
@@ -39,8 +40,8 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     output::say_unconfirmed(&log);
     let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
-    let first = match (args.from, args.last) {
-        (Some(from), _) => Sequence::new(from),
+    let first = match (&args.from, args.last) {
+        (Some(from), _) => place::first(&log, from)?,
         (None, Some(last)) => log.first().max(Sequence::new((end.get() + 1).saturating_sub(last))),
         (None, None) => log.first(),
     };

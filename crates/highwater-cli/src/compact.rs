@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use highwater::{Compacted, Compaction, CompactionProgress, Config, Log};
+use highwater::{Compacted, Compaction, CompactionProgress};
 use highwater_connect::quantity::{self, bytes, count, plural};
 
 use crate::failure::{Code, Failure};
@@ -30,7 +30,7 @@ acknowledged, or a pin holds, is not touched.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     retain: Retain,
@@ -47,7 +47,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let compaction = Compaction {
-        retention: args.retain.rule(),
+        retention: args.retain.rule(&args.log)?,
         tombstones_min_age: args.tombstones,
         ..Compaction::default()
     };
@@ -60,10 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         known::open(&args.log)?.plan_compact(&compaction, &mut tell)?
     } else {
         known::open(&args.log)?; // says what is wrong with it in the usual words
-        let (log, recovery) = Log::open(&args.log, Config { create: false, ..Config::default() })?;
-        if !recovery.is_clean() {
-            terminal::say(&recovery);
-        }
+        let log = known::open_to_write(&args.log)?;
         let compacted = log.compact(&compaction, &mut tell)?;
         log.close()?;
         compacted

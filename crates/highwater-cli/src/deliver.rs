@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use highwater_connect::alerts::Alerts;
 use highwater_connect::event::Reporter;
-use highwater_connect::{Pipeline, runtime};
+use highwater_connect::runtime;
 
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::run::{Watcher, listening};
 
 const EXAMPLES: &str = "\
@@ -35,7 +36,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = known::pipeline(&args.pipeline)?;
     let watcher = Arc::new(Watcher::start(args.json));
     let alerts = Arc::new(Alerts::start(&pipeline, watcher.clone())?);
     let reporter = Reporter::new(alerts.clone(), pipeline.secrets().clone());

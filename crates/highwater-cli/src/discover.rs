@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use highwater_connect::airbyte::Discovered;
 use highwater_connect::event::Reporter;
+use highwater_connect::runtime;
 use highwater_connect::text::tame;
-use highwater_connect::{Pipeline, runtime};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::output;
 use crate::run::{Watcher, listening};
 
@@ -36,14 +37,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = known::pipeline(&args.pipeline)?;
     let reporter = Reporter::new(Arc::new(Watcher::start(false)), pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;
     let connector = runtime::source_connector(&pipeline, &reporter, &stop)?;
     let Some(connector) = connector else {
         return Err(Failure::usage("this kind of source can't be asked what it has"));
     };
-    let streams = connector.discover()?;
+    let streams = connector.discover().map_err(|failure| failure.while_doing("source"))?;
     if args.json {
         print_json(&streams)?;
     } else if args.toml {

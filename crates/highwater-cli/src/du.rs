@@ -1,14 +1,14 @@
 //! `highwater du`: where a log's bytes are, and who holds them.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use highwater::{Holder, Space};
-use highwater_connect::Pipeline;
+use highwater::Space;
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::output;
 use crate::retain::Retain;
@@ -18,6 +18,7 @@ use highwater_connect::text::tame;
 const EXAMPLES: &str = "\
 Examples:
   highwater du shop.hw
+  highwater du pipeline.toml
   highwater du shop.hw --min-age 7d       as if everything younger than that were to be kept
   highwater du shop.hw --json | jq '.holders[] | {kind, name, alone_bytes}'";
 
@@ -25,7 +26,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     retain: Retain,
@@ -36,8 +37,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
-    let space = log.space(&args.retain.rule())?;
-    let full = full(&space, cap(&args.log)?, highwater_serve::disk(log.path()).map(|(free, _)| free));
+    let space = log.space(&args.retain.rule(&args.log)?)?;
+    // Where these can't be read, that was told, or what they say of the rest is not needed.
+    let cap = given::rules(&args.log).ok().flatten().and_then(|rules| rules.max_size);
+    let full = full(&space, cap, highwater_serve::disk(log.path()).map(|(free, _)| free));
     if args.json {
         output::json(Json { space, full })?;
     } else {
@@ -87,11 +90,6 @@ fn full(space: &Space, cap: Option<u64>, disk_free: Option<u64>) -> Vec<Full> {
     full
 }
 
-/// That of the pipeline, where its file is given.
-fn cap(given: &Path) -> Result<Option<u64>, Failure> {
-    if given.is_file() { Ok(Pipeline::open(given)?.storage.max_size) } else { Ok(None) }
-}
-
 fn print(space: &Space, full: &[Full]) -> Result<(), Failure> {
     let mut out = output::buffered();
     write_parts(&mut out, space)?;
@@ -99,7 +97,7 @@ fn print(space: &Space, full: &[Full]) -> Result<(), Failure> {
     let mut table = output::table(["HELD BY", "FROM", "BYTES", "ALONE"], &[1, 2, 3]);
     for held in &space.holders {
         table.add_row([
-            tame(&name(&held.holder)),
+            tame(&held.holder.to_string()),
             held.from.to_string(),
             bytes(held.bytes),
             bytes(held.alone_bytes),
@@ -153,13 +151,6 @@ fn write_growth(out: &mut impl Write, space: &Space, full: &[Full]) -> std::io::
         }
     }
     Ok(())
-}
-
-fn name(holder: &Holder) -> String {
-    match holder {
-        Holder::MinCount { checkpoints: 1 } => "the newest checkpoint".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ is exported, and _highwater_extra with what has no column there.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// jsonl: a JSON object a line; parquet: typed columns, a file for each stream, with --out
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
@@ -70,11 +70,28 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         to: args.to.as_deref().map_or(Ok(end), |to| place::find(&log, to))?,
         stream: args.wanted.find(&log)?.map(|info| info.name),
     };
+    check_range(args, &wanted)?;
     match (&args.out, args.format) {
         (None, Format::Jsonl) => to_stdout(&log, &wanted),
         (None, Format::Parquet) => Err(Failure::usage("Parquet is files: name a new directory with --out")),
         (Some(dir), format) => to_files(args, &log, &wanted, dir, format),
     }
+}
+
+/// Nothing came in some time is an answer; a range that ends before it begins is a mistake.
+fn check_range(args: &Args, wanted: &Wanted) -> Result<(), Failure> {
+    let (from, to) = (wanted.from, wanted.to);
+    if from <= to {
+        return Ok(());
+    }
+    if args.from.is_some() && args.to.is_some() && from > to.next() {
+        let text = format!(
+            "checkpoint {from} comes behind checkpoint {to}: there is nothing from the one to the other"
+        );
+        return Err(Failure::usage(text).hint("highwater checkpoints LOG    lists what is there"));
+    }
+    terminal::note("no checkpoint lies in that range");
+    Ok(())
 }
 
 fn say_gap(error: &highwater::Error) {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use highwater::ErrorKind;
+use highwater_connect::Pipeline;
 
 use crate::terminal;
 
@@ -40,13 +41,15 @@ pub(crate) struct Failure {
     code: Code,
     /// Nothing is printed when it is empty.
     text: String,
-    /// The next command; `LOG` in it stands for the log's path.
+    /// The next command; `LOG` in it stands for the log's path, `PIPELINE` for that of the pipeline file.
     hint: Option<&'static str>,
+    /// The log, where it is another than the one that the command works on.
+    log: Option<PathBuf>,
 }
 
 impl Failure {
     fn new(code: Code, text: impl Into<String>) -> Self {
-        Failure { code, text: text.into(), hint: None }
+        Failure { code, text: text.into(), hint: None, log: None }
     }
 
     pub(crate) fn error(text: impl Into<String>) -> Self {
@@ -56,6 +59,19 @@ impl Failure {
     /// The command line asks for what can't be done.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self::new(Code::Usage, text)
+    }
+
+    /// What it says.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.code == Code::NotFound
+    }
+
+    pub(crate) fn is_usage(&self) -> bool {
+        self.code == Code::Usage
     }
 
     /// Somebody writes the log.
@@ -95,17 +111,40 @@ impl Failure {
         self
     }
 
-    /// Prints it, and gives the exit code.
-    pub(crate) fn report(&self, log: Option<&Path>) -> Code {
+    /// What there is no room for goes into this directory, and not into the log.
+    #[must_use]
+    pub(crate) fn into_directory(self, directory: &Path) -> Self {
+        match self.code {
+            Code::DiskFull => self.hint("df -h LOG").of_log(directory),
+            _ => self,
+        }
+    }
+
+    /// It is about this log, and not about the one that the command works on.
+    #[must_use]
+    pub(crate) fn of_log(mut self, log: &Path) -> Self {
+        self.log = Some(log.to_owned());
+        self
+    }
+
+    /// Prints it, with the next command for what this one worked on, and gives the exit code.
+    pub(crate) fn report(&self, subject: Option<&Path>) -> Code {
         if !self.text.is_empty() {
             terminal::error(&self.text);
         }
         if let Some(hint) = self.hint {
-            let log = log.map_or_else(|| "LOG".to_owned(), quoted);
-            terminal::hint(hint.replace("LOG", &log));
+            let subject = subject.unwrap_or(Path::new("LOG"));
+            let log = self.log.clone().unwrap_or_else(|| log_of(subject));
+            terminal::hint(hint.replace("PIPELINE", &quoted(subject)).replace("LOG", &quoted(&log)));
         }
         self.code
     }
+}
+
+/// A log's directory, or that of the pipeline file that is meant.
+fn log_of(subject: &Path) -> PathBuf {
+    let pipeline = if subject.is_file() { Pipeline::open(subject).ok() } else { None };
+    pipeline.map_or_else(|| subject.to_owned(), |pipeline| pipeline.log)
 }
 
 /// A path as a shell takes it.
@@ -136,7 +175,7 @@ fn code_of_log(kind: &ErrorKind) -> Code {
 fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Corrupt => "cp -a LOG LOG.copy && highwater verify LOG",
-        ErrorKind::Full => "highwater prune LOG --dry-run",
+        ErrorKind::Full => "highwater prune PIPELINE --dry-run",
         ErrorKind::Locked => "end the process that holds it; ingest can wait for it with --lock-wait 60",
         ErrorKind::NotFound => "highwater checkpoints LOG --last 5",
         ErrorKind::Gap { .. } => "highwater checkpoints LOG    lists what is left",
@@ -151,7 +190,7 @@ fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
 impl From<highwater::Error> for Failure {
     fn from(error: highwater::Error) -> Self {
         let kind = error.kind();
-        Failure { code: code_of_log(kind), text: error.to_string(), hint: hint_of_log(kind) }
+        Failure { hint: hint_of_log(kind), ..Failure::new(code_of_log(kind), error.to_string()) }
     }
 }
 
@@ -162,7 +201,7 @@ impl From<highwater_connect::Failure> for Failure {
         let text = failure.to_string();
         if let Some(error) = failure.log_error() {
             let kind = error.kind();
-            return Failure { code: code_of_log(kind), text, hint: hint_of_log(kind) };
+            return Failure { hint: hint_of_log(kind), ..Failure::new(code_of_log(kind), text) };
         }
         let code = match failure.kind() {
             FailureKind::Config => Code::Usage,

@@ -66,3 +66,27 @@ fn print(text: &[u8]) -> Result<Code, Failure> {
     out.flush()?;
     Ok(Code::Well)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the help of a command and of all below it shows.
+    fn helps(mut command: clap::Command, shown: &mut Vec<(String, String)>) {
+        let text = command.render_long_help().to_string();
+        shown.push((command.get_name().to_owned(), text));
+        command.get_subcommands().for_each(|below| helps(below.clone(), shown));
+    }
+
+    #[test]
+    fn no_help_shows_how_it_is_spelt_in_the_source() {
+        let mut shown = Vec::new();
+        helps(Cli::command(), &mut shown);
+        assert!(shown.len() > 50, "{}", shown.len());
+        for (command, text) in shown {
+            for odd in ["\\", "[`", "](", "///"] {
+                assert!(!text.contains(odd), "{odd} in the help of {command}:\n{text}");
+            }
+        }
+    }
+}

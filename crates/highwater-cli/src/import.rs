@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use highwater::{ErrorKind, LogReader};
+use highwater::LogReader;
 use highwater_connect::import::{self, Format, ImportedState};
 use highwater_connect::text::tame;
 
@@ -19,18 +19,18 @@ Examples:
   highwater import shop.hw ~/.dlt/pipelines/shop/state.json --from dlt --source shop --reason 'moved here'
 
 airbyte: the list of states that a source takes, STATE messages a line each, or a connection's state as the platform shows it.
-singer: a tap's state file, or STATE messages. meltano: what `meltano state get` prints, or a state.json of a file backend.
+singer: a tap's state file (with \"bookmarks\"), or STATE messages. meltano: what `meltano state get` prints, or a state.json of a file backend.
 dlt: a pipeline's state.json (engine version 4): a state per resource. fivetran: files/state.json of the Connector SDK, or what the
 API answers. What is not understood is refused, with its place. A log that is not there yet is made.";
 
 /// Take over the states of another tool, so that nothing is read again that it has read
 ///
 /// The states become a checkpoint, which says who did it and why. Streams that the log does not know are registered without a key;
-/// the first run gives them theirs.
+/// the first run gives them theirs. With a [lookback], a run goes back behind them only once they are older than its window.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The state's file; - for standard input
     file: PathBuf,
@@ -73,11 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let found = import::parse(args.from.format(), &text, args.source.as_deref())
         .map_err(|failure| Failure::error(format!("{}: {failure}", args.file.display())))?;
     found.notes.iter().for_each(|note| terminal::note(tame(note)));
-    let log = match LogReader::open(&args.log) {
-        Ok(log) => Some(log),
-        Err(error) if *error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(known::no_log(error)),
-    };
+    let log = known::open_if_there(&args.log)?;
     let mut register = Vec::new();
     let mut states = Vec::new();
     for ImportedState { stream, text } in found.states {

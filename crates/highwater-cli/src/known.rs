@@ -3,15 +3,59 @@
 use std::path::Path;
 
 use clap::Args;
-use highwater::{Checkpoint, ErrorKind, LogReader, Reader, StreamInfo, StreamName};
+use highwater::{Checkpoint, Config, ErrorKind, Log, LogReader, Reader, StreamInfo, StreamName};
 use highwater_connect::text::tame;
+use highwater_connect::{Pipeline, bookkeeping};
+use highwater_serve::Subject;
 
 use crate::failure::Failure;
+use crate::given;
 use crate::terminal;
 
 /// Opens a log for reading.
-pub(crate) fn open(path: &Path) -> Result<LogReader, Failure> {
-    LogReader::open(path).map_err(no_log)
+pub(crate) fn open(typed: &Path) -> Result<LogReader, Failure> {
+    LogReader::open(given::directory(typed)?).map_err(no_log)
+}
+
+/// The same of one that need not be there yet.
+pub(crate) fn open_if_there(typed: &Path) -> Result<Option<LogReader>, Failure> {
+    match LogReader::open(given::directory(typed)?) {
+        Ok(log) => Ok(Some(log)),
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(no_log(error)),
+    }
+}
+
+/// Opens a log for writing, and says what a crash has cost; a mistyped path makes none.
+pub(crate) fn open_to_write(typed: &Path) -> Result<Log, Failure> {
+    let (log, recovery) = Log::open(given::directory(typed)?, Config { create: false, ..Config::default() })?;
+    if !recovery.is_clean() {
+        terminal::say(&recovery);
+    }
+    Ok(log)
+}
+
+/// Reads a pipeline file. What it takes from the environment or from secret files is shown to nobody from then on.
+pub(crate) fn pipeline(path: &Path) -> Result<Pipeline, Failure> {
+    check_there(path, "no pipeline file")?;
+    let pipeline = Pipeline::open(path)?;
+    terminal::hide(pipeline.secrets());
+    Ok(pipeline)
+}
+
+/// A log's directory, or a pipeline file.
+pub(crate) fn subject(path: &Path) -> Result<Subject, Failure> {
+    check_there(path, "neither a log nor a pipeline file")?;
+    Ok(Subject::open(path)?)
+}
+
+/// Mostly the path is wrong.
+fn check_there(path: &Path, what: &str) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let failure = Failure::not_found(format!("there is {what} at {}", path.display()));
+    Err(failure.hint("check the path; a pipeline file is made by: highwater init"))
 }
 
 /// The next checkpoint. Where a repair has left a gap it says so, and goes on behind it.
@@ -67,6 +111,16 @@ impl Wanted {
     }
 }
 
+/// What the runtime keeps in the log for itself is not for a person to write: with another text no run can read it any more.
+pub(crate) fn refuse_ours(name: &StreamName) -> Result<(), Failure> {
+    if !bookkeeping::is_ours(name) {
+        return Ok(());
+    }
+    let text =
+        format!("{} is the runtime's own, and not a source's: no hand may write it", tame(&name.to_string()));
+    Err(Failure::usage(text).hint("highwater info LOG    lists the streams that have a state of a source"))
+}
+
 /// Where in the list it is.
 #[derive(Debug, PartialEq, Eq)]
 enum Choice {
@@ -100,10 +154,12 @@ fn choose<'a>(
 const NAMED_MAX: usize = 20;
 
 fn unknown(wanted: &StreamName, streams: &[StreamInfo]) -> Failure {
+    let of_sources: Vec<&StreamName> =
+        streams.iter().map(|info| &info.name).filter(|name| !bookkeeping::is_ours(name)).collect();
     let mut known: Vec<String> =
-        streams.iter().take(NAMED_MAX).map(|info| tame(&info.name.to_string())).collect();
-    if streams.len() > NAMED_MAX {
-        known.push(format!("and {} more", streams.len() - NAMED_MAX));
+        of_sources.iter().take(NAMED_MAX).map(|name| tame(&name.to_string())).collect();
+    if of_sources.len() > NAMED_MAX {
+        known.push(format!("and {} more", of_sources.len() - NAMED_MAX));
     }
     let known =
         if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };

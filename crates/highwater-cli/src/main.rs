@@ -21,6 +21,7 @@ mod du;
 mod export;
 mod failure;
 mod generate;
+mod given;
 mod import;
 mod info;
 mod ingest;
@@ -42,12 +43,13 @@ mod serve;
 mod state;
 mod status;
 mod terminal;
+mod twice;
 mod verify;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::{Code, Failure};
 
@@ -94,6 +96,7 @@ enum Command {
     Cat(cat::Args),
     #[command(subcommand)]
     State(state::Command),
+    CopyState(state::Copy),
     Checkpoints(checkpoints::Args),
     Info(info::Args),
     Verify(verify::Args),
@@ -133,6 +136,7 @@ impl Command {
             Command::Ingest(args) => ingest::run(args),
             Command::Cat(args) => cat::run(args),
             Command::State(command) => state::run(command),
+            Command::CopyState(args) => state::copy(args),
             Command::Checkpoints(args) => checkpoints::run(args),
             Command::Info(args) => info::run(args),
             Command::Verify(args) => verify::run(args),
@@ -153,51 +157,70 @@ impl Command {
             Command::Man(args) => generate::man(args),
         }
     }
+}
 
-    /// The log it works on, for the hints below errors.
-    fn log(&self) -> Option<&Path> {
-        match self {
-            Command::Ingest(args) => Some(&args.log),
-            Command::Cat(args) => Some(&args.log),
-            Command::State(command) => Some(command.log()),
-            Command::Checkpoints(args) => Some(&args.log),
-            Command::Info(args) => Some(&args.log),
-            Command::Verify(args) => Some(&args.log),
-            Command::Prune(args) => Some(&args.log),
-            Command::Runs(args) => Some(&args.log),
-            Command::Compact(args) => Some(&args.log),
-            Command::Repair(args) => Some(&args.log),
-            Command::Rewind(args) => Some(&args.log),
-            Command::Reset(args) => Some(&args.log),
-            Command::Refresh(args) => Some(&args.log),
-            Command::Consumer(command) => Some(command.log()),
-            Command::Du(args) => Some(&args.log),
-            Command::Audit(args) => Some(&args.log),
-            Command::Export(args) => Some(&args.log),
-            Command::Backup(args) => Some(&args.log),
-            Command::Restore(args) => Some(&args.log),
-            Command::Import(args) => Some(&args.log),
-            Command::Demo(_)
-            | Command::Init(_)
-            | Command::Check(_)
-            | Command::Discover(_)
-            | Command::Run(_)
-            | Command::Deliver(_)
-            | Command::DeadLetters(_)
-            | Command::Schema(_)
-            | Command::Status(_)
-            | Command::Serve(_)
-            | Command::Metrics(_)
-            | Command::Completions(_)
-            | Command::Man(_) => None,
-        }
+/// What the command works on, for the hints below errors: a log's directory or a pipeline file, by the name of the argument.
+fn subject(matches: &ArgMatches) -> Option<&Path> {
+    let mut matches = matches;
+    while let Some((_, inner)) = matches.subcommand() {
+        matches = inner;
     }
+    let named = |name| matches.try_get_one::<PathBuf>(name).ok().flatten();
+    named("log").or_else(|| named("pipeline")).map(PathBuf::as_path)
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.command.run() {
         Ok(code) => code.into(),
-        Err(failure) => failure.report(cli.command.log()).into(),
+        Err(failure) => failure.report(subject(&matches)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command that does something by itself, with the words that name it.
+    fn leaves(command: &clap::Command, words: &[String]) -> Vec<(Vec<String>, clap::Command)> {
+        if !command.has_subcommands() {
+            return vec![(words.to_owned(), command.clone())];
+        }
+        let inner = command.get_subcommands();
+        inner.flat_map(|inner| leaves(inner, &[words, &[inner.get_name().to_owned()]].concat())).collect()
+    }
+
+    /// A command line with all that is required, and what it is required for.
+    fn line(words: &[String], command: &clap::Command) -> Vec<String> {
+        let mut line = words.to_owned();
+        for argument in command.get_arguments() {
+            let first = argument.get_possible_values().first().map(|value| value.get_name().to_owned());
+            let value = match argument.get_id().as_str() {
+                "log" | "pipeline" => "here".to_owned(),
+                _ => first.unwrap_or_else(|| "1".to_owned()),
+            };
+            match argument.get_long() {
+                None => line.push(value),
+                Some(long) if argument.is_required_set() => line.extend([format!("--{long}"), value]),
+                Some(_) => {}
+            }
+        }
+        line
+    }
+
+    #[test]
+    fn every_command_tells_what_it_works_on() {
+        let without = ["demo", "completions", "man"];
+        let command = Cli::command();
+        let all = leaves(&command, &[command.get_name().to_owned()]);
+        assert!(all.len() > 40, "{}", all.len());
+        for (words, leaf) in all {
+            let line = line(&words, &leaf);
+            let matches =
+                command.clone().try_get_matches_from(&line).unwrap_or_else(|e| panic!("{line:?}: {e}"));
+            let expected = (!without.contains(&words[1].as_str())).then_some(Path::new("here"));
+            assert_eq!(subject(&matches), expected, "{line:?}");
+        }
     }
 }

@@ -29,7 +29,7 @@ highwater serve tells the same at /metrics, and so does a run whose pipeline fil
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory, or the pipeline file
+    /// The pipeline file, or the log's directory
     pub(crate) pipeline: PathBuf,
     /// Read everything and count what is damaged
     #[arg(long)]
@@ -43,7 +43,7 @@ pub(crate) struct Args {
 const MODE: u32 = 0o644;
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let subject = Subject::open(&args.pipeline)?;
+    let subject = known::subject(&args.pipeline)?;
     let measured = subject.pipeline.as_ref().and_then(|known| Measured::read(&known.work));
     let error = match told(args, &subject, measured.as_ref()) {
         Ok((text, code)) => return write(args, &text).map(|()| code),

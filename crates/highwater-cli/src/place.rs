@@ -1,9 +1,10 @@
 //! A checkpoint, by what a person typed.
 
-use highwater::{CheckpointId, LogReader, Position, Sequence};
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use highwater::{CheckpointId, LogReader, Position, Sequence, Start};
+use jiff::Zoned;
+use jiff::civil::Time;
+use jiff::fmt::temporal::{DateTimeParser, Pieces};
+use jiff::tz::{Disambiguation, TimeZone};
 
 use crate::failure::Failure;
 use highwater_connect::text::tame;
@@ -18,15 +19,18 @@ enum Place {
 
 /// Finds it in the log.
 pub(crate) fn find(log: &LogReader, typed: &str) -> Result<Sequence, Failure> {
-    let found: Option<Position> = match parse(typed)? {
-        Place::Number(number) => return Ok(Sequence::new(number)),
-        Place::Id(id) => log.find_checkpoint(id)?,
-        Place::Time(time_us) => log.checkpoint_at(time_us)?,
-    };
-    found.map(|position| position.sequence).ok_or_else(|| {
-        Failure::not_found(format!("the log keeps no checkpoint of {}", tame(typed)))
-            .hint("highwater checkpoints LOG    lists what is there")
-    })
+    match parse(typed)? {
+        Place::Number(0) => {
+            let none = "there is no checkpoint 0: they are counted from 1";
+            Err(Failure::not_found(none).hint("highwater checkpoints LOG    lists what is there"))
+        }
+        place => locate(log, &place, typed),
+    }
+}
+
+/// The place behind it; 0 is the one before the first checkpoint.
+pub(crate) fn behind(log: &LogReader, typed: &str) -> Result<Sequence, Failure> {
+    locate(log, &parse(typed)?, typed)
 }
 
 /// The first checkpoint of a range: a time names what was committed after it.
@@ -40,6 +44,34 @@ pub(crate) fn first(log: &LogReader, typed: &str) -> Result<Sequence, Failure> {
     }
 }
 
+/// Where a consumer begins: one of the words, or behind a checkpoint.
+pub(crate) fn start(log: &LogReader, typed: &str) -> Result<Start, Failure> {
+    match typed {
+        "earliest" => Ok(Start::Earliest),
+        "oldest" => Ok(Start::Oldest),
+        "now" => Ok(Start::Now),
+        other => match behind(log, other) {
+            Err(failure) if failure.is_usage() => Err(Failure::usage(format!(
+                "{} is no place: expected earliest, oldest, now, or a checkpoint by its number, its UUID or a time",
+                tame(other)
+            ))),
+            found => found.map(Start::After),
+        },
+    }
+}
+
+fn locate(log: &LogReader, place: &Place, typed: &str) -> Result<Sequence, Failure> {
+    let found: Option<Position> = match place {
+        Place::Number(number) => return Ok(Sequence::new(*number)),
+        Place::Id(id) => log.find_checkpoint(*id)?,
+        Place::Time(time_us) => log.checkpoint_at(*time_us)?,
+    };
+    found.map(|position| position.sequence).ok_or_else(|| {
+        Failure::not_found(format!("the log keeps no checkpoint of {}", tame(typed)))
+            .hint("highwater checkpoints LOG    lists what is there")
+    })
+}
+
 fn parse(typed: &str) -> Result<Place, Failure> {
     if let Ok(number) = typed.parse() {
         return Ok(Place::Number(number));
@@ -50,14 +82,27 @@ fn parse(typed: &str) -> Result<Place, Failure> {
     if let Ok(position) = typed.parse::<Position>() {
         return Ok(Place::Id(position.checkpoint));
     }
-    let in_utc = |time: DateTime| time.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
-    let time = typed.parse::<Timestamp>().or_else(|_| typed.parse::<DateTime>().and_then(in_utc));
-    time.map(|time| Place::Time(time.as_microsecond())).map_err(|_| {
-        Failure::usage(format!(
-            "{} is no checkpoint: expected a number, a UUID, or a time like 2026-11-20T08:00:00Z",
-            tame(typed)
-        ))
-    })
+    let expected = "expected a number, a UUID, or a time like 2026-11-20T08:00:00Z";
+    let wrong = |why: &str| Failure::usage(format!("{} is no checkpoint: {why}", tame(typed)));
+    let pieces = Pieces::parse(typed).map_err(|_| wrong(expected))?;
+    let zoned = moment(typed, &pieces).map_err(|why| wrong(&why))?;
+    Ok(Place::Time(zoned.timestamp().as_microsecond()))
+}
+
+/// Where nothing is said of a zone, UTC is meant. A zone that is named counts, and nothing that was typed is passed over: a wrong
+/// hour would be another checkpoint.
+fn moment(typed: &str, pieces: &Pieces<'_>) -> Result<Zoned, String> {
+    if typed.contains('[') {
+        if pieces.time_zone_annotation().is_none() || typed.matches('[').count() > 1 {
+            return Err("only a time zone is understood in brackets, as in [Europe/Paris]".to_owned());
+        }
+        // Twice a year an hour comes twice, or not at all.
+        let parser = DateTimeParser::new().disambiguation(Disambiguation::Reject);
+        return parser.parse_zoned(typed).map_err(|e| e.to_string());
+    }
+    let date_time = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
+    let zone = pieces.to_numeric_offset().map_or(TimeZone::UTC, TimeZone::fixed);
+    date_time.to_zoned(zone).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -77,5 +122,46 @@ mod tests {
             assert_eq!(parse(time).unwrap(), Place::Time(noon), "{time}");
         }
         assert!(parse("yesterday").is_err());
+    }
+
+    fn time_of(typed: &str) -> Option<i64> {
+        match parse(typed) {
+            Ok(Place::Time(time_us)) => Some(time_us),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_zone_that_is_named_counts() {
+        let noon = time_of("2026-11-20T12:00:00Z");
+        assert!(noon.is_some());
+        for typed in [
+            "2026-11-20T13:00:00[Europe/Zurich]",
+            "2026-11-20T13:00:00+01:00[Europe/Zurich]",
+            "2026-11-20 07:00[America/New_York]",
+            "2026-11-20T12:00[UTC]",
+            "2026-11-20T12:00[+00:00]",
+        ] {
+            assert_eq!(time_of(typed), noon, "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_of_a_time_is_refused() {
+        for typed in [
+            "2026-11-20T13:00:00+02:00[Europe/Zurich]", // that zone is another hour then
+            "2026-11-20T13:00:00[Europe/Nowhere]",
+            "2026-11-20T13:00:00[u-ca=hebrew]",
+            "2026-11-20T13:00:00[Europe/Zurich][u-ca=hebrew]",
+            "2026-11-20T13:00:00 Europe/Zurich",
+            "2026-11-20T13:00:00 CET",
+            "2026-11-20T13:00:00+25:99",
+            "2026-11-20T13:00:00x",
+            "2026-10-25T02:30[Europe/Zurich]", // twice
+            "2026-03-29T02:30[Europe/Zurich]", // never
+        ] {
+            assert!(parse(typed).is_err(), "{typed}: {:?}", parse(typed));
+        }
+        assert!(time_of("2026-10-25T02:30+01:00[Europe/Zurich]").is_some());
     }
 }

@@ -12,8 +12,8 @@ use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::known;
-use crate::state;
 use crate::terminal;
+use crate::twice::{self, Twice};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +30,7 @@ write by key hold each row once, and those that append hold both.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     wanted: known::Wanted,
@@ -48,7 +48,13 @@ struct Plan<'a> {
     stream: &'a StreamName,
     truncate: bool,
     /// That of the rows that are there.
+    before: u64,
+    /// That of the rows that the next run reads.
     generation: u64,
+    /// It was asked for before, and no run has begun with it yet.
+    was_asked: bool,
+    /// What destinations make of rows that they have already; with `truncate` they drop them.
+    twice: Vec<Twice>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
@@ -57,13 +63,23 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         return Err(Failure::usage("say which stream: --stream NAME"));
     };
     refresh::check(&log, &stream)?;
-    let plan = Plan { stream: &stream, truncate: args.truncate, generation: generation(&log, &stream)? };
+    let before = generation(&log, &stream)?;
+    // Replaced rows are there once, whatever the destination does.
+    let again = if args.truncate { &[][..] } else { std::slice::from_ref(&stream) };
+    let plan = Plan {
+        stream: &stream,
+        truncate: args.truncate,
+        before,
+        generation: before.saturating_add(1),
+        was_asked: refresh::Requests::newest(&log)?.of(&stream).is_some_and(|known| known.sync.is_none()),
+        twice: twice::gather(&args.log, &log, again)?,
+    };
     say(&plan);
     if !args.doing.is_wanted_alone(Some(&log), "Ask for it?")? {
         return args.doing.print_checkpoint(&plan, None, "");
     }
     drop(log);
-    let log = state::open(&args.log)?;
+    let log = known::open_to_write(&args.log)?;
     let made = refresh::request(&log, &stream, args.truncate, &args.by.who(), &args.by.reason)?;
     log.close()?;
     let what = format!("{} is read again by the next run", tame(&stream.to_string()));
@@ -80,11 +96,15 @@ fn say(plan: &Plan<'_>) {
     let stream = tame(&plan.stream.to_string());
     terminal::say(format!(
         "the next run reads {stream} from its beginning, as generation {}",
-        plan.generation.saturating_add(1)
+        plan.generation
     ));
-    terminal::say(if plan.truncate {
-        "destinations drop the rows of older generations once it is whole, and not before"
-    } else {
-        "destinations that write by key hold each row once; those that append hold those that are there twice"
-    });
+    if plan.was_asked {
+        terminal::note(
+            "that was asked for before, and no run has begun with it yet: this takes the place of it",
+        );
+    }
+    if plan.truncate {
+        terminal::say("destinations drop the rows of older generations once it is whole, and not before");
+    }
+    twice::tell(&plan.twice);
 }

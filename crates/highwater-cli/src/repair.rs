@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use highwater::Config;
 use highwater::repair::{self, Mode, RepairPlan};
-use highwater_connect::quantity::{bytes, plural};
+use highwater_connect::quantity::{bytes, checkpoints, plural};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::output;
 
@@ -30,7 +31,7 @@ Exit codes: 0 nothing is damaged, or it is repaired; 3 damaged, and nothing was 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// Repair it; otherwise only the plan is shown
     #[arg(long)]
@@ -54,11 +55,12 @@ struct Json<'a> {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let mode = if args.skip_damaged { Mode::SkipDamaged } else { Mode::Cut };
+    let path = given::directory(&args.log)?;
     let plan = if args.apply {
         // A mistyped path makes no log.
-        repair::apply(&args.log, mode, Config { create: false, ..Config::default() })
+        repair::apply(&path, mode, Config { create: false, ..Config::default() })
     } else {
-        repair::plan(&args.log, mode)
+        repair::plan(&path, mode)
     };
     let plan = plan.map_err(known::no_log)?;
     let done = args.apply && plan.is_needed();
@@ -117,15 +119,16 @@ fn write_losses(out: &mut impl Write, plan: &RepairPlan) -> std::io::Result<()> 
     if plan.lost_checkpoints == 0 {
         return writeln!(out, "no checkpoint is given up");
     }
-    writeln!(
-        out,
-        "given up: {} with at least {} ({})",
-        plural(plan.lost_checkpoints, "checkpoint"),
-        plural(plan.lost_records, "record"),
-        bytes(plan.lost_bytes)
-    )?;
+    let given_up = plural(plan.lost_checkpoints, "checkpoint");
+    match plan.lost_records {
+        0 => writeln!(out, "given up: {given_up}; what they held nobody can tell")?,
+        n => {
+            let records = plural(n, "record");
+            writeln!(out, "given up: {given_up} with at least {records} ({})", bytes(plan.lost_bytes))?;
+        }
+    }
     for lost in &plan.lost {
-        writeln!(out, "  checkpoints {} to {}: {}", lost.first, lost.last, lost.why)?;
+        writeln!(out, "  {}: {}", checkpoints(lost.first.get(), lost.last.get()), lost.why)?;
     }
     for loss in plan.streams.iter().filter(|loss| loss.checkpoints > 0) {
         let name = loss.name.as_ref().map_or_else(|| format!("#{}", loss.stream), ToString::to_string);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use highwater::backup::{self, Restored};
-use highwater::{By as Signed, Config};
+use highwater::{By as Signed, ErrorKind};
 use highwater_connect::beside::{self, Beside};
 use highwater_connect::quantity::{bytes, plural};
 use highwater_connect::text::tame;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::backup::write_beside;
 use crate::by::By;
 use crate::failure::{Code, Failure};
-use crate::known;
+use crate::given;
 use crate::output;
 use crate::place;
 use crate::terminal;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// The backup's directory
     #[arg(value_name = "DIR")]
     from: PathBuf,
-    /// The new log's directory
+    /// The new log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The checkpoint: its number, its UUID, or a time (the last one committed by then). Default: the last one
     #[arg(long, value_name = "SEQ|ID|TIME")]
@@ -57,13 +57,29 @@ struct Json<'a> {
     beside: &'a Beside,
 }
 
+impl Args {
+    fn restore(&self) -> Result<(Restored, Beside), Failure> {
+        let log = given::directory(&self.log)?;
+        let of_backup = |failure: Failure| failure.of_log(&self.from);
+        let from = backup::open(&self.from).map_err(|error| of_backup(no_backup(error)))?;
+        let at = self.to.as_deref().map(|to| place::find(&from, to)).transpose().map_err(of_backup)?;
+        drop(from);
+        let who = self.by.who();
+        let by = Signed { who: &who, why: &self.by.reason };
+        let restored = beside::restore(&self.from, &log, at, by);
+        restored.map_err(|failure| of_backup(failure.into()).into_directory(&log))
+    }
+}
+
+/// Mostly the path is wrong.
+fn no_backup(error: highwater::Error) -> Failure {
+    let is_missing = *error.kind() == ErrorKind::NotFound;
+    let failure = Failure::from(error);
+    if is_missing { failure.hint("check the path; a backup is made by: highwater backup") } else { failure }
+}
+
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let from = backup::open(&args.from).map_err(known::no_log)?;
-    let at = args.to.as_deref().map(|to| place::find(&from, to)).transpose()?;
-    drop(from);
-    let who = args.by.who();
-    let by = Signed { who: &who, why: &args.by.reason };
-    let restored = backup::restore(&args.from, &args.log, at, by, Config::default())?;
+    let (restored, beside) = args.restore()?;
     for ahead in &restored.ahead {
         terminal::warning(format!(
             "consumer {} has acknowledged checkpoint {}, which is not in this log: what it delivers to is likely ahead; decide, then: \
@@ -72,8 +88,6 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
             ahead.acknowledged
         ));
     }
-    let beside = beside::restore(&args.from, &args.log, by)
-        .map_err(|failure| failure.while_doing("the log is restored, and not all of what lies beside it"))?;
     if args.json {
         output::json(Json { restored: &restored, beside: &beside })?;
         return Ok(Code::Well);

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::output;
 use crate::run::{Watcher, listening};
 use crate::terminal;
@@ -29,8 +30,8 @@ Examples:
 
 /// Compare what the source says of its streams with what the log knows, and take it over
 ///
-/// What becomes of a change by itself is said in the pipeline file: [schema] on_change = \"propagate\", \"propagate_additions\",
-/// \"ignore\" or \"pause\". With pause, and after a change of a key or a cursor, a run ends with exit code 8 until it is accepted.
+/// What becomes of a change by itself is said in the pipeline file: [schema] on_change = "propagate", "propagate_additions",
+/// "ignore" or "pause". With pause, and after a change of a key or a cursor, a run ends with exit code 8 until it is accepted.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
@@ -96,7 +97,7 @@ fn compare(pipeline: &Pipeline) -> Result<Compared, Failure> {
 }
 
 fn diff(args: &Diff) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = known::pipeline(&args.pipeline)?;
     let streams = compare(&pipeline)?.streams;
     if args.json {
         output::json(Json { streams: &streams })?;
@@ -133,7 +134,7 @@ fn lines(streams: &[StreamDifference]) -> Vec<String> {
 }
 
 fn accept(args: &Accept) -> Result<Code, Failure> {
-    let pipeline = Pipeline::open(&args.pipeline)?;
+    let pipeline = known::pipeline(&args.pipeline)?;
     let Compared { mut offers, log, mut streams } = compare(&pipeline)?;
     if let Some(wanted) = &args.stream {
         let is_wanted = |name: &highwater::StreamName| name.name == *wanted || name.to_string() == *wanted;

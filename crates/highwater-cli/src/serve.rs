@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use highwater::LogReader;
-use highwater_serve::{Listen, Server, Subject, is_unreadable};
+use highwater_serve::{Listen, Server, is_unreadable};
 
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -27,7 +27,7 @@ the token is not encrypted: put a proxy with TLS in front.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory, or the pipeline file
+    /// The pipeline file, or the log's directory
     pub(crate) pipeline: PathBuf,
     /// Where to listen; port 0 takes one that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7474")]
@@ -41,7 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let subject = Subject::open(&args.pipeline)?;
+    let subject = known::subject(&args.pipeline)?;
     let log = match LogReader::open(&subject.log) {
         Ok(log) => Some(log),
         Err(error) if is_unreadable(&error) => {

@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let report = if args.pipeline.is_dir() {
         Report::of_log(&args.pipeline, &args.pipeline, None)?
     } else {
-        let pipeline = Pipeline::open(&args.pipeline)?;
+        let pipeline = known::pipeline(&args.pipeline)?;
         Report::of_log(&pipeline.log, &args.pipeline, Some(&pipeline))?
     };
     if args.json {

@@ -1,17 +1,17 @@
 //! `highwater verify`: everything is read, and every checksum checked.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use highwater::repair::{self, Mode};
 use highwater::{ErrorKind, LogReader, Verification};
 use highwater_connect::quantity::{bytes, count, plural};
 use highwater_connect::text::tame;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::output;
 use crate::terminal;
@@ -29,7 +29,7 @@ Exit codes: 0 everything is whole, 3 damage, 4 only a torn tail, which the next 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -37,7 +37,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    match verify(args) {
+    let path = given::directory(&args.log)?;
+    match verify(&path) {
         Ok(found) => print(args, &found),
         // Damage that keeps it from being opened at all is a finding, too.
         Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io) => {
@@ -47,23 +48,13 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     }
 }
 
-fn verify(args: &Args) -> highwater::Result<Verification> {
-    let log = LogReader::open(&args.log)?;
-    let bar = progress(log.status().map_or(0, |status| status.disk_bytes));
+fn verify(path: &Path) -> highwater::Result<Verification> {
+    let log = LogReader::open(path)?;
+    let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}";
+    let bar = terminal::bar(log.status().map_or(0, |status| status.disk_bytes), template);
     let found = log.verify(&mut |bytes_read| bar.set_position(bytes_read));
     bar.finish_and_clear();
     found
-}
-
-/// A bar on a terminal, nothing elsewhere.
-fn progress(total_bytes: u64) -> ProgressBar {
-    if !terminal::is_watched() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr_with_hz(10));
-    let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 fn code(found: &Verification) -> Code {
@@ -138,7 +129,7 @@ fn print_unreadable(args: &Args, problem: &str) -> Result<Code, Failure> {
 
 /// What is lost and what can be saved, as a repair would say it.
 fn write_savable(out: &mut impl Write, args: &Args) -> Result<(), Failure> {
-    let plan = match repair::plan(&args.log, Mode::SkipDamaged) {
+    let plan = match repair::plan(given::directory(&args.log)?, Mode::SkipDamaged) {
         Ok(plan) => plan,
         Err(error) => return Ok(writeln!(out, "what can be saved is not known: {error}")?),
     };

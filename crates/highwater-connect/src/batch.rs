@@ -1,6 +1,8 @@
 //! Whole checkpoints on their way to a destination.
 
-use highwater::{Checkpoint, CheckpointId, Position, Records, Sequence, StreamCounts, StreamName};
+use std::sync::Arc;
+
+use highwater::{Checkpoint, CheckpointId, LogReader, Position, Records, Sequence, StreamCounts, StreamName};
 
 use crate::bookkeeping::{self, Definitions};
 use crate::definition::StreamDefinition;
@@ -10,21 +12,30 @@ use crate::pipeline::OnReject;
 #[derive(Debug)]
 pub struct Batch {
     inner: highwater::Batch,
+    log: LogReader,
     /// As many as there are checkpoints.
     definitions: Vec<Definitions>,
     on_reject: OnReject,
+    order: Arc<[String]>,
 }
 
 impl Batch {
-    /// `definitions` has one entry for each checkpoint of `inner`.
-    pub(crate) fn new(inner: highwater::Batch, definitions: Vec<Definitions>) -> Self {
-        Batch { inner, definitions, on_reject: OnReject::default() }
+    /// Of this log. `definitions` has one entry for each checkpoint of `inner`.
+    pub(crate) fn new(inner: highwater::Batch, log: LogReader, definitions: Vec<Definitions>) -> Self {
+        Batch { inner, log, definitions, on_reject: OnReject::default(), order: Arc::default() }
     }
 
     /// The same, with what becomes of records that the destination refuses.
     #[must_use]
     pub fn with_on_reject(self, on_reject: OnReject) -> Self {
         Batch { on_reject, ..self }
+    }
+
+    /// The same, with the streams in this order within each checkpoint, parents before their children. Those that are not named come
+    /// behind.
+    #[must_use]
+    pub fn with_order(self, order: Arc<[String]>) -> Self {
+        Batch { order, ..self }
     }
 
     /// What becomes of records that the destination refuses.
@@ -35,7 +46,10 @@ impl Batch {
     /// Its checkpoints.
     pub fn checkpoints(&self) -> impl Iterator<Item = Delivered<'_>> {
         let pairs = self.inner.checkpoints().iter().zip(&self.definitions);
-        pairs.map(|(checkpoint, definitions)| Delivered { checkpoint, definitions })
+        pairs.map(|(checkpoint, definitions)| Delivered {
+            order: &self.order,
+            ..Delivered::new(checkpoint, &self.log, definitions)
+        })
     }
 
     /// The number of its first checkpoint.
@@ -68,12 +82,19 @@ impl Batch {
 #[derive(Debug, Clone, Copy)]
 pub struct Delivered<'a> {
     checkpoint: &'a Checkpoint,
+    log: &'a LogReader,
     definitions: &'a Definitions,
+    order: &'a [String],
 }
 
 impl<'a> Delivered<'a> {
-    pub(crate) fn new(checkpoint: &'a Checkpoint, definitions: &'a Definitions) -> Self {
-        Delivered { checkpoint, definitions }
+    pub(crate) fn new(checkpoint: &'a Checkpoint, log: &'a LogReader, definitions: &'a Definitions) -> Self {
+        Delivered { checkpoint, log, definitions, order: &[] }
+    }
+
+    /// The log that it is in.
+    pub(crate) fn log(&self) -> &'a LogReader {
+        self.log
     }
 
     /// Its number.
@@ -113,17 +134,32 @@ impl<'a> Delivered<'a> {
         self.definitions
     }
 
+    /// Whether its streams have an order of their own: then they are written in it, one after another, before the next checkpoint's are.
+    pub fn is_ordered(&self) -> bool {
+        !self.order.is_empty()
+    }
+
     /// Where it stands in the log.
     pub fn position(&self) -> Position {
         self.checkpoint.position()
     }
 
-    /// The streams of which it holds records, in the order in which they were registered.
+    /// The streams of which it holds records: those that the destination's `order` names, in that order, then the others in the order in
+    /// which they were registered.
     pub fn parts(&self) -> impl Iterator<Item = Part<'a>> {
         let checkpoint = self.checkpoint;
         let definitions: &'a [StreamDefinition] = self.definitions;
         let visible = checkpoint.streams().iter().filter(|counts| !bookkeeping::is_ours(&counts.name));
-        visible.map(move |counts| Part { checkpoint, counts, definition: find(definitions, &counts.name) })
+        let mut visible: Vec<&StreamCounts> = visible.collect();
+        if !self.order.is_empty() {
+            let place = |name: String| self.order.iter().position(|named| *named == name);
+            visible.sort_by_key(|counts| place(counts.name.to_string()).unwrap_or(usize::MAX));
+        }
+        visible.into_iter().map(move |counts| Part {
+            checkpoint,
+            counts,
+            definition: find(definitions, &counts.name),
+        })
     }
 }
 

@@ -4,13 +4,15 @@
 //! - the dead letters: nobody delivers these records any more;
 //! - the secret of the fingerprints, without which nobody could tell that the source is configured in another way;
 //! - configurations that connectors have sent, since the token that was given first may be worthless;
+//! - what the pipeline file says about the log, for people who name the log;
 //! - which generations destinations have begun, lest one is told a second time to begin, and wipes its table.
 //!
 //! What is of one run or one machine stays where it is: processes, troubles, what was measured, files that each run writes anew.
 
 use std::path::{Path, PathBuf};
 
-use highwater::{By, Config, ErrorKind, LogReader, backup};
+use highwater::backup::{self, Backup, Restored};
+use highwater::{By, Config, ErrorKind, LogReader, Sequence};
 use serde::Serialize;
 
 use crate::airbyte::ROTATED;
@@ -19,6 +21,7 @@ use crate::failure::{Failure, Result};
 use crate::files;
 use crate::letters::{DeadLetters, LettersMax};
 use crate::pipeline::{FINGERPRINT_KEY, work_directory};
+use crate::rules;
 
 /// What was copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -33,9 +36,31 @@ pub struct Beside {
     pub kept: Vec<String>,
 }
 
-/// Copies it into a backup that the log itself is in already, or what is new of it. A letter is put before its batch is acknowledged: so no
-/// consumer in the backup is ahead of its letters. Blocks for reading and writing all of that.
-pub fn back_up(log: &Path, backup: &Path) -> Result<Beside> {
+/// Copies a log, and what lies beside it, or what is new of both. The latter comes when the consumers' positions were read, and before the new
+/// backup counts; and a letter is put before its batch is acknowledged. So no consumer in a backup is ahead of its letters, wherever it was
+/// interrupted. `progress` is told the bytes of the log copied so far. Blocks for reading and writing all of that.
+pub fn back_up(log: &Path, backup: &Path, progress: &mut dyn FnMut(u64)) -> Result<(Backup, Beside)> {
+    check_apart(log, backup)?;
+    let mut beside = Beside::default();
+    let made = backup::take_with(log, backup, progress, || {
+        beside = copied(log, backup)?;
+        Ok::<(), Failure>(())
+    })?;
+    Ok((made, beside))
+}
+
+/// Neither a log nor what lies beside it may have the copy of either in it, nor the other way round.
+fn check_apart(from: &Path, to: &Path) -> Result<()> {
+    let (beside_from, beside_to) = (directory(from)?, directory(to)?);
+    for from in [from, &beside_from] {
+        for to in [to, &beside_to] {
+            backup::check_apart(from, to)?;
+        }
+    }
+    Ok(())
+}
+
+fn copied(log: &Path, backup: &Path) -> Result<Beside> {
     let (from, to) = (directory(log)?, directory(backup)?);
     let mut beside = Beside { directory: to.clone(), ..Beside::default() };
     for name in names(&from)? {
@@ -55,9 +80,19 @@ pub fn back_up(log: &Path, backup: &Path) -> Result<Beside> {
     Ok(beside)
 }
 
-/// Brings it back for a log that was restored. What is there already, because only the log was lost, is newer, and stays. Blocks for reading
-/// and writing all of that.
-pub fn restore(backup: &Path, log: &Path, by: By<'_>) -> Result<Beside> {
+/// Makes a log out of a backup, as of checkpoint `at` or of its last one, and brings back what lies beside it. What is there already,
+/// because only the log was lost, is newer, and stays. Blocks for reading and writing all of that; interrupted, it can be run again.
+pub fn restore(backup: &Path, log: &Path, at: Option<Sequence>, by: By<'_>) -> Result<(Restored, Beside)> {
+    check_apart(backup, log)?;
+    let mut beside = Beside::default();
+    let restored = backup::restore_with(backup, log, at, by, Config::default(), || {
+        beside = brought_back(backup, log, by)?;
+        Ok::<(), Failure>(())
+    })?;
+    Ok((restored, beside))
+}
+
+fn brought_back(backup: &Path, log: &Path, by: By<'_>) -> Result<Beside> {
     let (from, to) = (directory(backup)?, directory(log)?);
     let mut beside = Beside { directory: to.clone(), ..Beside::default() };
     for name in names(&from)? {
@@ -100,7 +135,9 @@ fn names(work: &Path) -> Result<Vec<String>> {
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let of_destination = |name: &str, file: &str| name.strip_suffix(file).is_some_and(|of| of.ends_with('.'));
     names.retain(|name| {
-        name == FINGERPRINT_KEY || of_destination(name, ROTATED) || of_destination(name, GENERATIONS)
+        [FINGERPRINT_KEY, rules::FILE].contains(&&**name)
+            || of_destination(name, ROTATED)
+            || of_destination(name, GENERATIONS)
     });
     names.sort_unstable();
     Ok(names)

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use highwater::{Checkpoint, ColumnPath, LogReader, StreamName};
+use highwater::{Checkpoint, ColumnPath, ErrorKind, LogReader, Sequence, States, StreamName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -128,13 +128,8 @@ impl Book {
     /// At the end of the log.
     pub fn newest(log: &LogReader) -> Result<Book> {
         let states = log.state()?;
-        let (definitions, sync) = (states.get_text(&definitions_name()), states.get_text(&sync_name()));
-        let text = |found: highwater::Result<Option<highwater::StateText>>| match found {
-            Ok(found) => Ok(found.map(|state| state.text)),
-            Err(error) if *error.kind() == highwater::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        };
-        Self::parse(text(definitions)?.as_deref(), text(sync)?.as_deref())
+        let text = |name| text_of(&states, &name);
+        Self::parse(text(definitions_name())?.as_deref(), text(sync_name())?.as_deref())
     }
 
     fn take_definitions(&mut self, text: &str) -> Result<()> {
@@ -214,6 +209,23 @@ impl Book {
     }
 }
 
+/// Which generation of a stream it was at some checkpoint that is kept; 0 if the bookkeeping did not know it.
+pub(crate) fn generation_at(log: &LogReader, at: Sequence, stream: &StreamName) -> Result<u64> {
+    let text = text_of(&log.state_at(at)?, &sync_name())?;
+    let book = Book::parse(None, text.as_deref())?;
+    let known = book.streams.iter().find(|known| known.name == *stream);
+    Ok(known.map_or(0, |known| known.generation.number))
+}
+
+/// A state's text; `None` also where the stream is not known.
+fn text_of(states: &States, name: &StreamName) -> Result<Option<String>> {
+    match states.get_text(name) {
+        Ok(found) => Ok(found.map(|state| state.text)),
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Follows the definitions from checkpoint to checkpoint.
 #[derive(Debug)]
 pub(crate) struct Tracker {
@@ -225,6 +237,11 @@ pub(crate) struct Tracker {
 impl Tracker {
     pub(crate) fn new(log: LogReader) -> Self {
         Tracker { log, book: None, shared: Arc::new([]) }
+    }
+
+    /// The log that it follows.
+    pub(crate) fn log(&self) -> &LogReader {
+        &self.log
     }
 
     /// The next checkpoint may be another than the following one.

@@ -98,6 +98,12 @@ pub enum Event {
         /// Whether something of it holds from now on.
         taken: bool,
     },
+    /// The log has a state of a stream that is not read any more: the source no longer has it, or it is not chosen. Its state is not
+    /// given to the source; it and the stream's records stay in the log.
+    StreamGone {
+        /// The stream.
+        stream: StreamName,
+    },
     /// The source is configured in another way than when its states were written.
     SourceChanged {
         /// Which parts of its configuration.

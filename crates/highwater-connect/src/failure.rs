@@ -55,7 +55,8 @@ impl FailureKind {
 /// The result of everything that talks to a source or a destination.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// Why a source or a destination could not go on. Its message is for people, on one line, and holds no secret.
+/// Why a source or a destination could not go on. Its message is for people, on one line. It may quote what the other side said, and
+/// that the secrets it was given: [`Reporter::shown`](crate::event::Reporter::shown) hides them.
 #[derive(Debug)]
 pub struct Failure {
     kind: FailureKind,

@@ -60,7 +60,7 @@ impl Feed {
             .iter()
             .map(|checkpoint| self.tracker.at(checkpoint))
             .collect::<Result<_>>()?;
-        Ok(Some(Batch::new(inner, definitions)))
+        Ok(Some(Batch::new(inner, self.tracker.log().clone(), definitions)))
     }
 
     /// Everything up to here is delivered for good.

@@ -32,6 +32,8 @@ pub mod pump;
 pub mod quantity;
 pub mod record;
 pub mod refresh;
+mod reject;
+pub mod rules;
 pub mod runs;
 pub mod runtime;
 pub mod schema;

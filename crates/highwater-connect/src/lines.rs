@@ -14,6 +14,8 @@ pub struct Line<'a> {
     pub number: u64,
     /// Without the line break; a carriage return before it stays.
     pub bytes: &'a [u8],
+    /// It had a line break: only the last may lack it, which its writer may have left unfinished.
+    pub whole: bool,
     /// The source was read for it: a good moment for what should happen now and then, but not for each line.
     pub fresh: bool,
 }
@@ -70,7 +72,7 @@ impl<R: Read> Lines<R> {
         self.start = next;
         self.scanned = next;
         self.number += 1;
-        Line { number: self.number, bytes: &self.buffer[start..stop], fresh }
+        Line { number: self.number, bytes: &self.buffer[start..stop], whole: next > stop, fresh }
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -126,6 +128,7 @@ mod tests {
         let mut lines = Lines::with_limits(Drip(text.as_bytes(), drip), 4, bytes_max);
         let mut found = Vec::new();
         while let Some(line) = lines.next()? {
+            assert_eq!(line.whole, text.matches('\n').count() as u64 >= line.number);
             found.push((line.number, String::from_utf8(line.bytes.to_vec()).unwrap()));
         }
         Ok(found)

@@ -16,21 +16,34 @@ pub fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))
 }
 
-/// Reads a time: `250ms`, `45s`, `30m`, `12h`, `7d`, `2w`.
+/// Reads a time: `250ms`, `45s`, `30m`, `12h`, `7d`, `2w`, and several of them with the larger unit first: `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split(text)?;
-    if unit.eq_ignore_ascii_case("ms") {
-        return Ok(Duration::from_millis(number));
+    let (mut rest, mut total_ms, mut below) = (text.trim(), 0u64, u64::MAX);
+    while !rest.is_empty() || below == u64::MAX {
+        let (number, behind) = split(rest)?;
+        let digit = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, next) = behind.split_at(digit);
+        let unit_ms = unit_ms(unit.trim_end())?;
+        if unit_ms >= below {
+            return Err(format!("{text:?}: the larger unit comes first, and each once, as in 1h30m"));
+        }
+        let sum = number.checked_mul(unit_ms).and_then(|ms| total_ms.checked_add(ms));
+        total_ms = sum.ok_or_else(|| format!("{text} is too long"))?;
+        (rest, below) = (next, unit_ms);
     }
-    let seconds = match unit.to_ascii_lowercase().as_str() {
-        "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return Err("expected a time like 45s, 30m, 12h, 7d or 2w".to_owned()),
-    };
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| format!("{text} is too long"))
+    Ok(Duration::from_millis(total_ms))
+}
+
+fn unit_ms(unit: &str) -> Result<u64, String> {
+    Ok(match unit.to_ascii_lowercase().as_str() {
+        "ms" => 1,
+        "s" => 1000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 7 * 86_400_000,
+        _ => return Err("expected a time like 45s, 30m, 12h, 1h30m, 7d or 2w".to_owned()),
+    })
 }
 
 fn split(text: &str) -> Result<(u64, &str), String> {
@@ -76,6 +89,11 @@ pub fn bytes(n: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// `checkpoint 7`, `checkpoints 7 to 9`.
+pub fn checkpoints(first: u64, last: u64) -> String {
+    if first == last { format!("checkpoint {first}") } else { format!("checkpoints {first} to {last}") }
+}
+
 /// `0.3 s`, `12 s`, `5 min`, `3 h`, `2 d`: about how long.
 pub fn time(duration: Duration) -> String {
     let s = duration.as_secs();
@@ -108,7 +126,10 @@ mod tests {
         assert_eq!(size("1g"), Ok(1 << 30));
         assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        for junk in ["", "x", "5", "-1d", "5 y", "99999999999999999w"] {
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1d 2h 3m 4s 5ms"), Ok(Duration::from_millis(93_784_005)));
+        for junk in ["", "x", "5", "-1d", "5 y", "99999999999999999w", "1h30", "30m1h", "1h1h", "h1", "1.5h"]
+        {
             assert!(duration(junk).is_err(), "{junk}");
         }
         assert!(size("12 parsecs").is_err());

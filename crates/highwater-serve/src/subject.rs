@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use highwater::Retention;
+use highwater_connect::rules::Rules;
 use highwater_connect::{Pipeline, Result};
 
 /// A log, and what is known about it beside what is in it.
@@ -60,9 +61,11 @@ impl Subject {
         Subject { log: absolute(&pipeline.log), pipeline: Some(known) }
     }
 
-    /// What stays in the log although everybody has it; of a log alone: the last checkpoint.
+    /// What stays in the log although everybody has it. Of a log alone it is what its pipeline's last run has written down, or else the
+    /// last checkpoint.
     pub fn retention(&self) -> Retention {
-        self.pipeline.as_ref().map_or_else(Retention::default, |known| known.retention)
+        let beside = || Rules::beside(&self.log).ok().flatten().map(|rules| rules.retention());
+        self.pipeline.as_ref().map_or_else(|| beside().unwrap_or_default(), |known| known.retention)
     }
 
     /// A running source without a checkpoint for so long is late.

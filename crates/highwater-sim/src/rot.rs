@@ -31,10 +31,12 @@ pub enum Rot {
         /// The place that was hit.
         over: u32,
     },
-    /// A write got lost: a sector is as it was in an earlier image.
+    /// A write got lost: some sectors are as they were in an earlier image.
     Stale {
-        /// The sector.
+        /// The first.
         sector: u32,
+        /// How many.
+        count: u32,
     },
     /// The file ends earlier.
     Truncate {
@@ -56,7 +58,7 @@ impl Rot {
             2 => Rot::Zero { sector },
             3 => Rot::Swap { sector, with: other },
             4 => Rot::Repeat { sector, over: other },
-            5 => Rot::Stale { sector },
+            5 => Rot::stale(sector, other),
             6 => Rot::Truncate { len: random.below(len) },
             _ => Rot::Remove,
         }
@@ -64,6 +66,16 @@ impl Rot {
 }
 
 impl Rot {
+    /// A lost write of one sector, or of one, two or three whole blocks, as a page cache writes them: what an opening had dropped fits
+    /// again only there.
+    pub(crate) fn stale(sector: u32, any: u32) -> Rot {
+        const BLOCK: u32 = 8;
+        match any % 4 {
+            0 => Rot::Stale { sector, count: 1 },
+            blocks => Rot::Stale { sector: sector / BLOCK * BLOCK, count: blocks * BLOCK },
+        }
+    }
+
     /// Damages a file; `earlier` is what stale sectors come from. Says whether anything is other than before.
     pub fn damage(self, state: &mut State, name: &str, earlier: &State) -> bool {
         let Some(file) = state.find(name) else { return false };
@@ -95,7 +107,12 @@ fn damaged(before: &Content, rot: Rot, earlier: &Content) -> Content {
             content.set_sector(with, &before.sector(sector));
         }
         Rot::Repeat { sector, over } => content.set_sector(over, &before.sector(sector)),
-        Rot::Stale { sector } => content.set_sector(sector, &earlier.sector(sector)),
+        Rot::Stale { sector, count } => {
+            let end = u32::try_from(before.len().div_ceil(SECTOR as u64)).unwrap_or(u32::MAX);
+            for sector in sector..sector.saturating_add(count).min(end) {
+                content.set_sector(sector, &earlier.sector(sector));
+            }
+        }
         Rot::Truncate { len } => content.set_len(len.min(before.len())),
         Rot::Remove => {}
     }

@@ -7,14 +7,15 @@ use highwater::ErrorKind;
 use highwater_connect::event::Reporter;
 use highwater_connect::letters::Letter;
 use highwater_connect::quantity::plural;
+use highwater_connect::runtime;
 use highwater_connect::text::tame;
-use highwater_connect::{Pipeline, runtime};
 use serde::Serialize;
 
 use super::{Mail, Of, Which};
 use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::run::{Watcher, listening};
 use crate::terminal;
 
@@ -59,6 +60,14 @@ struct Json {
     refused: Option<u64>,
 }
 
+impl Json {
+    /// Nothing is done yet.
+    fn of(mail: &Mail, wanted: &BTreeMap<u64, Letter>) -> Self {
+        let (destination, numbers) = (mail.destination.clone(), wanted.keys().copied().collect());
+        Json { destination, numbers, ..Json::default() }
+    }
+}
+
 /// So many letters are shown before somebody is asked.
 const SHOWN_MAX: usize = 10;
 
@@ -84,17 +93,13 @@ fn begin(
 pub(super) fn retry(args: &Retry) -> Result<Code, Failure> {
     let mail = args.of.one()?;
     let wanted = args.which.choose(&mail)?;
-    let mut told = Json {
-        destination: mail.destination.clone(),
-        numbers: wanted.keys().copied().collect(),
-        ..Json::default()
-    };
+    let mut told = Json::of(&mail, &wanted);
     if args.of.pipeline.is_dir() {
         return Err(Failure::usage(
             "the destination is described in the pipeline file: name that, not the log",
         ));
     }
-    let pipeline = Pipeline::open(&args.of.pipeline)?;
+    let pipeline = known::pipeline(&args.of.pipeline)?;
     if !begin(&mail, &wanted, &args.doing, "Give them to the destination again?")? {
         return args.doing.print(&told, None);
     }
@@ -123,11 +128,7 @@ fn failed(destination: &str, failure: highwater_connect::Failure) -> Failure {
 pub(super) fn drop_letters(args: &Drop) -> Result<Code, Failure> {
     let mail = args.of.one()?;
     let wanted = args.which.choose(&mail)?;
-    let mut told = Json {
-        destination: mail.destination.clone(),
-        numbers: wanted.keys().copied().collect(),
-        ..Json::default()
-    };
+    let mut told = Json::of(&mail, &wanted);
     if !begin(&mail, &wanted, &args.doing, "Drop them?")? {
         return args.doing.print(&told, None);
     }

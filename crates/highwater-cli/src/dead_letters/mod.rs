@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use highwater_connect::Pipeline;
 use highwater_connect::letters::{DeadLetters, Letter, LettersMax};
 use highwater_connect::pipeline::work_directory;
 use highwater_connect::text::tame;
@@ -26,7 +25,7 @@ Examples:
 /// List, show, retry and drop the records that destinations refused
 ///
 /// A destination that refuses a record goes on with the others; the record is kept beside the log, with the reason, until somebody
-/// decides. With on_reject = \"fail\" its delivery stops instead.
+/// decides. With on_reject = "fail" its delivery stops instead.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
@@ -63,7 +62,7 @@ impl Of {
             let names = consumers.into_iter().map(|consumer| consumer.name);
             (work_directory(&self.pipeline), names.collect::<Vec<_>>())
         } else {
-            let pipeline = Pipeline::open(&self.pipeline)?;
+            let pipeline = known::pipeline(&self.pipeline)?;
             let names = pipeline.destination_names().map(str::to_owned).collect();
             (pipeline.work, names)
         };

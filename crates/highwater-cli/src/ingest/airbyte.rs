@@ -41,6 +41,8 @@ pub(super) struct Session<'a> {
 pub(super) struct Oddities {
     /// Lines that are not messages.
     pub(super) noise: u64,
+    /// Lines with NaN or Infinity, for which null is kept.
+    pub(super) not_numbers: u64,
     /// STATE messages whose `recordCount` is not what arrived.
     pub(super) miscounts: u64,
     /// Those of them that say 0, as some sources always do.
@@ -93,11 +95,7 @@ impl<'a> Session<'a> {
     fn take(&mut self, line: &Line<'_>) -> Result<(), Failure> {
         let message = match message::parse(line.bytes) {
             Ok(message) => message,
-            Err(Reject::Malformed(why)) => return Err(Failure::error(why)),
-            Err(Reject::Noise) => {
-                self.noise(line);
-                return Ok(());
-            }
+            Err(reject) => return self.reject(reject, line),
         };
         match (&*message.kind, &message.record, message.state) {
             ("RECORD", Some(record), _) => self.record(record),
@@ -156,6 +154,23 @@ impl<'a> Session<'a> {
             Trace::Error(error) => self.console.say(error),
             Trace::Text(text) => self.console.say(text),
         }
+    }
+
+    fn reject(&mut self, reject: Reject, line: &Line<'_>) -> Result<(), Failure> {
+        match reject {
+            Reject::Malformed(why) => return Err(Failure::error(why)),
+            Reject::Broken(why) if line.whole => return Err(Failure::error(why)),
+            // No state follows it: what it lost comes again.
+            Reject::Broken(why) => {
+                self.console.warning(format!("line {}, the last, is torn: {why}", line.number));
+            }
+            Reject::NotANumber(text) => {
+                self.oddities.not_numbers += 1;
+                return self.take(&Line { bytes: text.as_bytes(), ..*line });
+            }
+            Reject::Noise => self.noise(line),
+        }
+        Ok(())
     }
 
     fn noise(&mut self, line: &Line<'_>) {

@@ -80,6 +80,12 @@ impl Session<'_> {
         if odd.noise > 0 {
             terminal::warning(format!("{} in the input are not messages", plural(odd.noise, "line")));
         }
+        if odd.not_numbers > 0 {
+            let lines = plural(odd.not_numbers, "line");
+            terminal::warning(format!(
+                "{lines} had NaN or Infinity, which are no JSON: null is kept for them"
+            ));
+        }
         if odd.miscounts > 0 {
             let zero = match odd.miscounts_zero {
                 0 => String::new(),

@@ -85,7 +85,7 @@ fn read(text: &str, base: &Path) -> highwater_connect::Result<()> {
 fn base() -> tempfile::TempDir {
     let base = tempfile::tempdir().unwrap();
     std::fs::create_dir(base.path().join("secrets")).unwrap();
-    std::fs::write(base.path().join("secrets/password"), "secret").unwrap();
+    highwater_connect::files::write_private(&base.path().join("secrets/password"), b"secret").unwrap();
     base
 }
 

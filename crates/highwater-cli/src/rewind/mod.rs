@@ -12,7 +12,7 @@ use crate::doing::Doing;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::place;
-use crate::state;
+use crate::twice;
 
 const REWIND_EXAMPLES: &str = "\
 Examples:
@@ -20,15 +20,17 @@ Examples:
   highwater rewind shop.hw --to 2026-11-20T08:00:00Z --stream users --reason 'a bad deployment' --yes
 
 The states of that checkpoint become a new one, and nothing is erased: a rewind can itself be rewound. The source reads again what
-came behind it, so consumers get those records twice. Destinations that write by key hold them once, those that append twice.";
+came behind it, so consumers get those records twice. Destinations that write by key hold them once, those that append twice, and so does
+every one of streams without a key. Which does which is known from the pipeline file, or from what its last run has written down.";
 
 /// Bring the states of an earlier checkpoint back
 ///
-/// Shows first which states change, what the source will read again, and which consumers have it already.
+/// Shows first which states change, what the source will read again, which consumers have it already, and which destinations will hold it
+/// twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = REWIND_EXAMPLES)]
 pub(crate) struct Rewind {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The checkpoint: its number, its UUID, or a time (the last one committed by then, in UTC unless it says otherwise)
     #[arg(long, value_name = "SEQ|ID|TIME")]
@@ -52,7 +54,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = RESET_EXAMPLES)]
 pub(crate) struct Reset {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     wanted: known::Wanted,
@@ -66,13 +68,17 @@ pub(crate) fn rewind(args: &Rewind) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let to = place::find(&log, &args.to)?;
     let only = args.wanted.find(&log)?.map(|info| info.name);
+    only.as_ref().map_or(Ok(()), known::refuse_ours)?;
     let plan = log.plan_rewind(to, only.as_ref())?;
-    tell::rewinding(&plan);
+    let again: Vec<_> = plan.again.iter().map(|tally| tally.stream.clone()).collect();
+    let told = tell::Rewound { twice: twice::gather(&args.log, &log, &again)?, plan };
+    told.tell();
+    let plan = &told.plan;
     if plan.is_empty() || !args.doing.is_wanted_alone(Some(&log), "Rewind?")? {
-        return args.doing.print_checkpoint(&plan, None, "");
+        return args.doing.print_checkpoint(&told, None, "");
     }
-    let made = write(&args.log, |log| log.rewind(&plan, &args.by.who(), &args.by.reason))?;
-    args.doing.print_checkpoint(&plan, Some(made), &format!("the states are those of checkpoint {to}"))
+    let made = write(&args.log, |log| log.rewind(plan, &args.by.who(), &args.by.reason))?;
+    args.doing.print_checkpoint(&told, Some(made), &format!("the states are those of checkpoint {to}"))
 }
 
 pub(crate) fn reset(args: &Reset) -> Result<Code, Failure> {
@@ -80,7 +86,8 @@ pub(crate) fn reset(args: &Reset) -> Result<Code, Failure> {
     let Some(info) = args.wanted.find(&log)? else {
         return Err(Failure::usage("say which stream: --stream NAME"));
     };
-    let plan = tell::Resetting::gather(&log, info)?;
+    known::refuse_ours(&info.name)?;
+    let plan = tell::Resetting::gather(&args.log, &log, info)?;
     plan.tell();
     if plan.since.is_none() || !args.doing.is_wanted_alone(Some(&log), "Reset it?")? {
         return args.doing.print_checkpoint(&plan, None, "");
@@ -97,7 +104,7 @@ fn write(
     path: &Path,
     act: impl FnOnce(&Log) -> highwater::Result<highwater::Committed>,
 ) -> Result<Sequence, Failure> {
-    let log = state::open(path)?;
+    let log = known::open_to_write(path)?;
     let made = act(&log)?;
     log.close()?;
     Ok(made.sequence())

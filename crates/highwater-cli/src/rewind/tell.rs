@@ -1,17 +1,39 @@
 //! What a rewind or a reset means, in words.
 
+use std::path::Path;
+
 use highwater::{LogReader, Repeats, Rewinding, Sequence, StreamInfo, StreamName, Tally};
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::terminal;
+use crate::twice::{self, Twice};
 use highwater_connect::quantity::{bytes, plural};
 use highwater_connect::text::tame;
 
 /// So many lines of one kind are shown.
 const LINES_MAX: usize = 20;
 
-pub(crate) fn rewinding(plan: &Rewinding) {
+/// What a rewind does.
+#[derive(Debug, Serialize)]
+pub(super) struct Rewound {
+    #[serde(flatten)]
+    pub(super) plan: Rewinding,
+    /// What destinations make of what is read again.
+    pub(super) twice: Vec<Twice>,
+}
+
+impl Rewound {
+    pub(super) fn tell(&self) {
+        rewinding(&self.plan);
+        if !self.plan.is_empty() && !self.plan.again.is_empty() {
+            repeats(&self.plan.repeats);
+            twice::tell(&self.twice);
+        }
+    }
+}
+
+fn rewinding(plan: &Rewinding) {
     if plan.is_empty() {
         terminal::note(format!(
             "the states are as they were at checkpoint {}: nothing to do",
@@ -34,7 +56,6 @@ pub(crate) fn rewinding(plan: &Rewinding) {
         }
     });
     again(&plan.again);
-    repeats(&plan.repeats);
 }
 
 fn again(again: &[Tally]) {
@@ -80,17 +101,19 @@ pub(crate) struct Resetting {
     pub(crate) since: Option<Sequence>,
     /// Of what the log keeps: the records that the source will send again.
     again: Vec<Tally>,
-    consumers: Vec<String>,
+    /// What destinations make of them.
+    twice: Vec<Twice>,
 }
 
 impl Resetting {
-    pub(crate) fn gather(log: &LogReader, info: StreamInfo) -> Result<Self, Failure> {
+    pub(crate) fn gather(typed: &Path, log: &LogReader, info: StreamInfo) -> Result<Self, Failure> {
         let since = log.state()?.get_text(&info.name)?.map(|state| state.since);
         let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
         let mut again = log.tally(log.first().previous(), end)?;
         again.retain(|tally| tally.stream == info.name);
-        let consumers = log.consumers()?.into_iter().map(|consumer| consumer.name).collect();
-        Ok(Resetting { stream: info.name, since, again, consumers })
+        // Of what is not kept any more, too.
+        let twice = twice::gather(typed, log, std::slice::from_ref(&info.name))?;
+        Ok(Resetting { stream: info.name, since, again, twice })
     }
 
     pub(crate) fn tell(&self) {
@@ -103,10 +126,10 @@ impl Resetting {
             "stream {name}: the state that checkpoint {since} has set is cleared, no other"
         ));
         terminal::say("its source reads it from the beginning, also what the log does not keep any more");
-        again(&self.again);
-        if !self.consumers.is_empty() {
-            let all = self.consumers.iter().map(|name| tame(name)).collect::<Vec<_>>().join(", ");
-            terminal::say(format!("consumers that get its records again: {all}"));
+        match self.again.as_slice() {
+            [] => terminal::say("how much that is nobody knows here: the log keeps none of its records"),
+            kept => again(kept),
         }
+        twice::tell(&self.twice);
     }
 }

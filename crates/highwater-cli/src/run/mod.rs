@@ -18,6 +18,7 @@ use highwater_connect::runtime::{self, Outcome};
 use highwater_connect::{FailureKind, Pipeline, Stop};
 
 use crate::failure::{Code, Failure};
+use crate::known;
 use crate::terminal;
 use measuring::Measuring;
 pub(crate) use watcher::Watcher;
@@ -59,7 +60,7 @@ enum HowToResume {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let mut pipeline = Pipeline::open(&args.pipeline)?;
+    let mut pipeline = known::pipeline(&args.pipeline)?;
     if let Some(seconds) = args.wait {
         pipeline.storage.lock_wait = Duration::from_secs(seconds);
     }

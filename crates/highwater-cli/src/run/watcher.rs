@@ -57,6 +57,10 @@ impl Watcher {
                 let text = format!("stream {stream} has changed: {}{then}", changes.join("; "));
                 terminal::note(tame(&text));
             }
+            Event::StreamGone { stream } => terminal::warning(tame(&format!(
+                "stream {stream} has a state and is not read any more: the source does not have it, or it is not chosen; its state \
+                 and its records stay in the log; to forget the state: highwater state clear LOG --stream {stream}"
+            ))),
             Event::SourceChanged { keys } => terminal::note(format!(
                 "the source is configured in another way than when its states were written: {}",
                 tame(&keys.join(", "))

@@ -11,6 +11,8 @@ use super::target::{self, Name};
 use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::given;
+use crate::known;
 use crate::terminal;
 use highwater_connect::quantity::plural;
 
@@ -60,6 +62,7 @@ pub(crate) struct Plan<'a> {
 impl Writing {
     /// Says what changes, asks, and does it.
     pub(crate) fn write(&self, mut plan: Plan<'_>) -> Result<Code, Failure> {
+        plan.states.iter().filter_map(|state| state.name.as_ref()).try_for_each(known::refuse_ours)?;
         plan.states.retain(NewState::is_change);
         plan.say();
         if plan.states.is_empty() {
@@ -84,14 +87,14 @@ impl Writing {
 impl<'a> Plan<'a> {
     /// Of a log, whose streams it knows.
     pub(crate) fn on(path: &'a Path, log: &'a LogReader, verb: &'static str, states: Vec<NewState>) -> Self {
-        Plan { path, log: Some(log), register: Vec::new(), verb, states, from: None, asks: false }
+        Plan { path, log: Some(log), register: Vec::new(), verb, states, from: None, asks: true }
     }
 
     /// Opens the log for writing, which nobody else may do meanwhile, and makes the checkpoint.
     fn operate(&self, by: &By) -> Result<Sequence, Failure> {
         let log = match self.log {
-            Some(_) => open(self.path)?,
-            None => Log::open(self.path, Config::default())?.0,
+            Some(_) => known::open_to_write(self.path)?,
+            None => Log::open(given::directory(self.path)?, Config::default())?.0,
         };
         for stream in &self.register {
             log.stream(stream.clone())?;
@@ -146,15 +149,6 @@ fn say_changes(changes: &[Change]) {
     if changes.is_empty() {
         terminal::say("  only white space, the order of keys or the spelling of a text");
     }
-}
-
-/// Opens a log for writing; a mistyped path makes none.
-pub(crate) fn open(path: &Path) -> Result<Log, Failure> {
-    let (log, recovery) = Log::open(path, Config { create: false, ..Config::default() })?;
-    if !recovery.is_clean() {
-        terminal::say(&recovery);
-    }
-    Ok(log)
 }
 
 #[derive(Serialize)]

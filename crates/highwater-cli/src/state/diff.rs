@@ -12,6 +12,7 @@ use super::target::{self, Name, Target};
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
+use crate::place;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,14 +24,14 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Diff {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
-    /// The earlier checkpoint. Default: the one before the later
-    #[arg(long, value_name = "SEQ")]
-    from: Option<u64>,
-    /// The later one. Default: the last
-    #[arg(long, value_name = "SEQ")]
-    to: Option<u64>,
+    /// The earlier checkpoint: its number, its UUID, or a time (the last one committed by then). Default: the one before the later
+    #[arg(long, value_name = "SEQ|ID|TIME")]
+    from: Option<String>,
+    /// The later one, named in the same way. Default: the last
+    #[arg(long, value_name = "SEQ|ID|TIME")]
+    to: Option<String>,
     #[command(flatten)]
     target: Target,
     /// Print JSON: a JSON Patch for each state
@@ -56,8 +57,8 @@ pub(crate) fn diff(args: &Diff) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     output::say_unconfirmed(&log);
     let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
-    let to = args.to.map_or(end, Sequence::new);
-    let from = args.from.map_or(to.previous(), Sequence::new);
+    let to = args.to.as_deref().map_or(Ok(end), |to| place::find(&log, to))?;
+    let from = args.from.as_deref().map_or_else(|| Ok(to.previous()), |from| place::behind(&log, from))?;
     let only = args.target.find(&log)?;
     let (old, new) = (texts(&log, from)?, texts(&log, to)?);
     let mut states = Vec::new();

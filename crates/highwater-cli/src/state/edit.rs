@@ -2,7 +2,7 @@
 
 use highwater_connect::json_text as json;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,7 +26,7 @@ The editor is $VISUAL, or else $EDITOR, or else vi.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Edit {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     target: Target,
@@ -37,18 +37,23 @@ pub(crate) struct Edit {
 pub(crate) fn edit(args: &Edit) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let name = args.target.one(&log)?;
+    name.as_ref().map_or(Ok(()), known::refuse_ours)?;
     refuse_beside_writer(&log)?;
+    let editor = editor()?;
     let old = target::text(&log.state()?, &name)?;
     let shown = json::pretty(old.as_deref().unwrap_or("{}"));
     let file = write_new(&shown)?;
-    run_editor(&file)?;
-    let edited = std::fs::read_to_string(&file).map_err(|e| Failure::io("reading what was edited", &e))?;
-    let result = written_back(&edited, &shown, old.as_deref()).and_then(|new| {
+    let edited = run_editor(&editor, &file);
+    let result = edited.and_then(|edited| written_back(&edited, &shown, old.as_deref())).and_then(|new| {
         let states = vec![NewState { name, old: old.clone(), new }];
-        args.writing.write(Plan { asks: true, ..Plan::on(&args.log, &log, "edit", states) })
+        args.writing.write(Plan::on(&args.log, &log, "edit", states))
     });
     match &result {
         Ok(_) => drop(std::fs::remove_file(&file)),
+        // Nothing was edited in it, so nothing is lost.
+        Err(_) if std::fs::read_to_string(&file).is_ok_and(|text| text == shown) => {
+            let _ = std::fs::remove_file(&file);
+        }
         Err(_) => terminal::note(format!("what you edited is kept in {}", file.display())),
     }
     result
@@ -97,17 +102,26 @@ fn private() -> OpenOptions {
     options
 }
 
-/// The editor may come with arguments, so a shell takes it apart.
-fn run_editor(file: &Path) -> Result<(), Failure> {
+/// One that is set may need no terminal.
+fn editor() -> Result<String, Failure> {
     let set = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_owned());
+    match set("VISUAL").or_else(|| set("EDITOR")) {
+        Some(editor) => Ok(editor),
+        None if std::io::stdin().is_terminal() => Ok("vi".to_owned()),
+        None => Err(Failure::usage("there is no terminal for vi; set VISUAL or EDITOR to another editor")
+            .hint("highwater state set LOG, or state merge, from standard input")),
+    }
+}
+
+/// What it leaves in the file. The editor may come with arguments, so a shell takes it apart.
+fn run_editor(editor: &str, file: &Path) -> Result<String, Failure> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(file);
     let status = command.status().map_err(|e| Failure::io(format!("starting {editor}"), &e))?;
-    if status.success() {
-        return Ok(());
+    if !status.success() {
+        return Err(Failure::error(format!("nothing was changed: {editor} ended with {status}")));
     }
-    Err(Failure::error(format!("nothing was changed: {editor} ended with {status}")))
+    std::fs::read_to_string(file).map_err(|e| Failure::io("reading what was edited", &e))
 }
 
 #[cfg(test)]

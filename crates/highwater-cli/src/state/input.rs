@@ -33,18 +33,42 @@ pub(crate) fn read(given: Option<&String>, file: Option<&PathBuf>) -> Result<Str
     Ok(text)
 }
 
-/// The states in it. `target` is the one that was named on the command line; `current` its text.
+/// What `state get` prints as JSON bears the log's name; what it prints for a source does not.
+pub(crate) fn recognise(text: &str) -> Format {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(rename = "version")]
+        _version: u32,
+        #[serde(rename = "log", borrow)]
+        _log: std::borrow::Cow<'a, str>,
+        #[serde(rename = "sequence")]
+        _sequence: u64,
+        #[serde(rename = "streams")]
+        _streams: Vec<serde::de::IgnoredAny>,
+    }
+    match serde_json::from_str::<Document<'_>>(text) {
+        Ok(_) => Format::Json,
+        Err(_) => Format::Airbyte,
+    }
+}
+
+/// The states in it, each stream once. `target` is the one that was named on the command line; `current` its text.
 pub(crate) fn parse(
     text: &str,
     format: Format,
     target: Option<&Name>,
     current: Option<&str>,
 ) -> Result<Vec<(Name, String)>, Failure> {
-    match format {
+    let found = match format {
         // What `get` prints ends with a line's end of its own.
         Format::Text => one(text.strip_suffix('\n').unwrap_or(text), target),
         Format::Json => document(text, target),
         Format::Airbyte => airbyte(text.trim(), target, current),
+    }?;
+    let mut seen = std::collections::HashSet::new();
+    match found.iter().find(|(name, _)| !seen.insert(name)) {
+        Some((twice, _)) => Err(Failure::error(format!("{} is in it twice", super::target::describe(twice)))),
+        None => Ok(found),
     }
 }
 
@@ -85,7 +109,13 @@ fn document(text: &str, target: Option<&Name>) -> Result<Vec<(Name, String)>, Fa
         (Some(name), entry.state.get().to_owned())
     });
     let all = global.into_iter().chain(streams);
-    Ok(all.filter(|(name, _)| target.is_none_or(|target| target == name)).collect())
+    let found: Vec<_> = all.filter(|(name, _)| target.is_none_or(|target| target == name)).collect();
+    match target {
+        Some(target) if found.is_empty() => {
+            Err(Failure::not_found(format!("{} is not in it", super::target::describe(target))))
+        }
+        _ => Ok(found),
+    }
 }
 
 fn airbyte(text: &str, target: Option<&Name>, current: Option<&str>) -> Result<Vec<(Name, String)>, Failure> {

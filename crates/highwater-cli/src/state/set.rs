@@ -16,7 +16,7 @@ use highwater_connect::airbyte::message::StateKind;
 
 const SET_EXAMPLES: &str = "\
 Examples:
-  highwater state get shop.hw > state.json && highwater state set shop.hw --reason 'as it was on Monday' < state.json
+  highwater state get shop.hw > state.json && highwater state set shop.hw --reason 'as it was on Monday' --yes < state.json
   highwater state set shop.hw '{\"cursor\": 40}' --stream users --format text --reason 'page 41 was empty'
   highwater state set shop.hw --file state.json --dry-run --reason test";
 
@@ -26,7 +26,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = SET_EXAMPLES)]
 pub(crate) struct Set {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The states. Default: standard input
     #[arg(value_name = "STATE")]
@@ -34,9 +34,9 @@ pub(crate) struct Set {
     /// A file that holds them
     #[arg(long, value_name = "FILE", conflicts_with = "state")]
     file: Option<PathBuf>,
-    /// airbyte and json: as state get prints them; text: one state, to the letter
-    #[arg(long, value_enum, default_value_t = Format::Airbyte)]
-    format: Format,
+    /// airbyte and json: as state get prints them; text: one state, to the letter. Default: whichever of airbyte and json it is
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
@@ -49,9 +49,10 @@ pub(crate) fn set(args: &Set) -> Result<Code, Failure> {
     let target = args.target.find(&log)?;
     let current = target::text(&states, target.as_ref().unwrap_or(&None))?;
     let text = input::read(args.state.as_ref(), args.file.as_ref())?;
-    let given = input::parse(&text, args.format, target.as_ref(), current.as_deref())?;
+    let format = args.format.unwrap_or_else(|| input::recognise(&text));
+    let given = input::parse(&text, format, target.as_ref(), current.as_deref())?;
     say_change_of_kind(&log, &given)?;
-    let states = given.into_iter().map(|(name, new)| with_old(&log, &states, name, new, args.format));
+    let states = given.into_iter().map(|(name, new)| with_old(&log, &states, name, new, format));
     let states = states.collect::<Result<Vec<_>, _>>()?;
     args.writing.write(Plan::on(&args.log, &log, "set", states))
 }
@@ -92,7 +93,7 @@ fn say_change_of_kind(log: &LogReader, given: &[(Name, String)]) -> Result<(), F
 const MERGE_EXAMPLES: &str = "\
 Examples:
   highwater state merge shop.hw '{\"stream\":{\"stream_state\":{\"cursor\":40}}}' --stream users --reason 'page 41 was empty'
-  highwater state merge shop.hw --global --reason 'read orders again' < patch.json
+  highwater state merge shop.hw --global --reason 'read orders again' --yes < patch.json
 
 The patch is a merge patch by RFC 7396: null removes a key. What it does not name stays to the letter.";
 
@@ -100,7 +101,7 @@ The patch is a merge patch by RFC 7396: null removes a key. What it does not nam
 #[derive(Debug, clap::Args)]
 #[command(after_help = MERGE_EXAMPLES)]
 pub(crate) struct Merge {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     /// The patch. Default: standard input
     #[arg(value_name = "PATCH")]
@@ -136,7 +137,7 @@ For a stream, highwater reset tells what will be read again.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = CLEAR_EXAMPLES)]
 pub(crate) struct Clear {
-    /// The log's directory
+    /// The log's directory, or the pipeline file
     pub(crate) log: PathBuf,
     #[command(flatten)]
     target: Target,
@@ -149,5 +150,5 @@ pub(crate) fn clear(args: &Clear) -> Result<Code, Failure> {
     let name = args.target.one(&log)?;
     let old = target::text(&log.state()?, &name)?;
     let states = vec![NewState { name, old, new: None }];
-    args.writing.write(Plan { asks: true, ..Plan::on(&args.log, &log, "clear", states) })
+    args.writing.write(Plan::on(&args.log, &log, "clear", states))
 }

@@ -130,12 +130,8 @@ fn deletes_are_counted() {
 
 #[test]
 fn what_is_no_message_does_not_stop_it() {
-    let noise = [
-        "Traceback (most recent call last):\u{1b}[31m",
-        "{\"type\":\"RECORD\",\"record\":{\"str",
-        "[1]",
-        "{}",
-    ];
+    let noise =
+        ["Traceback (most recent call last):\u{1b}[31m", "{\"type\":\"LOG\",\"log\":{\"mess", "[1]", "{}"];
     let lines = [records("a", [1]), noise.map(str::to_owned).to_vec(), vec![state("a", "1")]].concat();
     let log = Log::new();
     let ran = log
@@ -155,6 +151,22 @@ fn a_record_that_would_be_lost_stops_it() {
         .exits(1)
         .says("line 3: a RECORD message can't be stored")
         .prints(&format!("{}\n", state("a", "1")));
+}
+
+#[test]
+fn a_record_that_is_no_json_stops_it_unless_it_is_the_torn_end() {
+    let torn = r#"{"type":"RECORD","record":{"stream":"a","da"#;
+    let log = Log::new();
+    let lines = [records("a", [1]), vec![state("a", "1"), torn.to_owned(), state("a", "2")]].concat();
+    log.ingest(&lines).exits(1).says("line 3: a RECORD message is broken JSON");
+    let whole = joined(&[records("a", [1]), vec![state("a", "1")]].concat());
+    let log = Log::new();
+    log.run_with("ingest", &[], &format!("{whole}{torn}")).exits(0).says("line 3, the last, is torn");
+    assert_eq!(log.payloads("a"), r#"{"id":1}"#);
+    let nan = [record("a", r#"{"id":NaN}"#), state("a", "1")];
+    let log = Log::new();
+    log.ingest(&nan).exits(0).says("1 line had NaN or Infinity");
+    assert_eq!(log.payloads("a"), r#"{"id":null}"#);
 }
 
 #[test]

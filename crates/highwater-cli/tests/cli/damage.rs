@@ -56,6 +56,69 @@ fn damage_that_keeps_it_from_opening_is_a_finding_too() {
 }
 
 #[test]
+fn a_repair_of_an_empty_file_tells_what_it_can() {
+    let log = Log::new();
+    let of = |id: u64| {
+        [
+            record("a", &format!("{{\"id\":{id},\"text\":\"{}\"}}", "x".repeat(20_000))),
+            state("a", &id.to_string()),
+        ]
+    };
+    let lines: Vec<String> = (100..110).flat_map(of).collect();
+    log.ingest_with(&lines, &["--segment-bytes", "64KiB"]).exits(0);
+    fs::write(&segments(&log.path)[1], "").unwrap();
+    let told = log.run("repair", &["--skip-damaged"]).exits(3);
+    assert!(told.out.contains("to its end") && !told.out.contains("4294967296"), "{told:?}");
+    assert!(!told.out.contains("at least 0 records"), "{told:?}");
+}
+
+#[test]
+fn what_to_do_next_can_be_pasted_as_it_is() {
+    let log = log_of_ten();
+    let copy = log.path.with_extension("copy");
+    log.run("backup", &[copy.to_str().unwrap()]).exits(0);
+    let segment = fs::File::options().write(true).open(&segments(&log.path)[0]).unwrap();
+    segment.write_all_at(&[0xff; 64], 0).unwrap();
+    let path = log.path.to_str().unwrap();
+    let commands: &[(&str, &[&str])] = &[
+        ("ingest", &[]),
+        ("cat", &[]),
+        ("state get", &[]),
+        ("state history", &[]),
+        ("checkpoints", &[]),
+        ("info", &[]),
+        ("prune", &["--yes"]),
+        ("compact", &[]),
+        ("rewind", &["--to", "1", "--reason", "x"]),
+        ("refresh", &["--stream", "a", "--reason", "x"]),
+        ("consumer list", &[]),
+        ("du", &[]),
+        ("audit", &[]),
+        ("runs", &[]),
+        ("export", &[]),
+        ("backup", &["elsewhere"]),
+        ("metrics", &[]),
+        ("status", &[]),
+        ("dead-letters list", &[]),
+    ];
+    for (command, options) in commands {
+        let ran = log.run(command, options).exits(3);
+        assert!(ran.err.contains(&format!("try: cp -a {path} ")), "{command}: {ran:#?}");
+        assert!(!ran.err.contains("LOG"), "{command}: {ran:#?}");
+    }
+    // Of two logs, the one that it is about.
+    let copy_name = copy.to_str().unwrap();
+    let new = log.path.with_extension("new");
+    let restore = |to: &str| log.run("restore", &[new.to_str().unwrap(), "--reason", "x", "--to", to]);
+    restore("1").exits(3).says(&format!("try: cp -a {path} "));
+    fs::remove_dir_all(&log.path).unwrap();
+    fs::rename(&copy, &log.path).unwrap();
+    restore("99").exits(6).says(&format!("try: highwater checkpoints {path} --last 5"));
+    log.run("state copy", &["--from", copy_name, "--reason", "x"]).exits(6).does_not_say("LOG");
+    log.run("state copy", &["--from", path, "--at", "99", "--reason", "x"]).exits(6).says(path);
+}
+
+#[test]
 fn a_torn_tail_is_its_own_exit_code() {
     let log = Log::new();
     let mut ingest = log.start();
@@ -127,7 +190,7 @@ fn what_is_whole_behind_the_damage_can_be_kept() {
     damage_record(&log, 104);
     log.run("repair", &["--apply", "--skip-damaged"]).exits(0);
     log.run("verify", &[]).exits(0);
-    let ran = log.run("cat", &[]).exits(0).says("checkpoints 5 to 5 are gone").says("repair 1");
+    let ran = log.run("cat", &[]).exits(0).says("checkpoint 5 is gone").says("repair 1");
     assert_eq!(ran.out.lines().count(), 9, "{ran:#?}");
     assert!(log.run("state get", &[]).exits(0).out.contains("109"));
     assert_eq!(

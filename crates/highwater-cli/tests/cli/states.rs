@@ -24,6 +24,7 @@ fn an_earlier_checkpoint_has_its_own_states() {
     assert_eq!(json["streams"][1]["since"], 2);
     assert_eq!(json["streams"][0]["state"]["stream"]["stream_state"]["cursor"], 1);
     log.run("state get", &["--at", "9"]).exits(6).says("9");
+    log.run("state get", &["--at", "0"]).exits(6).says("there is no checkpoint 0").does_not_say("pruned");
 }
 
 #[test]
@@ -67,7 +68,15 @@ fn a_log_without_states_gives_an_empty_list() {
 fn a_state_that_is_not_airbytes_is_shown_with_a_warning() {
     let log = Log::new();
     log.jsonl("{}\n", &[]).exits(0);
-    log.run("state get", &[]).exits(0).prints("[{\"lines\":1}]\n").says("not Airbyte's");
+    log.run("state get", &["--format", "airbyte"])
+        .exits(0)
+        .prints("[{\"lines\":1}]\n")
+        .says("1 state is not Airbyte's");
+    let json = log.run("state get", &[]).exits(0).does_not_say("Airbyte").json();
+    assert_eq!(
+        (&json["streams"][0]["name"], &json["streams"][0]["state"]["lines"]),
+        (&"s".into(), &1.into())
+    );
 }
 
 #[test]

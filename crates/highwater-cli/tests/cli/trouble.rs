@@ -20,6 +20,16 @@ fn a_mistyped_path_makes_no_log() {
 }
 
 #[test]
+fn a_mistyped_pipeline_is_not_found() {
+    let log = Log::new();
+    for command in ["run", "check", "status", "serve", "metrics", "schema diff", "dead-letters list"] {
+        let ran = log.run(command, &[]).exits(6).says("pipeline file at").says("log.hw");
+        assert!(ran.err.contains("try: check the path"), "{ran:?}");
+        assert!(!log.path.exists(), "{command}");
+    }
+}
+
+#[test]
 fn a_directory_of_something_else_is_left_alone() {
     let log = Log::new();
     std::fs::create_dir(&log.path).unwrap();

@@ -114,11 +114,12 @@ impl Configured {
     }
 
     /// As it is offered to the log.
+    ///
+    /// Fails with [`FailureKind::Config`](crate::FailureKind::Config) if a column is to be left out or hashed that it does not have.
     pub fn offer(&self) -> Result<Offer> {
-        let schema = match (&self.filter, self.discovered.schema()) {
-            (Some(filter), Some(schema)) => Some(filter.schema(schema)?),
-            (_, schema) => schema.map(str::to_owned),
-        };
+        let schema = self.filtered_schema();
+        let schema =
+            schema.map_err(|failure| failure.while_doing(format!("stream {}", self.discovered.name)))?;
         let definition = StreamDefinition {
             name: self.discovered.name.clone(),
             key: self.key.clone(),
@@ -132,6 +133,14 @@ impl Configured {
             }
         };
         Ok(Offer::new(definition, reading).with_cursor(self.cursor.clone()))
+    }
+
+    fn filtered_schema(&self) -> Result<Option<String>> {
+        let schema = self.discovered.schema();
+        let Some(filter) = &self.filter else { return Ok(schema.map(str::to_owned)) };
+        let schema = schema.map(|schema| filter.schema(schema)).transpose()?;
+        filter.check()?;
+        Ok(schema)
     }
 
     /// What the source is told about it.
@@ -289,6 +298,15 @@ mod tests {
             error(StreamChoice { columns, ..choice("orders") }),
             "stream shop.orders: its key column id is excluded"
         );
+        let of = |name: &str, exclude: &str, allow_undeclared| {
+            let exclude = vec![exclude.to_owned()];
+            let columns = Columns { exclude, allow_undeclared, ..Columns::default() };
+            let chosen = StreamChoice { columns, ..choice(name) };
+            configure(discovered(), &[chosen], None).unwrap()[0].offer().map_err(|e| e.to_string())
+        };
+        assert!(of("orders", "m", false).unwrap_err().starts_with("stream shop.orders: exclude: "));
+        assert!(of("rates", "n", false).unwrap_err().starts_with("stream rates: select, exclude, hash: "));
+        assert!(of("orders", "n", false).is_ok() && of("rates", "n", true).is_ok());
         let twice = configure(discovered(), &[choice("rates"), choice("rates")], None);
         assert_eq!(twice.unwrap_err().to_string(), "stream rates is chosen twice");
     }

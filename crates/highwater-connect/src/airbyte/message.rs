@@ -9,6 +9,8 @@ use serde::Deserialize as DeriveDeserialize;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
+pub use crate::reject::Reject;
+
 /// A string that is borrowed unless it has escapes in it.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveDeserialize)]
 #[serde(transparent)]
@@ -112,18 +114,9 @@ impl<'de> Deserialize<'de> for Milliseconds {
     }
 }
 
-/// Why a line is not taken.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Reject {
-    /// It is not a message: what a dying worker prints, a torn line.
-    Noise,
-    /// It is a RECORD or a STATE that can't be stored as one. Going past it would lose it.
-    Malformed(String),
-}
-
 /// Reads a line.
 pub fn parse(line: &[u8]) -> Result<Message<'_>, Reject> {
-    let text = std::str::from_utf8(line).map_err(|_| Reject::Noise)?;
+    let text = std::str::from_utf8(line).map_err(|e| Reject::of(line, &e))?;
     // Serde would take an array for a struct.
     if !text.trim_start().starts_with('{') {
         return Err(Reject::Noise);
@@ -154,7 +147,8 @@ fn reject(text: &str, error: &serde_json::Error) -> Reject {
         Ok(Kind { kind }) if matches!(&*kind, "RECORD" | "STATE") => {
             Reject::Malformed(format!("a {} message can't be stored: {error}", &*kind))
         }
-        _ => Reject::Noise,
+        Ok(_) => Reject::Noise,
+        Err(_) => Reject::of(text.as_bytes(), error),
     }
 }
 

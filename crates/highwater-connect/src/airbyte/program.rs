@@ -52,7 +52,7 @@ impl Settings {
     /// Takes the settings from a section, whose `type` is taken already.
     pub fn read(mut section: Section<'_>) -> Result<Self> {
         let base = section.variables().base().to_owned();
-        let command = section.texts("command")?;
+        let command = section.words("command")?;
         if command.is_empty() {
             return Err(section.wrong("command", "is missing"));
         }
@@ -69,7 +69,7 @@ impl Settings {
         };
         let settings = Settings {
             command,
-            arguments: section.texts("arguments")?,
+            arguments: section.words("arguments")?,
             environment,
             config: section.json("config")?.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
             rotated_config: section.text("rotated_config")?.map(|path| base.join(path)),
@@ -286,7 +286,7 @@ impl Connector {
             return Ok(());
         }
         let why = answer.message.unwrap_or_else(|| "it does not say why".to_owned());
-        Err(Failure::config(format!("{} refuses its configuration: {why}", self.of)))
+        Err(Failure::config(format!("it refuses its configuration: {why}")))
     }
 
     /// The streams it has. Blocks for its answer.
@@ -297,7 +297,7 @@ impl Connector {
         Discovered::parse_all(&text)
     }
 
-    /// Asks one question, and takes the first answer.
+    /// Asks one question, and takes the first answer. Failures call it "it": whoever tells them says which part it is.
     fn ask<T>(
         &self,
         arguments: &[String],
@@ -308,7 +308,7 @@ impl Connector {
         let mut talk = Talk::new(running, self.settings.silence_timeout)?;
         let (mut found, mut failure) = (None, None);
         loop {
-            match talk.listen().map_err(|failure| failure.while_doing(&self.of))? {
+            match talk.listen()? {
                 Heard::Line(line) => self.take_answer(line.bytes, &answer, &mut found, &mut failure)?,
                 Heard::Nothing if self.is_stopping() => return Err(Failure::cancelled()),
                 Heard::Nothing => {}
@@ -320,10 +320,8 @@ impl Connector {
             // An answer is one, however the process ends behind it.
             (Some(found), _, _) => Ok(found),
             (None, Some(failure), _) => Err(failure),
-            (None, None, Some(ended)) => Err(ended.while_doing(&self.of)),
-            (None, None, None) => {
-                Err(Failure::permanent(format!("{} ended without a {wanted} message", self.of)))
-            }
+            (None, None, Some(ended)) => Err(ended),
+            (None, None, None) => Err(Failure::permanent(format!("it ended without a {wanted} message"))),
         }
     }
 

@@ -7,13 +7,15 @@ use highwater::{Meta, Op, key};
 use serde_json::value::RawValue;
 
 use super::discovered::Configured;
-use super::message::{self, Deletions, Descriptor, Milliseconds, Record, Reject, State, StateKind};
+use super::message::{self, Deletions, Descriptor, Milliseconds, Record, State, StateKind};
 use super::program::Connector;
 use super::trace::{self, Status, Trace};
 use crate::columns::ColumnFilter;
 use crate::event::Event;
 use crate::failure::{Failure, FailureKind, Result};
+use crate::lines::Line;
 use crate::output::{Handle, Output};
+use crate::reject::{NAN_TOLD, Reject};
 
 /// So many oddities of a kind are told.
 const TOLD_MAX: u64 = 5;
@@ -27,8 +29,9 @@ pub(super) struct Session<'a, 'o> {
     deletions: Deletions,
     /// What the source said went wrong first.
     failure: Option<Failure>,
-    /// Until when the source is held up by a rate limit.
-    quota_reset: Option<Milliseconds>,
+    /// The last line was meant to be a message, and is not whole.
+    torn: Option<Failure>,
+    is_nan_told: bool,
     strangers: HashSet<String>,
     miscounts: u64,
     row: String,
@@ -38,6 +41,8 @@ struct Known {
     handle: Handle,
     filter: Option<ColumnFilter>,
     status: Option<Status>,
+    /// Until when a rate limit holds it up.
+    quota_reset: Option<Milliseconds>,
 }
 
 /// What a line was.
@@ -59,7 +64,7 @@ impl<'a, 'o> Session<'a, 'o> {
             let handle = out.find(name.namespace.as_deref(), &name.name);
             let handle =
                 handle.ok_or_else(|| Failure::permanent(format!("stream {name} was not announced")))?;
-            known.push(Known { handle, filter: stream.filter.clone(), status: None });
+            known.push(Known { handle, filter: stream.filter.clone(), status: None, quota_reset: None });
         }
         Ok(Session {
             connector,
@@ -67,7 +72,8 @@ impl<'a, 'o> Session<'a, 'o> {
             streams: known,
             deletions: Deletions::new(),
             failure: None,
-            quota_reset: None,
+            torn: None,
+            is_nan_told: false,
             strangers: HashSet::new(),
             miscounts: 0,
             row: String::new(),
@@ -78,14 +84,10 @@ impl<'a, 'o> Session<'a, 'o> {
         self.out
     }
 
-    pub(super) fn take(&mut self, line: &[u8]) -> Result<Taken> {
-        let message = match message::parse(line) {
+    pub(super) fn take(&mut self, line: Line<'_>) -> Result<Taken> {
+        let message = match message::parse(line.bytes) {
             Ok(message) => message,
-            Err(Reject::Malformed(why)) => return Err(Failure::permanent(why)),
-            Err(Reject::Noise) => {
-                self.connector.noise(line);
-                return Ok(Taken::Other);
-            }
+            Err(reject) => return self.reject(reject, line),
         };
         match (&*message.kind, &message.record, message.state) {
             ("RECORD", Some(record), _) => self.record(record)?,
@@ -97,6 +99,22 @@ impl<'a, 'o> Session<'a, 'o> {
             ("LOG", ..) => self.connector.reporter().line("source", &trace::log_text(message.log)),
             ("CONTROL", ..) => self.connector.control(message.control)?,
             _ => {}
+        }
+        Ok(Taken::Other)
+    }
+
+    fn reject(&mut self, reject: Reject, line: Line<'_>) -> Result<Taken> {
+        match reject {
+            Reject::Malformed(why) => return Err(Failure::permanent(why)),
+            Reject::Broken(why) if line.whole => return Err(Failure::transient(why)),
+            Reject::Broken(why) => self.torn = Some(Failure::transient(why)),
+            Reject::NotANumber(text) => {
+                if !std::mem::replace(&mut self.is_nan_told, true) {
+                    self.connector.reporter().warning(NAN_TOLD);
+                }
+                return self.take(Line { bytes: text.as_bytes(), ..line });
+            }
+            Reject::Noise => self.connector.noise(line.bytes),
         }
         Ok(Taken::Other)
     }
@@ -182,10 +200,13 @@ impl<'a, 'o> Session<'a, 'o> {
     fn trace(&mut self, trace: Trace<'_>) {
         match trace {
             Trace::Status(stream, status, reset) => {
-                self.quota_reset = reset;
                 let found = self.out.find(stream.namespace.as_deref(), &stream.name);
                 if let Some(known) = found.and_then(|handle| self.known(handle)) {
                     known.status = Some(status);
+                    // One that gives up, as after a limit, says no more until when it lasts.
+                    if status != Status::Incomplete || reset.is_some() {
+                        known.quota_reset = reset;
+                    }
                 }
             }
             Trace::Error(error) => {
@@ -199,7 +220,7 @@ impl<'a, 'o> Session<'a, 'o> {
     /// What went wrong, if the source said anything; a rate limit with its wait.
     pub(super) fn failure(&mut self) -> Option<Failure> {
         let failure = self.failure.take()?;
-        let wait = self.quota_reset.map(until);
+        let wait = self.streams.iter().filter_map(|known| known.quota_reset).map(until).max();
         match wait {
             Some(wait) if failure.kind() == FailureKind::Transient => {
                 Some(Failure::rate_limit(wait, failure.to_string()))
@@ -208,11 +229,30 @@ impl<'a, 'o> Session<'a, 'o> {
         }
     }
 
-    /// At exit code 0: a stream that the source gave up, although it says that all is well.
-    pub(super) fn incomplete(&self) -> Option<Failure> {
-        let given_up = self.streams.iter().find(|known| known.status == Some(Status::Incomplete))?;
-        let name = self.out.stream(given_up.handle).name();
-        Some(Failure::transient(format!("the source ended well, but gave stream {name} up")))
+    /// At exit code 0: what is missing, although the source says that all is well.
+    pub(super) fn incomplete(&mut self) -> Option<Failure> {
+        let torn = self.torn.take();
+        torn.or_else(|| self.streams.iter().find_map(|known| self.lacks(known)).map(Failure::transient))
+    }
+
+    /// What a stream lacks to be complete. A source that says of no stream how far it is is believed by its exit code; so is one that
+    /// leaves a single stream out, unless its rows are to be replaced: then silence would delete them all.
+    fn lacks(&self, known: &Known) -> Option<String> {
+        let name = self.out.stream(known.handle).name();
+        match known.status {
+            Some(Status::Complete) => None,
+            Some(Status::Incomplete) => Some(format!("the source ended well, but gave stream {name} up")),
+            Some(Status::Running) => {
+                Some(format!("the source ended well, but did not say that stream {name} is complete"))
+            }
+            None => {
+                let says_statuses = self.streams.iter().any(|known| known.status.is_some());
+                let replaces = self.out.generation(name).minimum > 0;
+                (says_statuses && replaces).then(|| {
+                    format!("the source ended well, but said nothing of stream {name}, whose rows were to be replaced")
+                })
+            }
+        }
     }
 }
 

@@ -109,10 +109,6 @@ enum End {
     Stopped,
 }
 
-fn of_source(failure: Failure) -> Failure {
-    failure.while_doing("the source")
-}
-
 impl Read<'_, '_> {
     fn run(mut self, mut talk: Talk) -> Result<()> {
         match self.take_all(&mut talk)? {
@@ -124,12 +120,12 @@ impl Read<'_, '_> {
 
     fn take_all(&mut self, talk: &mut Talk) -> Result<End> {
         loop {
-            let taken = match talk.listen().map_err(of_source)? {
+            let taken = match talk.listen()? {
                 Heard::Line(line) => {
                     if line.fresh {
                         self.session.out().tick();
                     }
-                    let taken = self.session.take(line.bytes);
+                    let taken = self.session.take(line);
                     let taken = taken.map_err(|failure| at_line(failure, line.number))?;
                     if !line.fresh && taken == Taken::Other {
                         continue;
@@ -165,7 +161,7 @@ impl Read<'_, '_> {
     /// The output is at its end: how the process ended, and what it said.
     fn conclude(&mut self, talk: &mut Talk) -> Result<()> {
         let ended = talk.conclude(self.connector.settings().stop_timeout)?;
-        let failure = self.session.failure().or(ended.map(of_source)).or_else(|| self.session.incomplete());
+        let failure = self.session.failure().or(ended).or_else(|| self.session.incomplete());
         failure.map_or(Ok(()), Err)
     }
 }

@@ -15,6 +15,7 @@ impl AlertKind {
             Event::CountsDiffer { .. } => AlertKind::CountsDiffer,
             Event::BreakerOpened { .. } => AlertKind::BreakerOpened,
             Event::Delivered { rejected: 1.., .. } => AlertKind::RecordsRejected,
+            Event::StreamGone { .. } => AlertKind::StreamGone,
             _ => return None,
         })
     }
@@ -28,6 +29,7 @@ pub(super) fn subject(event: &Event) -> &str {
         | Event::BreakerOpened { destination, .. }
         | Event::Delivered { destination, .. } => destination,
         Event::DiskLow { room, .. } => room,
+        Event::StreamGone { stream } => &stream.name,
         _ => "",
     }
 }

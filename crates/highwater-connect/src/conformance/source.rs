@@ -128,6 +128,7 @@ impl World {
             labels: Vec::new(),
             schema: SchemaPolicy::default(),
             source: BTreeMap::new(),
+            reads_all: true,
             lookback: None,
         };
         let text = |failure: crate::Failure| failure.to_string();

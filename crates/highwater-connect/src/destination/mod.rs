@@ -3,7 +3,7 @@
 pub mod airbyte;
 pub mod jsonl;
 pub mod parquet;
-mod program;
+pub(crate) mod program;
 pub mod singer;
 pub mod sql;
 mod typed;

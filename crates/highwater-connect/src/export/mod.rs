@@ -62,7 +62,7 @@ fn walk(
             Err(error) => return Err(error.into()),
         };
         let definitions = tracker.at(&checkpoint)?;
-        let delivered = Delivered::new(&checkpoint, &definitions);
+        let delivered = Delivered::new(&checkpoint, log, &definitions);
         for part in delivered.parts() {
             if wanted.stream.as_ref().is_none_or(|stream| stream == part.name()) {
                 give(&delivered, &part)?;

@@ -10,10 +10,38 @@ pub(super) fn tap(text: &str) -> Result<Imported> {
     if object.text("type").is_ok_and(|kind| kind.as_deref() == Some("STATE")) {
         return messages(text);
     }
-    if object.get("singer_state").is_some() || object.get("completed").is_some() {
-        return Err(Failure::config("this is Meltano's form of a state: import it as that"));
+    if let Some(tool) = others(&object) {
+        return Err(Failure::config(format!("this is {tool} form of a state: import it as that")));
+    }
+    if !object.is_empty() {
+        check_is_state(&object)?;
     }
     only(object.is_empty(), text)
+}
+
+/// A tap's state may be any object. So what other tools' certainly have is told apart.
+fn others(object: &Object<'_>) -> Option<&'static str> {
+    let has = |keys: &[&str]| keys.iter().any(|key| object.get(key).is_some());
+    let kind = object.text("type").ok().flatten();
+    match () {
+        () if has(&["singer_state", "completed"]) => Some("Meltano's"),
+        () if has(&["_state_engine_version"]) => Some("dlt's"),
+        () if has(&["stateType", "streamStates"]) => Some("Airbyte's"),
+        () if matches!(kind.as_deref(), Some("STREAM" | "GLOBAL" | "LEGACY")) => Some("Airbyte's"),
+        () if has(&["code"]) && has(&["data"]) => Some("Fivetran's"),
+        () => None,
+    }
+}
+
+/// A state is the tap's business; but what taps have in common tells one from the file of another tool.
+fn check_is_state(object: &Object<'_>) -> Result<()> {
+    let has_bookmarks = object.object("bookmarks")?.is_some();
+    if has_bookmarks || object.text("currently_syncing").is_ok_and(|name| name.is_some()) {
+        return Ok(());
+    }
+    let what = "it has no \"bookmarks\", as a tap's state has; if it is one all the same, import it as the message that the tap \
+                sends: {\"type\": \"STATE\", \"value\": ...}";
+    Err(Failure::config(what))
 }
 
 fn messages(text: &str) -> Result<Imported> {

@@ -83,10 +83,16 @@ fn singers_and_meltanos() {
     let only = [(None, bare.to_owned())];
     assert_eq!(states(Format::Singer, bare), only);
     let message = |value: &str| format!("{{\"type\":\"STATE\",\"value\":{value}}}\n");
+    let syncing = r#"{"currently_syncing":"users"}"#;
+    assert_eq!(states(Format::Singer, syncing), [(None, syncing.to_owned())]);
+    // Of an old tap, which has neither.
+    assert_eq!(states(Format::Singer, &message("{\"a\":1}")), [(None, "{\"a\":1}".to_owned())]);
     assert_eq!(states(Format::Singer, &(message("{\"a\":1}") + &message(bare) + &message("{}"))), only);
     assert_eq!(states(Format::Meltano, &format!("{{\"singer_state\": {bare}}}")), only);
     let stored = format!("{{\"completed\": {{\"singer_state\": {bare}}}, \"partial\": {{}}}}");
     assert_eq!(states(Format::Meltano, &stored), only);
+    let notes = |text| parse(Format::Singer, text, None).unwrap().notes;
+    assert_eq!((notes(bare).len(), notes(r#"{"since":1}"#).len()), (0, 1), "a tap may do without bookmarks");
     let partial = r#"{"bookmarks":{"users":{"id":2},"orders":{"at":"x"}},"currently_syncing":null}"#;
     let both =
         format!("{{\"completed\":{{\"singer_state\":{bare}}},\"partial\":{{\"singer_state\":{partial}}}}}");
@@ -96,6 +102,12 @@ fn singers_and_meltanos() {
         (Format::Singer, "{}", "empty"),
         (Format::Singer, "[1]", "line 1"),
         (Format::Singer, "{\"singer_state\":{}}", "Meltano"),
+        (Format::Singer, "{\"users_cursor\":3}", "\"type\": \"STATE\""),
+        (Format::Singer, "{\"bookmarks\":[]}", "bookmarks: expected an object"),
+        (Format::Singer, DLT, "dlt's form"),
+        (Format::Singer, "{\"type\":\"GLOBAL\",\"global\":{}}", "Airbyte's form"),
+        (Format::Singer, "{\"stateType\":\"stream\",\"streamState\":[]}", "Airbyte's form"),
+        (Format::Singer, "{\"code\":\"Success\",\"data\":{\"state\":{}}}", "Fivetran's form"),
         (Format::Meltano, "{\"bookmarks\":{}}", "singer_state"),
         (Format::Meltano, "{\"completed\":{},\"partial\":{}}", "empty"),
         (Format::Meltano, "{\"completed\":7}", "completed: expected an object"),

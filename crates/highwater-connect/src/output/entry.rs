@@ -2,6 +2,8 @@
 
 use highwater::{Op, Stream};
 
+use crate::failure::{Failure, Result};
+
 /// A stream of an [`Output`](super::Output), found once and then used without looking for its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handle(pub(super) usize);
@@ -19,11 +21,15 @@ pub(super) struct Entry {
     pub(super) since_state: u64,
     /// The source counts generations by itself, and has not activated the newest.
     pub(super) has_open_version: bool,
+    /// The key of a record that has none of the key's columns; `None` of a stream without a key.
+    no_key: Option<Vec<u8>>,
 }
 
 impl Entry {
     pub(super) fn new(stream: Stream) -> Self {
+        let columns = stream.key().len();
         Entry {
+            no_key: (columns > 0).then(|| format!("[{}]", vec!["null"; columns].join(",")).into_bytes()),
             stream,
             pending: Pending::None,
             records: 0,
@@ -31,6 +37,22 @@ impl Entry {
             since_state: 0,
             has_open_version: false,
         }
+    }
+
+    /// Records without a key would all be one, of which the last is left, in every destination that writes by key and in a
+    /// compacted log.
+    pub(super) fn check_key(&self, op: &Op<'_>) -> Result<()> {
+        let (key, _) = parts(op);
+        if self.no_key.as_deref().is_none_or(|no_key| no_key != key) {
+            return Ok(());
+        }
+        let columns: Vec<String> = self.stream.key().iter().map(|path| path.join(".")).collect();
+        Err(Failure::permanent(format!(
+            "stream {}: a record has nothing in the stream's key ({}), so it would replace every other such record; give the stream a \
+             primary_key whose columns are always there, or primary_key = [], which keeps each record as a row of its own",
+            self.stream.name(),
+            columns.join(", ")
+        )))
     }
 }
 
@@ -73,12 +95,17 @@ impl Pending {
 
 /// Bytes of a record, for warnings.
 pub(super) fn weight(op: &Op<'_>) -> u64 {
-    let bytes = match op {
+    let (key, row) = parts(op);
+    (key.len() + row.len()) as u64
+}
+
+/// Its key and its payload.
+fn parts<'a>(op: &Op<'a>) -> (&'a [u8], &'a [u8]) {
+    match *op {
         Op::Insert { key, row }
         | Op::Upsert { key, row }
         | Op::Update { key, row }
-        | Op::Delete { key, row } => key.len() + row.len(),
-        Op::Truncate => 0,
-    };
-    bytes as u64
+        | Op::Delete { key, row } => (key, row),
+        Op::Truncate => (b"", b""),
+    }
 }

@@ -33,7 +33,7 @@ use watch::Watch;
 pub use entry::Handle;
 pub(crate) use schemas::identity_changes;
 pub use surroundings::Surroundings;
-pub(crate) use sync::spec;
+pub(crate) use sync::{spec, state};
 
 /// Takes a source's records and states into the log. What a state covers is committed with it, together.
 ///
@@ -58,7 +58,6 @@ pub struct Output<'a> {
     activated: BTreeMap<StreamName, u64>,
     last_commit: Instant,
     watch: Watch,
-    has_progress: bool,
     /// Records inside the window of the lookback, where there is one.
     seen: Option<Seen>,
 }
@@ -86,7 +85,6 @@ impl<'a> Output<'a> {
             activated,
             last_commit: Instant::now(),
             watch: Watch::new(),
-            has_progress: false,
             seen: None,
         };
         output.begin_sync(offers)?;
@@ -124,8 +122,9 @@ impl<'a> Output<'a> {
     }
 
     /// Appends a record. Blocks while the log is at its cap; fails with [`FailureKind::Cancelled`](crate::FailureKind::Cancelled) if it has
-    /// to stop meanwhile.
+    /// to stop meanwhile, and with [`FailureKind::Permanent`](crate::FailureKind::Permanent) if every column of its key is null.
     pub fn record(&mut self, handle: Handle, op: Op<'_>, meta: Meta<'_>) -> Result<()> {
+        self.entries[handle.0].check_key(&op)?;
         if self.seen.as_mut().is_some_and(|seen| seen.is_repeat(handle.0, &op)) {
             // It came, as the source will count it; and there is nothing to do about it.
             self.entries[handle.0].since_state += 1;
@@ -291,7 +290,6 @@ impl<'a> Output<'a> {
         for entry in &mut self.entries {
             entry.committed = entry.records - self.writer.uncommitted(&entry.stream);
         }
-        self.has_progress |= committed.records > 0;
         self.last_commit = Instant::now();
         self.watch.committed();
         let sequence = committed.position.sequence;

@@ -10,11 +10,6 @@ impl Output<'_> {
         self.entries.iter().all(|entry| self.writer.uncommitted(&entry.stream) == 0)
     }
 
-    /// Whether something was committed since it began: then an attempt that fails is one with progress.
-    pub fn has_progress(&self) -> bool {
-        self.has_progress
-    }
-
     /// Records committed since it began.
     pub fn committed(&self) -> u64 {
         self.entries.iter().map(|entry| entry.committed).sum()

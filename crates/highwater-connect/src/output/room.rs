@@ -8,7 +8,6 @@ use highwater::{ConsumerInfo, Error, ErrorKind, Log};
 use super::Surroundings;
 use crate::event::Event;
 use crate::failure::{Failure, Result};
-use crate::stop::Urgency;
 
 /// With everything delivered there is nothing to wait for but a pruning, which is quicker than this.
 const HOPE: Duration = Duration::from_secs(10);
@@ -29,8 +28,8 @@ pub(super) fn wait<T>(
     around.reporter.tell(Event::DiskLow { room: "log", free_bytes: 0 });
     let mut hopeless_since = None;
     loop {
-        // Soon is not enough: what the source has sent since its last state may yet fit.
-        if around.stop.urgency() == Urgency::Now || (around.stop.is_asked() && hopeless_since.is_some()) {
+        // Deliveries end, too, so nobody makes room any more. What is committed stays; the source sends the rest again.
+        if around.stop.is_asked() {
             return Err(Failure::cancelled());
         }
         match attempt() {

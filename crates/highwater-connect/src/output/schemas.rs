@@ -1,5 +1,7 @@
 //! What the source offers, against what the log knows of it: before anything of it is used.
 
+use highwater::StreamName;
+
 use super::Output;
 use super::sync;
 use crate::bookkeeping::Book;
@@ -8,7 +10,7 @@ use crate::event::Event;
 use crate::failure::{Failure, Result};
 use crate::pipeline::SECRET;
 use crate::schema::{Change, difference};
-use crate::source::{Offer, Reading};
+use crate::source::{Offer, Reading, State};
 
 impl Output<'_> {
     /// Reports what has changed since the states were written, and fails with
@@ -32,6 +34,21 @@ impl Output<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Tells which streams have a state that nobody is given, with the beginning of each sync. Where streams are chosen in the
+    /// pipeline file, one that goes is mostly somebody's will: that is told once, in case it was a slip.
+    pub(super) fn tell_gone(&self, offers: &[Offer], states: &State, is_new: bool) {
+        let is_offered = |name: &StreamName| offers.iter().any(|offer| offer.definition.name == *name);
+        for (name, _) in states.streams.iter().filter(|(name, _)| !is_offered(name)) {
+            let last = self.definition(name).map(|known| known.generation.sync);
+            let is_first = last.is_none_or(|last| last + 1 == self.book.sync);
+            let is_told =
+                if is_new { self.around.reads_all || is_first } else { last == Some(self.book.sync) };
+            if is_told {
+                self.around.reporter.tell(Event::StreamGone { stream: name.clone() });
+            }
+        }
     }
 
     /// The configuration is another: that may be a new password, or another database.

@@ -26,6 +26,8 @@ pub struct Surroundings {
     pub schema: SchemaPolicy,
     /// Fingerprints of the source's configuration, by its parts; none if they are not known.
     pub source: BTreeMap<String, String>,
+    /// Every stream that the source has is read: none is chosen, so one that goes is the source's doing.
+    pub reads_all: bool,
     /// How far before its end a sync begins.
     pub lookback: Option<LookbackPolicy>,
 }

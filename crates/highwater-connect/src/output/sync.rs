@@ -66,7 +66,7 @@ fn has_no_record(log: &LogReader, stream: &StreamName) -> Result<bool> {
 }
 
 /// The states that sources gave, at the end of the log.
-pub(super) fn state(log: &LogReader) -> Result<State> {
+pub(crate) fn state(log: &LogReader) -> Result<State> {
     state_of(log, &log.state()?)
 }
 
@@ -92,6 +92,7 @@ impl Output<'_> {
         }
         let states = state(self.log)?;
         self.check_offers(offers)?;
+        self.tell_gone(offers, &states, is_new);
         self.book.source.clone_from(&self.around.source);
         let mut plan = Plan::default();
         let mut refreshing = Refreshing::begin(self.log, self.book.sync)?;

@@ -19,6 +19,7 @@ pub(super) fn around(min_interval: Duration) -> Surroundings {
         labels: vec![("run".to_owned(), "1".to_owned())],
         schema: SchemaPolicy::default(),
         source: BTreeMap::new(),
+        reads_all: true,
         lookback: None,
     }
 }
@@ -180,8 +181,12 @@ fn at_the_cap_the_source_waits_and_can_be_stopped() {
     let stop = around.stop.clone();
     let stopper = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
+        stop.ask(Urgency::Soon);
+        // Only so that this ends, whatever it does.
+        std::thread::sleep(Duration::from_secs(3));
         stop.ask(Urgency::Now);
     });
+    let begun = std::time::Instant::now();
     let handle = out.find(None, "a").unwrap();
     let row = vec![b'x'; 100_000];
     let failure = (0..1000).find_map(|n| {
@@ -189,6 +194,8 @@ fn at_the_cap_the_source_waits_and_can_be_stopped() {
         appended.and_then(|()| out.state(handle, &n.to_string())).err()
     });
     assert_eq!(failure.unwrap().kind(), crate::FailureKind::Cancelled);
+    assert_eq!(out.settle().map_err(|failure| failure.kind()).err(), None, "nothing is left to commit");
+    assert!(begun.elapsed() < Duration::from_secs(2), "nobody makes room once a stop is asked");
     stopper.join().unwrap();
     // The reserve for bookkeeping is beside the cap.
     assert!(log.status().unwrap().disk_bytes <= 6 << 20);
@@ -225,4 +232,79 @@ fn a_version_is_complete_when_its_source_activates_it_and_not_before() {
         delivered(&log).iter().map(|(_, generation)| *generation).collect::<Vec<_>>(),
         [1000, 1000, 2000, 2000, 2000]
     );
+}
+
+/// The streams that are told to be gone when these are offered.
+fn gone(log: &Log, offers: &[&str], reads_all: bool, ends: bool) -> Vec<String> {
+    #[derive(Default)]
+    struct Kept(std::sync::Mutex<Vec<String>>);
+    impl crate::event::Observer for Kept {
+        fn event(&self, event: Event) {
+            if let Event::StreamGone { stream } = event {
+                self.0.lock().unwrap().push(stream.to_string());
+            }
+        }
+    }
+    let kept = Arc::new(Kept::default());
+    let reporter = Reporter::new(kept.clone(), crate::pipeline::Secrets::default());
+    let around = Surroundings { reporter, reads_all, ..around(Duration::ZERO) };
+    let offers: Vec<Offer> = offers.iter().map(|name| offer(name, ONWARD)).collect();
+    let mut out = Output::begin(log, &offers, &around).unwrap();
+    for offer in &offers {
+        state(&mut out, &offer.definition.name.name, "1");
+    }
+    if ends {
+        out.finish().unwrap();
+    }
+    drop(out);
+    let gone = kept.0.lock().unwrap().clone();
+    gone
+}
+
+#[test]
+fn a_stream_that_goes_is_told_and_its_state_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let none = [""; 0];
+    assert_eq!(gone(&log, &["a", "b", "c"], true, true), none);
+    // With each sync, and not with each attempt of it.
+    assert_eq!(gone(&log, &["a", "c"], true, false), ["b"]);
+    assert_eq!(gone(&log, &["a", "c"], true, true), none);
+    assert_eq!(gone(&log, &["a", "c"], true, true), ["b"]);
+    // Where streams are chosen it is told once.
+    assert_eq!(gone(&log, &["a"], false, true), ["c"]);
+    assert_eq!(gone(&log, &["a"], false, true), none);
+    // And where it goes in the middle of a sync.
+    assert_eq!(gone(&log, &["a", "b", "c"], true, false), none);
+    assert_eq!(gone(&log, &["a", "b"], true, false), ["c"]);
+    let left = super::sync::state(&log).unwrap().streams.len();
+    assert_eq!(left, 3);
+    // A state that was imported under a name that the source does not know.
+    let x = StreamName { namespace: None, name: "x".to_owned() };
+    log.stream(highwater::StreamSpec::new("x")).unwrap();
+    log.operate(highwater::Operation::new("import x", "ops", "moved").set(&x, "1")).unwrap();
+    assert_eq!(gone(&log, &["a", "b", "c"], true, true), none, "the same sync");
+    assert_eq!(gone(&log, &["a", "b", "c"], false, true), ["x"]);
+}
+
+#[test]
+fn records_without_a_key_are_refused_where_the_stream_has_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let around = around(Duration::ZERO);
+    let mut keyed = offer("keyed", ONWARD);
+    keyed.definition.key = vec![vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]];
+    let mut out = Output::begin(&log, &[keyed, offer("plain", ONWARD)], &around).unwrap();
+    let (keyed, plain) = (out.find(None, "keyed").unwrap(), out.find(None, "plain").unwrap());
+    let mut put = |handle, op| out.record(handle, op, Meta::default());
+    put(keyed, Op::Upsert { key: b"[null,1]", row: b"{}" }).unwrap();
+    put(keyed, Op::Truncate).unwrap();
+    put(plain, Op::Insert { key: b"", row: b"{}" }).unwrap();
+    let nothing = b"[null,null]".as_slice();
+    for op in [Op::Upsert { key: nothing, row: b"{}" }, Op::Delete { key: nothing, row: b"" }] {
+        let failure = put(keyed, op).unwrap_err();
+        assert_eq!(failure.kind(), crate::FailureKind::Permanent);
+        let text = failure.to_string();
+        assert!(text.contains("stream keyed:") && text.contains("(a, b.c)"), "{text}");
+    }
 }

@@ -25,10 +25,12 @@ pub enum AlertKind {
     BreakerOpened,
     /// A destination refused records.
     RecordsRejected,
+    /// The source no longer has a stream that has a state.
+    StreamGone,
 }
 
 impl AlertKind {
-    const NAMES: [(&'static str, AlertKind); 8] = [
+    const NAMES: [(&'static str, AlertKind); 9] = [
         ("run_failed", AlertKind::RunFailed),
         ("checkpoint_late", AlertKind::CheckpointLate),
         ("delivery_late", AlertKind::DeliveryLate),
@@ -37,6 +39,7 @@ impl AlertKind {
         ("counts_differ", AlertKind::CountsDiffer),
         ("breaker_opened", AlertKind::BreakerOpened),
         ("records_rejected", AlertKind::RecordsRejected),
+        ("stream_gone", AlertKind::StreamGone),
     ];
 
     /// As it stands in a pipeline file, and in the alert.
@@ -63,7 +66,7 @@ pub struct AlertPolicy {
 impl AlertPolicy {
     /// Reads the section; `None` if it names no command.
     pub(super) fn read(mut section: Section<'_>) -> Result<Option<Self>> {
-        let command = section.texts("command")?;
+        let command = section.words("command")?;
         let mut on = BTreeSet::new();
         for word in section.texts("on")? {
             let found = AlertKind::NAMES.iter().find(|(name, _)| *name == word);

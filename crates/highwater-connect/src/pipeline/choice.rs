@@ -48,6 +48,8 @@ pub struct Columns {
     pub exclude: Vec<String>,
     /// These are replaced by a keyed hash of themselves.
     pub hash: Vec<String>,
+    /// The names are believed, also where the source's schema lacks them or there is none.
+    pub allow_undeclared: bool,
 }
 
 impl Columns {
@@ -77,6 +79,7 @@ impl StreamChoice {
                 select: section.texts("select")?,
                 exclude: section.texts("exclude")?,
                 hash: section.texts("hash")?,
+                allow_undeclared: section.flag("allow_undeclared")?.unwrap_or(false),
             },
         };
         for key in choice.primary_key.iter().flatten().filter_map(|path| path.first()) {

@@ -1,5 +1,6 @@
 //! How a destination is delivered to, whatever its type.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater::{LagPolicy, Limit, MaxLag, Start};
@@ -34,6 +35,9 @@ pub struct Delivery {
     pub warn_after: Duration,
     /// What becomes of records that it refuses. Default: they go to its dead letters.
     pub on_reject: OnReject,
+    /// Streams in the order in which a checkpoint's are delivered, as `namespace.name` or `name`: parents before their children. Those
+    /// that are not named come behind.
+    pub order: Arc<[String]>,
     /// How many dead letters are kept.
     pub letters_max: LettersMax,
     /// How it is tried again.
@@ -75,6 +79,7 @@ impl Delivery {
             breaker: breaker(section.section("circuit_breaker")?)?,
             warn_after: section.time("warn_after")?.unwrap_or(Duration::from_secs(30 * 60)),
             on_reject: on_reject.unwrap_or_default(),
+            order: section.texts("order")?.into(),
             letters_max: letters_max(section.section("dead_letters")?)?,
             start: start.unwrap_or(Start::Earliest),
             batch: limit,

@@ -81,10 +81,16 @@ impl Pipeline {
 
     /// Reads the text of a pipeline file whose relative paths start from `base`.
     pub fn parse(text: &str, base: &Path) -> Result<Pipeline> {
-        let table: Table = text.parse().map_err(|e| not_toml(text, &e))?;
         // Where the work directory is depends on the log, whose place may itself be a variable of the environment.
         let early = Variables::new(base, base);
-        let mut section = Section::new("", table, &early);
+        // What is wrong is often quoted, and nobody has the secrets yet who could hide them.
+        let shown = |failure: Failure| early.secrets().hide(&failure.to_string()).into_owned();
+        Self::read(text, base, &early).map_err(|failure| Failure::new(failure.kind(), shown(failure)))
+    }
+
+    fn read(text: &str, base: &Path, early: &Variables) -> Result<Pipeline> {
+        let table: Table = text.parse().map_err(|e| not_toml(text, &e))?;
+        let mut section = Section::new("", table, early);
         match section.count("version")? {
             Some(VERSION) => {}
             Some(other) => {

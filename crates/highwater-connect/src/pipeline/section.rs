@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::nearest::nearest;
-use super::variables::Variables;
+use super::variables::{Variables, secrets_in};
 use crate::failure::{Failure, Result};
 use crate::quantity;
 
@@ -78,6 +78,20 @@ impl<'a> Section<'a> {
             None => Ok(Vec::new()),
             Some(list) => self.list_of_texts(key, list),
         }
+    }
+
+    /// The same for the words of a command, which everybody on the machine can read while it runs: a variable whose value is a
+    /// secret is refused by its name.
+    pub fn words(&mut self, key: &'static str) -> Result<Vec<String>> {
+        let Some(list) = self.take(key) else { return Ok(Vec::new()) };
+        let words = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+        if let Some(secret) = words.flat_map(secrets_in).next() {
+            return Err(self.wrong(key, format!(
+                "${{{secret}}} would stand in the arguments of a process, where everybody on this machine can read it; its place is \
+                 environment, or a connector's config"
+            )));
+        }
+        self.list_of_texts(key, list)
     }
 
     fn list_of_texts(&self, key: &str, value: Value) -> Result<Vec<String>> {

@@ -105,3 +105,17 @@ fn where_metrics_go_is_read_when_a_run_needs_it() {
     assert!(wrong("token = '${env:HIGHWATER_TEST_UNSET}'").contains("HIGHWATER_TEST_UNSET"));
     assert_eq!(with("").metrics().unwrap(), Metrics::default());
 }
+
+#[test]
+fn no_command_of_a_pipeline_takes_a_secret() {
+    let refused = |part: &str, section: Section<'_>| {
+        let refused = crate::airbyte::Settings::read(section).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("{part}: ${{env:T}} would stand")), "{refused}");
+    };
+    let text = "version = 1\nname = 'x'\nlog = 'x'\n[source]\ncommand = ['s']\narguments = ['${env:T}']\n\
+                [destinations.d]\ncommand = ['d', '${env:T}']\n[alerts]\ncommand = ['a', '${env:T}']";
+    let shop = Pipeline::parse(text, Path::new("/base")).unwrap();
+    refused("source.arguments", shop.source());
+    refused("destinations.d.command", shop.destination("d").unwrap().1);
+    assert!(shop.alerts().unwrap_err().to_string().starts_with("alerts.command: ${env:T} would stand"));
+}

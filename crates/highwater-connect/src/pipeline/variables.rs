@@ -3,6 +3,8 @@
 //! They are put in after the file is parsed, so a value can't change what the file says. What comes from the environment or
 //! from a file is a secret: it is remembered, and taken out of everything that is shown.
 
+mod private;
+
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -87,6 +89,8 @@ impl Variables {
         let cant =
             |e: std::io::Error| Failure::config(format!("reading the secret {}", path.display())).because(e);
         let file = std::fs::File::open(&path).map_err(cant)?;
+        private::check(&file.metadata().map_err(cant)?)
+            .map_err(|what| Failure::config(format!("the secret {} {what}", path.display())))?;
         let mut text = String::new();
         file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(cant)?;
         if text.len() as u64 > FILE_BYTES_MAX {
@@ -96,6 +100,12 @@ impl Variables {
         text.truncate(end);
         Ok(text)
     }
+}
+
+/// The variables in a text whose values are secrets: `env:NAME`, `file:PATH`.
+pub(super) fn secrets_in(text: &str) -> impl Iterator<Item = &str> {
+    let variables = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+    variables.filter(|variable| variable.starts_with("env:") || variable.starts_with("file:"))
 }
 
 /// Who we are, as a container engine takes it: files of ours are for nobody else.
@@ -164,17 +174,38 @@ fn spellings(secret: &str) -> impl Iterator<Item = Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files;
 
     #[test]
     fn a_variable_becomes_its_value_and_a_secret() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("token"), "a\"b${env:HOME}\n").unwrap();
+        files::write_private(&dir.path().join("token"), b"a\"b${env:HOME}\n").unwrap();
         let variables = Variables::new(dir.path(), "/work");
         let text = variables.resolve("x-${file:token}-${hw:dir}").unwrap();
         assert_eq!(text, "x-a\"b${env:HOME}-/work");
         let hidden = variables.secrets().hide(r#"is {"t":"a\"b${env:HOME}"} or a"b${env:HOME}"#).into_owned();
         assert_eq!(hidden, r#"is {"t":"***"} or ***"#);
         assert!(!format!("{variables:?}").contains("HOME"));
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "hunter2").unwrap();
+        let resolve = |mode| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            Variables::new(dir.path(), "/work").resolve("${file:token}").map_err(|e| e.to_string())
+        };
+        assert_eq!(resolve(0o600).as_deref(), Ok("hunter2"));
+        for mode in [0o644, 0o604, 0o602, 0o660] {
+            let refused = resolve(mode).unwrap_err();
+            assert!(
+                refused.contains("token can be read or written by others") && refused.contains("chmod 600")
+            );
+            assert!(refused.contains(&format!("mode {mode:03o}")), "{refused}");
+        }
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl Deliverer<'_> {
         patience: &mut Patience,
         flight: &mut Flight,
     ) -> Result<()> {
+        let mut is_order_checked = false;
         while !self.stop.is_asked() {
             let goal = self.goal.get();
             let given = flight.end().max(feed.acknowledged());
@@ -191,11 +192,26 @@ impl Deliverer<'_> {
             // At the end nothing is waited for that could still be gathered.
             let age = if goal.is_some() { Duration::ZERO } else { self.delivery.batch.max_age };
             if let Some(batch) = feed.next(&Limit { max_age: age, ..self.delivery.batch })? {
-                self.deliver(destination, &batch.with_on_reject(self.delivery.on_reject), flight)?;
+                if !std::mem::replace(&mut is_order_checked, true) {
+                    self.check_order(&batch);
+                }
+                let batch = batch.with_on_reject(self.delivery.on_reject);
+                self.deliver(destination, &batch.with_order(self.delivery.order.clone()), flight)?;
             }
             self.settle(feed, destination, patience, flight)?;
         }
         Ok(())
+    }
+
+    /// A name that is no stream's is a mistake, as far as can be seen: the stream may come yet.
+    fn check_order(&self, batch: &Batch) {
+        let Some(last) = batch.checkpoints().last() else { return };
+        let is_stream = |named: &str| last.definitions().iter().any(|known| known.name.to_string() == named);
+        for named in self.delivery.order.iter().filter(|named| !is_stream(named)) {
+            let text =
+                format!("destinations.{}.order names {named}, and the log has no such stream", self.name);
+            self.reporter.warning(text);
+        }
     }
 
     fn align(&self, feed: &mut Feed, destination: &mut dyn Destination) -> Result<()> {

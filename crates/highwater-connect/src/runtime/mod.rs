@@ -2,6 +2,7 @@
 //! but at the log's cap, where the source waits for who has still to read.
 
 mod breaker;
+mod check;
 mod delivering;
 mod flight;
 mod monitor;
@@ -24,8 +25,9 @@ use highwater::{ErrorKind, Log, LogReader, Sequence};
 use monitor::Monitor;
 use tending::Tending;
 
+pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
-pub use parts::{destination, source, source_connector};
+pub use parts::{destination, on_repeat, source, source_connector};
 pub use reading::{Ended, read};
 pub use resume::verify;
 pub use retry::Retry;
@@ -40,6 +42,7 @@ use crate::feed::Feed;
 use crate::letters::DeadLetters;
 use crate::output::Surroundings;
 use crate::pipeline::{Delivery, Pipeline, Resume};
+use crate::rules;
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -77,6 +80,7 @@ pub type GivenUp = Arc<Mutex<BTreeSet<String>>>;
 pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outcome> {
     let mut source = source(pipeline, reporter, stop)?;
     let (log, recovery) = Log::open(&pipeline.log, pipeline.storage.config())?;
+    rules::write_down(pipeline, reporter)?;
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
     reporter.opened(&log);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
@@ -95,6 +99,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         labels: vec![("pipeline".to_owned(), pipeline.name.clone())],
         schema: pipeline.schema,
         source: pipeline.fingerprints()?,
+        reads_all: pipeline.streams()?.is_empty(),
         lookback: pipeline.lookback,
     };
     let goal = Goal::default();
@@ -222,6 +227,7 @@ pub fn deliver_only(
         stop,
     };
     let feed = deliverer.open()?;
+    rules::write_down(pipeline, reporter)?;
     let mut monitor = Monitor::new(pipeline, Some(name), &log, reporter);
     std::thread::scope(|scope| {
         let delivering = scope.spawn(|| deliverer.run(feed, &mut *destination));

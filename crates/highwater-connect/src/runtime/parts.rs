@@ -5,11 +5,12 @@ use std::path::Path;
 use crate::airbyte::{self, AirbyteSource, Connector};
 use crate::destination::jsonl::JsonLines;
 use crate::destination::parquet::Parquet;
-use crate::destination::sql::{Postgres, Sqlite};
-use crate::destination::{self, Destination};
+use crate::destination::sql::{self, Postgres, Sqlite};
+use crate::destination::{self, Destination, program};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::pipeline::{Pipeline, Section};
+use crate::rules::OnRepeat;
 use crate::singer::SingerSource;
 use crate::source::Source;
 use crate::source::files::Files;
@@ -147,6 +148,18 @@ pub fn destination(
         DestinationType::Postgres => Ok(Box::new(Postgres::read(&pipeline.name, section)?)),
         DestinationType::Sqlite => Ok(Box::new(Sqlite::read(&pipeline.name, section)?)),
     }
+}
+
+/// What a destination of a pipeline makes of records that come twice.
+pub fn on_repeat(pipeline: &Pipeline, name: &str) -> Result<OnRepeat> {
+    let (_, mut section) = pipeline.destination(name)?;
+    Ok(match needed(&mut section, DESTINATIONS)? {
+        DestinationType::JsonLines | DestinationType::Parquet => OnRepeat::Appends,
+        DestinationType::Airbyte | DestinationType::Singer => program::mode(&mut section)?.into(),
+        DestinationType::Postgres | DestinationType::Sqlite => {
+            sql::Settings::read(&pipeline.name, &mut section)?.mode.into()
+        }
+    })
 }
 
 fn needed<T: Copy>(section: &mut Section<'_>, types: &[(&str, T)]) -> Result<T> {

@@ -1,11 +1,14 @@
 //! Reads a source into the log, again and again until it has come to its end.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use highwater::{Log, Sequence};
 
 use super::retry::Retry;
 use crate::event::Event;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::output::{Output, Surroundings};
+use crate::output::{self, Output, Surroundings};
 use crate::pipeline::RetryPolicy;
 use crate::runs::{self, End, Journal};
 use crate::source::Source;
@@ -22,6 +25,8 @@ pub enum Ended {
 /// Reads until the source has sent everything, somebody asks to stop, or it is given up. Blocks for all of that.
 pub fn read(log: &Log, source: &mut dyn Source, around: &Surroundings, retry: RetryPolicy) -> Result<Ended> {
     let mut retry = Retry::new(retry);
+    let mut places = Places::default();
+    places.is_new(log)?;
     let journal = Journal::new();
     for attempt in 1.. {
         let recorded = journal.begin(log, attempt)?;
@@ -35,11 +40,11 @@ pub fn read(log: &Log, source: &mut dyn Source, around: &Surroundings, retry: Re
             Err(failure) if failure.kind() == FailureKind::Cancelled => return put.map(|()| Ended::Stopped),
             Err(failure) => failure,
         };
-        if brought.has_progress {
-            retry.progress();
-        }
         // The log takes nothing more before it is opened again.
         let is_over = log.status()?.failed;
+        if !is_over && places.is_new(log)? {
+            retry.progress();
+        }
         let wait = if is_over { None } else { retry.next(&failure) };
         let retry_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         around.reporter.failed("source", &failure, retry.failed(), retry_ms);
@@ -56,10 +61,24 @@ fn next(log: &Log) -> Sequence {
     log.end().map_or(Sequence::FIRST, |end| end.sequence.next())
 }
 
+/// What the attempts of a run could go on from. One that ends where another has ended got nowhere, whatever it has committed: a source
+/// that begins anew each time, and fails at the same place each time, sends records and states as well.
+#[derive(Debug, Default)]
+struct Places(HashSet<u64>);
+
+impl Places {
+    /// Whether no attempt has ended at the log's state. The next one that does will know.
+    fn is_new(&mut self, log: &Log) -> Result<bool> {
+        let mut hasher = DefaultHasher::new();
+        let state = output::state(log)?;
+        (state.global, state.streams).hash(&mut hasher);
+        Ok(self.0.insert(hasher.finish()))
+    }
+}
+
 /// What an attempt brought.
 #[derive(Debug, Default)]
 struct Brought {
-    has_progress: bool,
     sync: u64,
     records: u64,
     first: Sequence,
@@ -105,7 +124,7 @@ fn once(
         // What the source could vouch for is kept; the rest it sends again.
         Err(failure) => settle_after(&mut out, failure),
     };
-    (brought.has_progress, brought.records) = (out.has_progress(), out.committed());
+    brought.records = out.committed();
     ended
 }
 

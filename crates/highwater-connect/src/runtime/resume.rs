@@ -1,6 +1,6 @@
 //! A hard resume: what a run goes on from is verified before it does.
 
-use highwater::{ErrorKind, LogReader};
+use highwater::{ErrorKind, LogReader, Position};
 
 use super::parts::destination;
 use crate::event::Reporter;
@@ -43,7 +43,11 @@ fn check_destination(
     let mut destination = destination(pipeline, name, section, reporter, stop)?;
     let stored = destination.stored()?;
     destination.close()?;
-    let Some(stored) = stored else { return Ok(()) };
+    stored.map_or(Ok(()), |stored| compare(log, stored))
+}
+
+/// Whether the log could go on behind what a destination holds.
+pub(super) fn compare(log: &LogReader, stored: Position) -> Result<()> {
     log.check_position(stored).map_err(|error| match error.kind() {
         ErrorKind::Diverged => Failure::diverged(format!("it holds something else than this log: {error}")),
         ErrorKind::Gap { .. } => {

@@ -41,7 +41,8 @@ pub enum Difference {
 
 /// Asks the pipeline's source what it has. Blocks for that.
 pub fn offered(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Vec<Offer>> {
-    parts::source(pipeline, reporter, stop)?.streams()
+    let streams = parts::source(pipeline, reporter, stop)?.streams();
+    streams.map_err(|failure| failure.while_doing("source"))
 }
 
 /// Every stream that the source or the log has.

@@ -21,9 +21,15 @@ pub(super) struct Selected {
 }
 
 impl Selected {
+    /// Fails with [`FailureKind::Config`](crate::FailureKind::Config) if a column is to be left out or hashed that the catalog lists
+    /// others instead of. One that lists none leaves that to the tap's SCHEMA messages.
     pub(super) fn offer(&self) -> Result<Offer> {
         let schema = match (&self.filter, &self.schema) {
-            (Some(filter), Some(schema)) => Some(filter.schema(schema)?),
+            (Some(filter), Some(schema)) => Some(
+                filter
+                    .schema(schema)
+                    .map_err(|failure| failure.while_doing(format!("stream {}", self.name)))?,
+            ),
             (_, schema) => schema.clone(),
         };
         let reading = if self.is_read_anew {

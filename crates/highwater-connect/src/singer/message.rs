@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::airbyte::message::Text;
+use crate::reject::Reject;
 
 /// The column in which a tap tells that a row was deleted.
 const DELETED_AT: &str = "_sdc_deleted_at";
@@ -35,13 +36,14 @@ pub(super) struct Message<'a> {
     pub(super) value: Option<&'a RawValue>,
 }
 
-/// Reads a line; `None` if it is no message.
-pub(super) fn parse(line: &[u8]) -> Option<Message<'_>> {
-    let text = std::str::from_utf8(line).ok()?;
+/// Reads a line.
+pub(super) fn parse(line: &[u8]) -> Result<Message<'_>, Reject> {
+    let text = std::str::from_utf8(line).map_err(|e| Reject::of(line, &e))?;
+    // Serde would take an array for a struct.
     if !text.trim_start().starts_with('{') {
-        return None;
+        return Err(Reject::Noise);
     }
-    serde_json::from_str(text).ok()
+    serde_json::from_str(text).map_err(|e| Reject::of(line, &e))
 }
 
 /// Whether the row was deleted at its source.
@@ -75,7 +77,11 @@ mod tests {
         let message = parse(line).unwrap();
         assert_eq!(message.record.unwrap().get(), r#"{"a": 1.0}"#);
         assert_eq!(extracted_us(&message), Some(1_704_067_200_500_000));
-        assert!(parse(b"Traceback").is_none() && parse(b"{\"type\":").is_none());
+        for noise in [&b"Traceback"[..], b"{\"type\":", b"[1]"] {
+            assert_eq!(parse(noise).unwrap_err(), Reject::Noise);
+        }
+        let version = br#"{"type":"RECORD","stream":"s","record":{},"version":-1}"#;
+        assert!(matches!(parse(version), Err(Reject::Broken(_))), "it is no noise");
     }
 
     #[test]

@@ -12,9 +12,11 @@ use super::catalog::{self, Selected};
 use super::message::{self, Message};
 use crate::airbyte::Connector;
 use crate::failure::{Failure, Result};
+use crate::lines::Line;
 use crate::output::{Handle, Output};
 use crate::pipeline::StreamChoice;
 use crate::process::{Heard, Talk};
+use crate::reject::{NAN_TOLD, Reject};
 use crate::source::{Offer, Source, State};
 use crate::stop::Urgency;
 
@@ -127,6 +129,8 @@ struct Session<'a, 'o> {
     /// In the order of the handles.
     streams: Vec<(Handle, &'a Selected)>,
     told: HashSet<String>,
+    /// The last line was meant to be a message, and is not whole.
+    torn: Option<Failure>,
     row: String,
     stopping_since: Option<Instant>,
     /// That of the record before, which is mostly that of the next.
@@ -142,8 +146,17 @@ impl<'a, 'o> Session<'a, 'o> {
                 .ok_or_else(|| Failure::permanent(format!("stream {} was not announced", stream.name)))?;
             streams.push((handle, stream));
         }
-        let told = HashSet::new();
-        Ok(Session { connector, out, streams, told, row: String::new(), stopping_since: None, version: None })
+        let (told, torn) = (HashSet::new(), None);
+        Ok(Session {
+            connector,
+            out,
+            streams,
+            told,
+            torn,
+            row: String::new(),
+            stopping_since: None,
+            version: None,
+        })
     }
 
     fn run(&mut self, talk: &mut Talk) -> Result<()> {
@@ -153,7 +166,7 @@ impl<'a, 'o> Session<'a, 'o> {
                     if line.fresh {
                         self.out.tick();
                     }
-                    let is_state = self.take(line.bytes).map_err(|failure| at_line(failure, line.number))?;
+                    let is_state = self.take(line).map_err(|failure| at_line(failure, line.number))?;
                     if !line.fresh && !is_state {
                         continue;
                     }
@@ -169,8 +182,8 @@ impl<'a, 'o> Session<'a, 'o> {
                 return talk.end(Duration::from_secs(1));
             }
         }
-        let failure = talk.conclude(self.connector.settings().stop_timeout)?;
-        failure.map_or(Ok(()), |failure| Err(of_tap(failure)))
+        let failure = talk.conclude(self.connector.settings().stop_timeout)?.map(of_tap);
+        failure.or(self.torn.take()).map_or(Ok(()), Err)
     }
 
     fn should_stop(&mut self, is_state: bool) -> bool {
@@ -185,10 +198,10 @@ impl<'a, 'o> Session<'a, 'o> {
     }
 
     /// Whether it was a state.
-    fn take(&mut self, line: &[u8]) -> Result<bool> {
-        let Some(message) = message::parse(line) else {
-            self.connector.noise(line);
-            return Ok(false);
+    fn take(&mut self, line: Line<'_>) -> Result<bool> {
+        let message = match message::parse(line.bytes) {
+            Ok(message) => message,
+            Err(reject) => return self.reject(reject, line),
         };
         match &*message.kind {
             "RECORD" => self.record(&message)?,
@@ -207,6 +220,22 @@ impl<'a, 'o> Session<'a, 'o> {
                     self.connector.reporter().note(text);
                 }
             }
+        }
+        Ok(false)
+    }
+
+    fn reject(&mut self, reject: Reject, line: Line<'_>) -> Result<bool> {
+        match reject {
+            Reject::Malformed(why) => return Err(Failure::permanent(why)),
+            Reject::Broken(why) if line.whole => return Err(Failure::transient(why)),
+            Reject::Broken(why) => self.torn = Some(Failure::transient(why)),
+            Reject::NotANumber(text) => {
+                if self.told.insert("NaN".to_owned()) {
+                    self.connector.reporter().warning(NAN_TOLD);
+                }
+                return self.take(Line { bytes: text.as_bytes(), ..line });
+            }
+            Reject::Noise => self.connector.noise(line.bytes),
         }
         Ok(false)
     }
@@ -239,7 +268,12 @@ impl<'a, 'o> Session<'a, 'o> {
         }
         let Some(schema) = message.schema else { return Ok(()) };
         match &stream.filter {
-            Some(filter) => self.out.set_schema(handle, &filter.schema(schema.get())?),
+            Some(filter) => {
+                let schema = filter.schema(schema.get());
+                let schema =
+                    schema.map_err(|failure| failure.while_doing(format!("stream {}", stream.name)))?;
+                self.out.set_schema(handle, &schema)
+            }
             None => self.out.set_schema(handle, schema.get()),
         }
     }

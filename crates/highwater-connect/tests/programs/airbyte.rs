@@ -1,5 +1,6 @@
 //! What an Airbyte destination is told.
 
+use highwater::{Sequence, Start};
 use highwater_connect::FailureKind;
 use serde_json::{Value, json};
 
@@ -76,6 +77,58 @@ fn generations_in_one_batch_are_a_process_each() {
     world.deliver(&mut *world.open("airbyte", "mode = 'overwrite'", "echo = 'end'"), 1000).unwrap();
     let expected = [1, 2, 3].map(|generation| process("overwrite", generation, generation, "COMPLETE"));
     assert_eq!(processes(&world), expected);
+}
+
+/// The processes of a delivery of everything that is left.
+fn deliver(world: &World) -> Vec<(String, u64, u64, Vec<String>)> {
+    let before = processes(world).len();
+    world.deliver(&mut *world.open("airbyte", "mode = 'overwrite'", ""), 1).unwrap();
+    processes(world).split_off(before)
+}
+
+/// Generations 1 to 3, each delivered when it was read.
+fn three_generations() -> World {
+    let world = World::new();
+    for first in [1, 3, 5] {
+        world.sync("s", ANEW, &[&[first], &[first + 1]]);
+        deliver(&world);
+    }
+    world
+}
+
+#[test]
+fn what_is_delivered_once_more_takes_the_place_of_what_came_later() {
+    let world = three_generations();
+    world.seek(Start::Earliest);
+    let all = [1, 2, 3].map(|generation| process("overwrite", generation, generation, "COMPLETE"));
+    assert_eq!(deliver(&world), all);
+    // Of a generation that is not delivered from its beginning, nothing may be wiped; the next one puts it right.
+    let second = world.end().get() / 3 + 1;
+    world.seek(Start::After(Sequence::new(second + 1)));
+    assert_eq!(
+        deliver(&world),
+        [process("append", 2, 2, "COMPLETE"), process("overwrite", 3, 3, "COMPLETE")]
+    );
+    assert_eq!(deliver(&world), []);
+}
+
+#[test]
+fn a_log_that_was_restored_counts_its_generations_anew_and_each_still_takes_the_place_of_the_one_before() {
+    let world = three_generations();
+    let first = Sequence::new(world.end().get() / 3);
+    let world = world.restored(first);
+    for generation in 2..=4 {
+        world.sync("s", ANEW, &[&[7], &[8]]);
+        assert_eq!(deliver(&world), [process("overwrite", generation, generation, "COMPLETE")]);
+    }
+    // The fourth is another one than the one of that number from before.
+    let world = world.restored(first);
+    for _ in 2..=3 {
+        world.sync("s", ANEW, &[&[7], &[8], &[9], &[10], &[11]]);
+    }
+    world.seek(Start::Now);
+    world.sync("s", ANEW, &[&[9]]);
+    assert_eq!(deliver(&world), [process("overwrite", 4, 4, "COMPLETE")]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highwater::{Config, Limit, Log, Meta, Op, Start, StreamName};
+use highwater::{By, Config, Limit, Log, Meta, Op, Sequence, Start, StreamName, backup};
 use highwater_connect::event::Reporter;
 use highwater_connect::pipeline::CheckpointPolicy;
 use highwater_connect::{
@@ -63,6 +63,7 @@ impl World {
             labels: Vec::new(),
             schema: Default::default(),
             source: Default::default(),
+            reads_all: true,
             lookback: None,
         };
         World { dir, log, stop: Stop::default(), around }
@@ -91,6 +92,31 @@ impl World {
             put(&mut out, stream, ids);
         }
         out.finish().unwrap();
+    }
+
+    /// The number of the log's last checkpoint.
+    pub(crate) fn end(&self) -> Sequence {
+        self.log.end().unwrap().sequence
+    }
+
+    /// Where the destination goes on.
+    pub(crate) fn seek(&self, to: Start) {
+        self.log.seek_consumer("to", to, None).unwrap();
+    }
+
+    /// The same with its log restored to a checkpoint; the destination goes on with what comes now.
+    pub(crate) fn restored(self, to: Sequence) -> World {
+        let World { dir, log, stop, around } = self;
+        let lost = format!("lost-{}.hw", log.end().unwrap().sequence);
+        log.close().unwrap();
+        let (path, lost) = (dir.path().join("log.hw"), dir.path().join(lost));
+        std::fs::rename(&path, &lost).unwrap();
+        let by = By { who: "ops", why: "a test" };
+        backup::restore(&lost, &path, Some(to), by, Config::default()).unwrap();
+        let (log, _) = Log::open(&path, Config::default()).unwrap();
+        let world = World { dir, log, stop, around };
+        world.seek(Start::Now);
+        world
     }
 
     pub(crate) fn open(&self, protocol: &str, table: &str, config: &str) -> Box<dyn Destination> {

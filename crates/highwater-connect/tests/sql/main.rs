@@ -9,6 +9,7 @@ mod conformance;
 mod model;
 mod modes;
 mod names;
+mod order;
 mod pipelines;
 mod positions;
 mod postgres_tls;
@@ -44,6 +45,7 @@ checks!(
     modes::a_generation_is_shown_when_it_is_complete,
     modes::a_refresh_sweeps_what_it_did_not_bring,
     names::names_are_long_reserved_or_alike,
+    order::parents_come_before_their_children,
     pipelines::two_pipelines_do_not_meet,
     pipelines::a_table_keeps_its_mode_and_its_key,
     positions::a_redelivery_from_anywhere_changes_nothing,

@@ -38,6 +38,7 @@ pub(crate) struct Rewound {
 pub(crate) fn rewind(app: &App, asked: Rewind) -> Result<Rewound, Refused> {
     let only = asked.stream.map(|name| StreamName { namespace: asked.namespace, name });
     let log = app.log()?;
+    refuse_ours(only.as_ref())?;
     check_stream(log, only.as_ref())?;
     log.refresh()?;
     let plan = log.plan_rewind(Sequence::new(asked.to), only.as_ref())?;
@@ -76,6 +77,7 @@ pub(crate) struct Done {
 
 pub(crate) fn set(app: &App, asked: Set) -> Result<Done, Refused> {
     let name = which(asked.stream, asked.namespace, asked.global)?;
+    refuse_ours(name.as_ref())?;
     check_stream(app.log()?, name.as_ref())?;
     if let Some(text) = &asked.text {
         json::check(text).map_err(|e| Refused::question(format!("the state is not JSON: {e}")))?;
@@ -104,6 +106,17 @@ pub(crate) fn set(app: &App, asked: Set) -> Result<Done, Refused> {
     };
     let made = write(app, |log| log.operate(operation))?;
     Ok(Done { done: true, sequence: Some(made), end: number, changes })
+}
+
+/// What the runtime keeps in the log for itself is not for a person to write: with another text no run can read it any more.
+fn refuse_ours(name: Option<&StreamName>) -> Result<(), Refused> {
+    match name {
+        Some(name) if name.is_of_runtime() => Err(Refused::question(format!(
+            "{} is the runtime's own, and not a source's: no hand may write it",
+            tame(&name.to_string())
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Whoever decides has to say what they have seen.

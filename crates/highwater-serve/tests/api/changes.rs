@@ -69,3 +69,25 @@ fn while_somebody_writes_it_is_refused_and_says_who() {
     log.close().unwrap();
     site.post("/api/state", &order).is(200);
 }
+
+#[test]
+fn what_the_runtime_keeps_for_itself_is_not_changed() {
+    let site = Site::new().ready();
+    for (path, mut order) in [
+        ("/api/state", json!({"text": "{}"})),
+        ("/api/state", json!({"text": null})),
+        ("/api/rewind", json!({"to": 3})),
+    ] {
+        let ours =
+            json!({"stream": "runs", "namespace": "_highwater", "by": "ops", "reason": "x", "expected": 23});
+        order.as_object_mut().unwrap().extend(ours.as_object().unwrap().clone());
+        let refused = site.post(path, &order).is(400).json();
+        assert!(refused["error"]["text"].as_str().unwrap().contains("the runtime's own"), "{refused}");
+    }
+    // Nor is it offered to who asks for a stream that is not there.
+    let unknown = json!({"stream": "nope", "text": "{}", "by": "ops", "reason": "x", "expected": 23});
+    let refused = site.post("/api/state", &unknown).is(404).json();
+    let text = refused["error"]["text"].as_str().unwrap();
+    assert!(text.contains("orders") && !text.contains("_highwater"), "{text}");
+    assert_eq!(LogReader::open(site.dir.path()).unwrap().end().unwrap().sequence.get(), 23);
+}

@@ -98,9 +98,8 @@ impl Sample {
         let sector = |sector: u32| u64::from(sector) * SECTOR as u64..u64::from(sector + 1) * SECTOR as u64;
         let hit = match rot {
             Rot::Flip { byte, .. } => [byte..byte + 1, 0..0],
-            Rot::Zero { sector: at } | Rot::Stale { sector: at } | Rot::Repeat { over: at, .. } => {
-                [sector(at), 0..0]
-            }
+            Rot::Zero { sector: at } | Rot::Repeat { over: at, .. } => [sector(at), 0..0],
+            Rot::Stale { sector: at, count } => [sector(at).start..sector(at + count - 1).end, 0..0],
             Rot::Swap { sector: at, with } => [sector(at), sector(with)],
             Rot::Truncate { len } => [len..u64::MAX, 0..0],
             Rot::Remove => [0..u64::MAX, 0..0],
@@ -204,7 +203,7 @@ fn rot(random: &mut Random, at: &Range<u64>) -> Rot {
         1 => Rot::Zero { sector },
         2 => Rot::Swap { sector, with: other },
         3 => Rot::Repeat { sector: other, over: sector },
-        4 => Rot::Stale { sector },
+        4 => Rot::stale(sector, other),
         _ => Rot::Truncate { len: at.start },
     }
 }

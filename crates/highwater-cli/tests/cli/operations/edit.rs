@@ -32,6 +32,10 @@ fn what_is_no_json_or_not_edited_changes_nothing() {
     let log = two_streams();
     edit(&log, "true", &["--stream", "a", "--yes"]).exits(0).says("nothing changes");
     edit(&log, "false", &["--stream", "a", "--yes"]).exits(1).says("ended with");
+    edit(&log, "nosuch-editor", &["--stream", "a", "--yes"]).exits(1);
+    assert_eq!(left_behind(&log), 0, "nothing was written in them");
+    // Nobody sits there to use the usual one.
+    edit(&log, "", &["--stream", "a", "--yes"]).exits(2).says("no terminal for vi").says("state set");
     edit(&log, "sed -i 's/}$//'", &["--stream", "a", "--yes"]).exits(1).says("not JSON").says("is kept in");
     edit(&log, "true", &["--stream", "nope", "--yes"]).exits(6);
     assert_eq!(sequence(&log), 3);
@@ -43,7 +47,7 @@ fn who_commits_while_the_editor_is_open_is_not_overwritten() {
     let log = two_streams();
     let other = format!(
         "sh -c '{HIGHWATER} state merge {} --stream b --reason meanwhile {{}} --dry-run >&2; \
-         echo \"[]\" > \"$1\"; {HIGHWATER} state set {} --stream b --format text --reason meanwhile 1 >&2' sh",
+         echo \"[]\" > \"$1\"; {HIGHWATER} state set {} --stream b --format text --reason meanwhile --yes 1 >&2' sh",
         log.path.display(),
         log.path.display()
     );

@@ -2,10 +2,12 @@
 
 mod consumers;
 mod edit;
+mod places;
 mod portable;
 #[cfg(target_os = "linux")]
 mod prompts;
 mod rewind;
+mod rounds;
 mod states;
 mod watch;
 
@@ -16,6 +18,11 @@ pub(crate) const WHY: &[&str] = &["--reason", "a test", "--by", "ops"];
 /// With who and why.
 pub(crate) fn by_hand<'a>(options: &[&'a str]) -> Vec<&'a str> {
     options.iter().chain(WHY).copied().collect()
+}
+
+/// And without a question.
+pub(crate) fn sure<'a>(options: &[&'a str]) -> Vec<&'a str> {
+    [by_hand(options), vec!["--yes"]].concat()
 }
 
 /// Checkpoints 1 and 2 of `a`, 3 of `b`: a record each, and a cursor.

@@ -129,10 +129,40 @@ fn states_of_other_tools_are_taken_over() {
 fn a_new_log_goes_on_with_the_states_of_an_old_one() {
     let old = two_streams();
     let new = Log::of(&[records("c", [1]), vec![state("c", "9")]].concat());
-    new.run("state copy", &by_hand(&["--from", text(&old.path), "--register"]))
+    new.run("state copy", &sure(&["--from", text(&old.path), "--register"]))
         .exits(0)
         .prints("checkpoint 2: copy 2 states\n");
     let all = format!("[{},{},{}]\n", stream_state("c", "9"), stream_state("a", "2"), stream_state("b", "3"));
     new.run("state get", &[]).exits(0).prints(&all);
     new.run("verify", &[]).exits(0);
+}
+
+#[test]
+fn a_log_that_is_not_there_is_made_where_streams_are_to_be_registered() {
+    let (old, new) = (two_streams(), Log::new());
+    let from = text(&old.path);
+    new.run("copy-state", &by_hand(&["--from", from])).exits(6).says("with --register a new log is made");
+    new.run("copy-state", &by_hand(&["--from", from, "--register", "--dry-run"])).exits(0);
+    assert!(!new.path.exists());
+    new.run("copy-state", &by_hand(&["--from", from, "--register"]))
+        .exits(0)
+        .prints("checkpoint 1: copy 2 states\n");
+    let both = format!("[{},{}]\n", stream_state("a", "2"), stream_state("b", "3"));
+    new.run("state get", &[]).exits(0).prints(&both);
+    // Under another name, which nobody knows yet.
+    new.run("state copy", &sure(&["--from", from, "--register", "--stream", "a", "--to-stream", "c"]))
+        .exits(0);
+    new.run("state get", &["--stream", "c"]).exits(0).prints(&format!("[{}]\n", stream_state("c", "2")));
+    new.run("verify", &[]).exits(0);
+}
+
+/// What is wrong is said of the log that it is wrong with.
+#[test]
+fn a_log_to_copy_from_that_is_not_there_is_the_one_that_is_named() {
+    let (log, none) = (two_streams(), Log::new());
+    let from = text(&none.path);
+    let missing = log.run("state copy", &by_hand(&["--from", from])).exits(6);
+    missing.says(&format!("highwater ingest {from}")).does_not_say(&format!("ingest {}", text(&log.path)));
+    let late = log.run("state copy", &by_hand(&["--at", "99"])).exits(6);
+    late.says(&format!("highwater checkpoints {}", text(&log.path)));
 }

@@ -56,6 +56,27 @@ fn nothing_is_changed_without_a_yes() {
 }
 
 #[test]
+fn segments_stay_until_somebody_says_yes() {
+    let log = Log::new();
+    let big = |id: u64| record("a", &format!(r#"{{"id":{id},"x":"{}"}}"#, "x".repeat(20_000)));
+    let lines: Vec<String> = (0..20).flat_map(|id| [big(id), state("a", "1")]).collect();
+    log.ingest_with(&lines, &["--segment-bytes", "64KiB"]).exits(0);
+    let refused = answer(&log, "n", "prune", &[]).exits(1);
+    assert!(
+        refused.out.contains("would remove") && refused.out.contains("nothing was changed"),
+        "{refused:?}"
+    );
+    assert_eq!(log.run("cat", &[]).exits(0).out.lines().count(), 20);
+    let done = answer(&log, "y", "prune", &[]).exits(0);
+    assert!(done.out.contains("removed"), "{done:?}");
+    assert!(log.run("cat", &[]).exits(0).out.lines().count() < 10);
+    // There is nothing to ask then.
+    log.run("prune", &[])
+        .exits(0)
+        .prints("nothing can be removed; checkpoint 20 and later are held by the newest checkpoint\n");
+}
+
+#[test]
 fn a_yes_is_enough() {
     let log = two_streams();
     log.run("consumer add", &["lake"]).exits(0);

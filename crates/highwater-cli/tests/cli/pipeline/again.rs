@@ -29,7 +29,7 @@ fn a_stream_is_read_again_when_somebody_asked_and_no_other() {
     let plan = refresh(&place, &["--stream", "a", "--truncate", "--dry-run", "--json"]).exits(0).json();
     assert_eq!(
         (&plan["done"], &plan["generation"], &plan["truncate"]),
-        (&false.into(), &0.into(), &true.into())
+        (&false.into(), &1.into(), &true.into())
     );
     place.run("run", &[]).exits(0);
     place.holds(&[("a", 25), ("b", 7)]);
@@ -124,9 +124,37 @@ fn a_hard_resume_finds_a_destination_that_is_ahead() {
     let new = log.to_str().unwrap();
     let restored = place.run_on(backup.as_ref(), "restore", &[new, "--reason", "a test"]).exits(0);
     restored.does_not_say("lake");
+    let end = || place.run_on(&log, "info", &["--json"]).exits(0).json()["status"]["end"]["sequence"].clone();
+    let before = end();
     place.run("run", &["--resume", "hard"]).exits(8).says("destination lake").says("holds something else");
     place.holds(&[("a", 40), ("b", 7)]);
+    assert_eq!(end(), before, "the source was read before that was known");
     // Softly the rest would go on; of the lake it is said just the same.
     place.run("run", &[]).exits(8).says("lake");
     place.holds(&[("a", 40), ("b", 7)]);
+}
+
+#[test]
+fn a_state_that_was_imported_counts_although_the_window_takes_it_in() {
+    let lookback = "[lookback]\nwindow = '1h'\n";
+    let place = Place::new("{}", "");
+    place.write_file("{ a = 25 }", "page = 10", lookback);
+    let state = r#"[{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":{"n":20}}}]"#;
+    let file = place.file("state.json", state);
+    let options: Vec<&str> =
+        [file.to_str().unwrap(), "--from", "airbyte"].iter().chain(WHY).copied().collect();
+    place.run_on(&place.path("pipe.hw"), "import", &options).exits(0);
+    let ran = place.run("run", &[]).exits(0);
+    let ids = |place: &Place| told(place, "a").iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    assert_eq!(ids(&place), [20, 21, 22, 23, 24]);
+    ran.says("lookback of").says("set by hand inside it").does_not_say("from the beginning");
+    place.write_file("{ a = 27 }", "page = 10", lookback);
+    place.run("run", &[]).exits(0).says("set by hand inside it");
+    assert_eq!(ids(&place), [20, 21, 22, 23, 24, 25, 26]);
+    // Without one, it is said what is read again.
+    let place = Place::new("{}", "");
+    place.write_file("{ a = 25 }", "page = 10", lookback);
+    place.run("run", &[]).exits(0).does_not_say("lookback of");
+    place.run("run", &[]).exits(0).says("from the beginning, since no state is older: a");
+    place.holds(&[("a", 25)]);
 }

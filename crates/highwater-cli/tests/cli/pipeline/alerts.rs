@@ -19,7 +19,7 @@ fn alerts(place: &Place) -> Vec<serde_json::Value> {
 #[test]
 fn what_was_given_up_is_an_alert_without_secrets_and_a_slow_command_holds_nothing_up() {
     let place = place("{ a = 5 }", "page = 0\nfail_after = 1\npassword = '${file:password}'", "");
-    place.file("password", "hunter2secret\n");
+    place.secret_file("password", "hunter2secret\n");
     let begun = std::time::Instant::now();
     let mut run = place.command("run");
     let ran = crate::helpers::Ran::of(&run.env("SLOW", "1").output().unwrap()).exits(75);

@@ -48,7 +48,10 @@ fn says_of_configuration(ran: Ran) -> bool {
 fn a_restored_pipeline_has_its_dead_letters_and_knows_how_it_was_configured() {
     let place = place();
     let beside = &back_up(&place)["beside"];
-    assert_eq!((&beside["dead_letters"], &beside["files"]), (&json!(["base"]), &json!(["fingerprint.key"])));
+    assert_eq!(
+        (&beside["dead_letters"], &beside["files"]),
+        (&json!(["base"]), &json!(["fingerprint.key", "rules.json"]))
+    );
     // What comes later comes with the next backup.
     write(&place, 80, "first-secret");
     place.run("run", &[]).exits(0).says("refused 1");
@@ -81,9 +84,62 @@ fn what_is_still_there_is_newer_than_a_backup() {
     let key = fs::read(place.path("pipe.hw.connect/fingerprint.key")).unwrap();
     fs::remove_dir_all(place.path("pipe.hw")).unwrap();
     let beside = &restore(&place)["beside"];
-    assert_eq!(beside["kept"], json!(["fingerprint.key", "dead-letters/base"]));
+    assert_eq!(beside["kept"], json!(["fingerprint.key", "rules.json", "dead-letters/base"]));
     assert_eq!(letters(&place), [(2, 1)]);
     assert_eq!(fs::read(place.path("pipe.hw.connect/fingerprint.key")).unwrap(), key);
+}
+
+/// Something else is where these letters are to go.
+fn obstruct(place: &Place, work: &str) -> std::path::PathBuf {
+    let letters = place.path(work).join("dead-letters");
+    if letters.exists() {
+        fs::rename(&letters, place.path("aside")).unwrap();
+    }
+    fs::create_dir_all(place.path(work)).unwrap();
+    fs::write(&letters, "x").unwrap();
+    letters
+}
+
+#[test]
+fn a_backup_that_stops_at_the_letters_is_the_one_before() {
+    let place = place();
+    back_up(&place);
+    let before = place.run_on(&place.path("copy.hw"), "info", &["--json"]).exits(0).json();
+    write(&place, 80, "first-secret");
+    place.run("run", &[]).exits(0).says("refused 1");
+    let letters = obstruct(&place, "copy.hw.connect");
+    let copy = place.path("copy.hw");
+    place.run_on(&place.path("pipe.hw"), "backup", &[copy.to_str().unwrap()]).exits(75).says("dead-letters");
+    fs::remove_file(&letters).unwrap();
+    fs::rename(place.path("aside"), &letters).unwrap();
+    // Everything is gone but what is there of the backup: the third record is refused once more, and not lost.
+    fs::remove_dir_all(place.path("pipe.hw")).unwrap();
+    fs::remove_dir_all(place.path("pipe.hw.connect")).unwrap();
+    fs::remove_file(place.path("base.db")).unwrap();
+    fs::remove_dir_all(place.path("lake")).unwrap();
+    let restored = restore(&place);
+    assert_eq!(restored["to"]["sequence"], before["status"]["end"]["sequence"]);
+    assert_eq!(self::letters(&place), [(1, 1), (2, 1)]);
+    place.run("run", &[]).exits(0).says("refused 1");
+    assert_eq!(self::letters(&place), [(1, 1), (2, 1), (3, 1)]);
+}
+
+#[test]
+fn a_restore_that_stops_at_the_letters_can_be_run_again() {
+    let place = place();
+    back_up(&place);
+    fs::remove_dir_all(place.path("pipe.hw")).unwrap();
+    fs::remove_dir_all(place.path("pipe.hw.connect")).unwrap();
+    let obstacle = obstruct(&place, "pipe.hw.connect");
+    let log = place.path("pipe.hw");
+    let options = [log.to_str().unwrap(), "--reason", "a test"];
+    place.run_on(&place.path("copy.hw"), "restore", &options).exits(1).says("dead letters of base");
+    // Nobody takes it for a log meanwhile.
+    place.run_on(&log, "info", &[]).exits(5);
+    fs::remove_file(obstacle).unwrap();
+    let beside = &restore(&place)["beside"];
+    assert_eq!((&beside["dead_letters"], &beside["kept"]), (&json!(["base"]), &json!(["fingerprint.key"])));
+    assert_eq!(letters(&place), [(1, 1), (2, 1)]);
 }
 
 #[test]
@@ -93,4 +149,27 @@ fn a_log_alone_leaves_nothing_beside_its_backup() {
     let made = log.run("backup", &[copy.to_str().unwrap(), "--json"]).exits(0).json();
     assert_eq!((&made["beside"]["files"], &made["beside"]["dead_letters"]), (&json!([]), &json!([])));
     assert!(!copy.with_extension("copy.connect").exists());
+}
+
+/// Not in the log, nor in what lies beside it, by whatever name; and a hint names the directory that it is about.
+#[test]
+fn a_backup_inside_of_what_it_is_a_backup_of_is_refused() {
+    let place = place();
+    std::os::unix::fs::symlink(place.path("pipe.hw"), place.path("link")).unwrap();
+    let back_up = |to: &str| {
+        let to = place.path(to);
+        place.run_on(&place.path("pipe.hw"), "backup", &[to.to_str().unwrap()])
+    };
+    for to in ["pipe.hw/in", "pipe.hw.connect/in", "link/in", "link", "."] {
+        back_up(to).exits(1).says("has to lie apart");
+    }
+    assert!(!place.path("pipe.hw/in").exists() && !place.path("pipe.hw.connect/in").exists());
+    back_up("copy.hw").exits(0);
+    let inside = place.path("copy.hw.connect/new.hw");
+    let options = [inside.to_str().unwrap(), "--reason", "a test"];
+    place.run_on(&place.path("copy.hw"), "restore", &options).exits(1).says("has to lie apart");
+    assert!(!inside.exists());
+    fs::create_dir(place.path("other")).unwrap();
+    fs::write(place.path("other/file"), "mine").unwrap();
+    back_up("other").exits(1).says(&format!("ls -la {}", place.path("other").display()));
 }

@@ -41,6 +41,21 @@ fn a_source_without_progress_is_given_up_and_what_there_is_gets_delivered() {
 }
 
 #[test]
+fn what_to_do_about_a_damaged_log_names_it() {
+    use std::os::unix::fs::FileExt;
+
+    let place = Place::new("{ a = 25 }", "page = 10");
+    place.run("run", &[]).exits(0);
+    let log = place.path("pipe.hw");
+    let segment = std::fs::File::options().write(true).open(log.join("00000001.hws")).unwrap();
+    segment.write_all_at(&[0xff; 64], 0).unwrap();
+    let next = format!("try: cp -a {} ", log.display());
+    for command in ["run", "status", "metrics"] {
+        place.run(command, &[]).exits(3).says(&next).does_not_say("LOG");
+    }
+}
+
+#[test]
 fn a_silent_source_is_ended_with_its_children() {
     let place = Place::new(TWO, "page = 0\nsilent = true\nchild = 'child'");
     place.edit(|text| {
@@ -48,7 +63,7 @@ fn a_silent_source_is_ended_with_its_children() {
         text.replace("attempts_without_progress = 3", "attempts_without_progress = 1")
     });
     let ran = place.run("run", &[]).exits(75);
-    assert!(ran.err.contains("said nothing for"), "{}", ran.err);
+    assert!(ran.err.contains("highwater: source: it said nothing for"), "{}", ran.err);
     let child = std::fs::read_to_string(place.path("child")).unwrap();
     wait_for(|| !is_alive(&child));
 }

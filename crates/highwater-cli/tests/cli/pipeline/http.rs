@@ -47,7 +47,7 @@ fn send(port: u16, first: u64, is_over: &AtomicBool) -> BTreeSet<u64> {
 fn what_was_answered_with_200_survives_every_kill() {
     let place = Place::new("{}", "");
     let port = free_port();
-    place.file("token", "hunter2secret\n");
+    place.secret_file("token", "hunter2secret\n");
     place.file(
         "pipeline.toml",
         &format!(

@@ -2,7 +2,10 @@
 
 mod again;
 mod alerts;
+mod asking;
 mod backups;
+mod check;
+mod columns;
 mod dead_letters;
 mod docker;
 mod examples;
@@ -10,10 +13,13 @@ mod failures;
 mod http;
 mod kills;
 mod measured;
+mod misbehaving;
+mod named;
 mod others;
 mod place;
 mod schemas;
 mod status;
+mod twice;
 
 use place::Place;
 
@@ -42,6 +48,24 @@ fn global_states_do_the_same() {
 }
 
 #[test]
+fn streams_are_delivered_in_the_order_that_the_destination_asks_for() {
+    let place = Place::new(TWO, "page = 100\nglobal = true");
+    place.edit(|text| text.replace("path = 'lake'", "path = 'lake'\norder = ['b', 'c', 'a']"));
+    place.edit(|text| text.replace("min_interval = '20ms'", "min_interval = '10s'"));
+    place.run("run", &[]).exits(0).says("destinations.lake.order names c, and the log has no such stream");
+    let text = std::fs::read_to_string(
+        &place
+            .files_below("lake")
+            .into_iter()
+            .find(|file| file.extension().is_some_and(|e| e == "jsonl"))
+            .unwrap(),
+    )
+    .unwrap();
+    let streams: Vec<bool> = text.lines().map(|line| line.contains(r#""stream":"a""#)).collect();
+    assert!(streams.is_sorted() && streams.len() == 32, "{text}");
+}
+
+#[test]
 fn columns_are_left_out_or_hashed_before_anything_reaches_the_disk() {
     let place = Place::new(TWO, "page = 10");
     let streams = "[[streams]]\nname = 'a'\nexclude = ['card']\nhash = ['email']\n";
@@ -62,7 +86,7 @@ fn columns_are_left_out_or_hashed_before_anything_reaches_the_disk() {
 #[test]
 fn a_secret_is_in_no_output_and_no_file_but_its_own() {
     let place = Place::new(TWO, "page = 10\npassword = '${file:password}'");
-    place.file("password", "hunter2secret\n");
+    place.secret_file("password", "hunter2secret\n");
     let ran = place.run("run", &[]).exits(0);
     assert!(ran.err.contains("reading with password ***"), "{}", ran.err);
     assert!(!ran.err.contains("hunter2secret") && !ran.out.contains("hunter2secret"));

@@ -45,6 +45,27 @@ fn a_taps_streams_and_columns_are_chosen() {
     assert!(place.rows("a").iter().all(|row| row["data"].get("email").is_none()));
 }
 
+/// Its catalog lists no columns, its SCHEMA messages do.
+#[test]
+fn a_taps_columns_are_looked_up_before_its_first_record() {
+    let catalog = r#"{"streams":[{"stream":"a","schema":{},"metadata":[]}]}"#;
+    let of = |exclude: &str| {
+        let source = tap("streams = { a = 25 }\npage = 10")
+            .replace("[source.config]", "catalog = 'catalog.json'\n[source.config]");
+        let place = place(&source, &format!("[[streams]]\nname = 'a'\nexclude = ['{exclude}']\n"));
+        place.file("catalog.json", catalog);
+        place
+    };
+    let typo = of("emial");
+    typo.run("check", &[]).exits(0);
+    typo.run("run", &[]).exits(9).says("stream a: exclude: ").says("did you mean email?");
+    assert!(typo.rows("a").is_empty());
+    let right = of("email");
+    right.run("run", &[]).exits(0);
+    right.holds(&[("a", 25)]);
+    assert!(right.rows("a").iter().all(|row| row["data"].get("email").is_none()));
+}
+
 #[test]
 fn files_are_read_in_order_and_may_grow() {
     let source = "type = 'files'\npath = 'in'\nstream = 'a'\nprimary_key = ['id']";

@@ -45,6 +45,12 @@ impl Place {
         self.path(name)
     }
 
+    /// A file that nobody else may read.
+    pub(super) fn secret_file(&self, name: &str, content: &str) {
+        let path = self.file(name, content);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
     pub(super) fn edit(&self, change: impl FnOnce(String) -> String) {
         let text = std::fs::read_to_string(self.path("pipeline.toml")).unwrap();
         self.file("pipeline.toml", &change(text));

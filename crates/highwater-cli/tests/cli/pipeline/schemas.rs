@@ -110,6 +110,31 @@ fn another_key_is_a_persons_to_accept() {
 }
 
 #[test]
+fn a_stream_that_the_source_has_no_more_is_told_and_stays_in_the_log() {
+    let place = Place::new("{ a = 5, b = 5 }", "page = 5");
+    place.run("run", &[]).exits(0).does_not_say("stream_gone");
+    place.write_file("{ a = 9 }", "page = 5", "[alerts]\ncommand = ['sh', '-c', 'cat >> alerts']");
+    for _ in 0..2 {
+        place.run("run", &[]).exits(0).says("stream_gone").says(r#"{"name":"b"}"#);
+    }
+    let alert = std::fs::read_to_string(place.path("alerts")).unwrap();
+    assert!(alert.contains(r#""alert":"stream_gone""#), "{alert}");
+    let log = place.path("pipe.hw");
+    let state = Place::path(&place, "pipe.hw");
+    let get = crate::helpers::Ran::of(
+        &std::process::Command::new(crate::helpers::HIGHWATER)
+            .args(["state", "get"])
+            .arg(state)
+            .output()
+            .unwrap(),
+    );
+    assert!(get.exits(0).out.contains(r#""name": "b""#));
+    place.run_on(&log, "reset", &["--stream", "b", "--reason", "it is gone", "--yes"]).exits(0);
+    place.run("run", &[]).exits(0).does_not_say("stream_gone");
+    place.holds(&[("a", 9), ("b", 5)]);
+}
+
+#[test]
 fn another_configuration_is_told_once_before_the_states_are_used() {
     let place = Place::new("{ a = 5 }", "page = 5\npassword = 'first-secret'");
     let told = |place: &Place| {

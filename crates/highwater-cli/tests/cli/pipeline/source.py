@@ -7,16 +7,19 @@ pause_ms   after each page
 fail_after so many pages in one process, then an ERROR trace and exit code 1
 kind       of that error: transient_error, config_error, system_error
 global     one GLOBAL state instead of STREAM states
+quotes     can't discover, and says so with its password
 silent     says nothing after the first page
 child      starts a process that ignores the request to end; its number goes to this file
 rotate     sends a CONTROL message with this token
 columns    {name: JSON schema} of columns beside `id`, instead of the usual ones; records stay as they are
 off        each STATE says that so many more records came before it than did; without it a STATE counts none
+script     lines of this file are sent as they are instead of all that, with NOW+N in them as milliseconds, and the exit code is `exit`
 bad        numbers of the records whose column `day`, which only then is there, is not one
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -72,8 +75,8 @@ def trace_status(name, status):
     say({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": stream_status}})
 
 
-def fail(config):
-    error = {"message": "the source broke", "failure_type": config.get("kind", "transient_error")}
+def fail(config, message="the source broke"):
+    error = {"message": message, "failure_type": config.get("kind", "transient_error")}
     say({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}})
     sys.exit(1)
 
@@ -104,8 +107,19 @@ def begin(config):
         say({"type": "CONTROL", "control": control})
 
 
+def play(config):
+    """Byte for byte: what a source sends need not be JSON."""
+    with open(config["script"], "rb") as file:
+        text = re.sub(rb"NOW\+(\d+)", lambda found: b"%d" % (time.time() * 1000 + int(found[1])), file.read())
+    sys.stdout.buffer.write(text)
+    sys.stdout.flush()
+    sys.exit(config.get("exit", 0))
+
+
 def read(config, catalog, given):
     begin(config)
+    if "script" in config:
+        play(config)
     names = [one["stream"]["name"] for one in catalog["streams"]]
     kept = starts(given)
     done = {name: kept.get(name, 0) for name in names}
@@ -134,6 +148,8 @@ def main():
         status = "FAILED" if config.get("password") == "wrong" else "SUCCEEDED"
         message = "password is wrong" if status == "FAILED" else None
         say({"type": "CONNECTION_STATUS", "connectionStatus": {"status": status, "message": message}})
+    elif command == "discover" and config.get("quotes"):
+        fail(config, f"nobody has the password {config['password']}")
     elif command == "discover":
         say({"type": "CATALOG", "catalog": {"streams": [described(config, name) for name in config["streams"]]}})
     elif command == "read":

@@ -34,12 +34,14 @@ fn a_null_namespace_is_absent_and_an_empty_one_is_not() {
 
 #[test]
 fn noise_is_told_from_a_record_that_would_be_lost() {
-    for noise in
-        ["", "Traceback", "{", "[1]", "null", "{}", r#"{"type":1}"#, r#"{"type":"RECORD","record":{"#]
-    {
+    for noise in ["", "Traceback", "{", "[1]", "null", "{}", r#"{"type":1}"#] {
         assert_eq!(reject_of(noise), Reject::Noise, "{noise}");
     }
     assert_eq!(parse(b"{\"type\":\"LOG\",\"x\":\"\xff\"}").unwrap_err(), Reject::Noise);
+    let torn = r#"{"type":"RECORD","record":{"#;
+    assert!(matches!(reject_of(torn), Reject::Broken(_)));
+    let number = r#"{"type":"RECORD","record":{"stream":"s","data":{"a":NaN}}}"#;
+    assert_eq!(reject_of(number), Reject::NotANumber(number.replace("NaN", "null")));
     for lost in [
         r#"{"type":"RECORD"}"#,
         r#"{"type":"RECORD","record":{"stream":"s"}}"#,

@@ -18,6 +18,8 @@ pub(super) struct Told {
     pub(super) definition: StreamDefinition,
     /// Its generation has come to its end.
     pub(super) is_complete: bool,
+    /// What the destination has of this generation begins here, in the log.
+    pub(super) from: Position,
     /// Records since its last state.
     pub(super) since_state: u64,
     sent_name: StreamName,
@@ -38,12 +40,17 @@ enum SyncMode {
 }
 
 impl Told {
-    /// Of a generation that is begun, nothing may be wiped: an overwrite goes on as an append.
-    pub(super) fn new(definition: &StreamDefinition, settings: &Settings, is_begun: bool) -> Result<Self> {
+    /// Of a generation that is begun, from `begun` on, nothing may be wiped: an overwrite goes on as an append. Else it begins at `at`.
+    pub(super) fn new(
+        definition: &StreamDefinition,
+        settings: &Settings,
+        begun: Option<Position>,
+        at: Position,
+    ) -> Result<Self> {
         let generation = definition.generation;
         let is_replacing = settings.mode == Mode::Overwrite && generation.minimum > 0;
         let mode = match settings.mode {
-            Mode::Overwrite if is_replacing && !is_begun => SyncMode::Overwrite,
+            Mode::Overwrite if is_replacing && begun.is_none() => SyncMode::Overwrite,
             Mode::Overwrite if is_replacing => SyncMode::Append,
             Mode::Append => SyncMode::Append,
             _ if definition.key.is_empty() => SyncMode::Append,
@@ -57,6 +64,7 @@ impl Told {
         Ok(Told {
             definition: definition.clone(),
             is_complete: generation.is_complete,
+            from: begun.unwrap_or(at),
             since_state: 0,
             sent_name,
             mode,

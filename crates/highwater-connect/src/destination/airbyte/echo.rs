@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::POSITION;
 use crate::airbyte::Connector;
-use crate::airbyte::message::{self, Message, Reject};
+use crate::airbyte::message::{self, Message};
 use crate::airbyte::trace::{self, Trace};
 use crate::destination::program::{Ears, Said};
 use crate::failure::Result;
@@ -133,7 +133,7 @@ impl Ears for Listener {
     fn line(&mut self, line: &[u8], said: &Said<'_>) -> Result<()> {
         match message::parse(line) {
             Ok(message) => self.message(line, &message, said),
-            Err(Reject::Noise | Reject::Malformed(_)) => {
+            Err(_) => {
                 self.other(line, said);
                 Ok(())
             }

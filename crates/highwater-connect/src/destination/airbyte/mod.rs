@@ -86,8 +86,8 @@ impl Protocol for Airbyte {
     fn begin(&mut self, connector: &Connector, checkpoint: &Delivered<'_>) -> Result<Vec<String>> {
         self.generations.open(connector, checkpoint.position().log)?;
         let told = offered(checkpoint).into_iter().map(|definition| {
-            let is_begun = self.generations.is_begun(definition);
-            Told::new(definition, &self.settings, is_begun)
+            let begun = self.generations.begun(definition, checkpoint)?;
+            Told::new(definition, &self.settings, begun, checkpoint.position())
         });
         self.streams = told.collect::<Result<_>>()?;
         self.definitions = Some(checkpoint.shared().clone());
@@ -166,7 +166,7 @@ impl Protocol for Airbyte {
     fn confirmed(&mut self, connector: &Connector, session: &Session, is_over: bool) -> Result<()> {
         let lanes = session.ledger(|ledger| ledger.lanes().clone());
         let begun = lanes.iter().filter_map(|lane| self.streams.get(*lane)).filter(|told| told.replaces());
-        self.generations.begin(connector, begun.map(|told| &told.definition))?;
+        self.generations.begin(connector, begun.map(|told| (&told.definition, told.from)))?;
         if is_over {
             for told in self.streams.iter().filter(|told| told.replaces() && told.is_complete) {
                 self.completed.insert(told.definition.name.clone(), told.definition.generation.number);
@@ -176,8 +176,7 @@ impl Protocol for Airbyte {
     }
 
     fn check(&self, connector: &Connector) -> Result<()> {
-        catalog::check_modes(&connector.spec()?, self.settings.mode)
-            .map_err(|failure| failure.while_doing(connector.of()))?;
+        catalog::check_modes(&connector.spec()?, self.settings.mode)?;
         connector.check()
     }
 }

@@ -24,7 +24,7 @@ use crate::failure::{Failure, Result};
 pub(crate) use ledger::Sent;
 pub(crate) use row::{time, write as write_row};
 pub(crate) use session::{Ears, Said, Session};
-pub(crate) use settings::{Mode, Settings, Unconfirmed};
+pub(crate) use settings::{Mode, Settings, Unconfirmed, mode};
 
 /// The member of a state that holds the position.
 pub(crate) const POSITION: &str = "highwater";

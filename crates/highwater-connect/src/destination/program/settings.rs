@@ -33,11 +33,16 @@ pub(crate) struct Unconfirmed {
     pub(crate) age_max: Duration,
 }
 
+/// How records arrive, out of a section. The default is what every program does.
+pub(crate) fn mode(section: &mut Section<'_>) -> Result<Mode> {
+    let modes = [("append", Mode::Append), ("upsert", Mode::Upsert), ("overwrite", Mode::Overwrite)];
+    Ok(section.choice("mode", &modes)?.unwrap_or(Mode::Append))
+}
+
 impl Settings {
     /// Takes them from a section, in which those of the program stay.
     pub(crate) fn read(section: &mut Section<'_>) -> Result<Self> {
-        let modes = [("append", Mode::Append), ("upsert", Mode::Upsert), ("overwrite", Mode::Overwrite)];
-        let mode = section.choice("mode", &modes)?.unwrap_or(Mode::Append);
+        let mode = mode(section)?;
         let prefix = section.text("prefix")?.unwrap_or_default();
         let mut limits = section.section("unconfirmed")?;
         let unconfirmed = Unconfirmed {

@@ -59,7 +59,8 @@ impl<'r, S: Session> Run<'r, S> {
         for definition in checkpoint.definitions().iter().filter(|d| d.generation.replaces()) {
             self.complete(definition, &committed)?;
         }
-        Ok(())
+        // Where tables refer to one another, what a later checkpoint does must not come before what this one did.
+        if checkpoint.is_ordered() { self.flush() } else { Ok(()) }
     }
 
     fn part(&mut self, checkpoint: &Delivered<'_>, part: &Part<'_>, committed: &str) -> Result<()> {

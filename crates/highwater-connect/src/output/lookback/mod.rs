@@ -2,9 +2,11 @@
 //!
 //! What a state says is the source's secret, so going back means to go on from an older one: that of the newest checkpoint that is
 //! older than the window. It is committed with the beginning of the sync, so that whoever is killed in it does not go back again
-//! and again. What then comes a second time is recognised: see [`seen`].
+//! and again. What then comes a second time is recognised: see [`seen`]. Nobody goes back behind a state that a person has set.
 
+mod back;
 mod seen;
+mod told;
 
 use std::time::Duration;
 
@@ -16,7 +18,9 @@ use crate::failure::Result;
 use crate::runs;
 use crate::source::{Offer, Reading, State};
 
+use back::{Back, Before};
 pub(super) use seen::Seen;
+use told::Told;
 
 /// The checkpoint behind which the window lies; `NONE` if it takes in all that there is.
 fn window_start(log: &LogReader, window: Duration) -> Result<Sequence> {
@@ -38,24 +42,31 @@ fn states_at(log: &Log, sequence: Sequence) -> Result<State> {
 }
 
 impl Output<'_> {
-    /// The states that the sync begins with, if they are older ones.
+    /// The states that the sync begins with, if they are older ones, and says so. Blocks for reading the window's commits.
     pub(super) fn plan_lookback(&self, offers: &[Offer], now: &State, plan: &mut Plan) -> Result<()> {
         let Some(policy) = self.around.lookback else { return Ok(()) };
-        let then = states_at(self.log, window_start(self.log, policy.window)?)?;
-        match (&then.global, &now.global) {
-            (Some(text), Some(newer)) if text != newer => plan.set_global(text.clone()),
-            (None, Some(_)) => plan.clear_global(),
-            _ => {}
+        let start = window_start(self.log, policy.window)?;
+        let before = Before::read(self.log, states_at(self.log, start)?, start)?;
+        let mut told = Told::new(policy.window, start);
+        let back = before.of(None, now.global.as_deref());
+        match back {
+            Back::Stays => {}
+            Back::Older(text) | Back::ByHand(text, _) => plan.set_global(text.to_owned()),
+            Back::Beginning => plan.clear_global(),
         }
+        told.add("the state of all streams", back);
         for offer in offers.iter().filter(|offer| offer.reading == Reading::Onward) {
             let name = &offer.definition.name;
             let Some(entry) = self.entries.iter().find(|entry| entry.stream.name() == name) else { continue };
-            match (then.of(name), now.of(name)) {
-                (Some(text), Some(newer)) if text != newer => plan.set(&entry.stream, text.to_owned()),
-                (None, Some(_)) => plan.clear(&entry.stream),
-                _ => {}
+            let back = before.of(Some(name), now.of(name));
+            match back {
+                Back::Stays => {}
+                Back::Older(text) | Back::ByHand(text, _) => plan.set(&entry.stream, text.to_owned()),
+                Back::Beginning => plan.clear(&entry.stream),
             }
+            told.add(&name.to_string(), back);
         }
+        told.lines().iter().for_each(|line| self.around.reporter.note(line));
         Ok(())
     }
 

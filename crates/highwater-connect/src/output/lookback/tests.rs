@@ -129,3 +129,31 @@ fn beyond_what_is_remembered_records_come_again_and_none_is_lost() {
     // Of key 1 the last content is known, so its first is a change; key 2 was not remembered, nor was x.
     assert_eq!(world.rows(), ["a", "b", "c", "x", "a", "c", "b", "x"]);
 }
+
+#[test]
+fn nobody_goes_back_behind_a_state_that_was_set_by_hand_inside_the_window() {
+    let world = World::new(1000);
+    let keyed = world.offers[0].definition.name.clone();
+    let by_hand = |text: &str| {
+        let log = world.log();
+        log.stream(highwater::StreamSpec::new("keyed").key(["id"])).unwrap();
+        let import = highwater::Operation::new("import keyed", "ops", "moved here").set(&keyed, text);
+        log.operate(import).unwrap();
+    };
+    by_hand("40");
+    assert_eq!(world.sync(&[("[1]", "one")], &[], "41").as_deref(), Some("40"), "as it was imported");
+    assert_eq!(
+        world.sync(&[("[1]", "one")], &[], "42").as_deref(),
+        Some("40"),
+        "and as long as the window is"
+    );
+    by_hand("7");
+    assert_eq!(world.sync(&[], &[], "43").as_deref(), Some("7"), "the last word counts");
+    std::thread::sleep(APART);
+    assert_eq!(
+        world.sync(&[], &[], "44").as_deref(),
+        Some("43"),
+        "older than the window it is one like others"
+    );
+    assert_eq!(world.rows(), ["one"]);
+}

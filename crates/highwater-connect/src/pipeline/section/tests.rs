@@ -34,3 +34,19 @@ fn keys_are_lists_of_paths() {
     let paths = with("k = ['id', ['a', 'b']]", |section| section.paths("k")).unwrap();
     assert_eq!(paths.unwrap(), [vec!["id"], vec!["a", "b"]]);
 }
+
+#[test]
+fn a_secret_may_not_stand_in_a_command() {
+    let words = |text: &str| with(text, |section| section.words("command")).map_err(|e| e.to_string());
+    assert_eq!(words("command = ['x', '${hw:user}']").unwrap().len(), 2);
+    assert!(words("command = 'x'").unwrap_err().contains("expected a list of texts"));
+    for secret in ["env:TOKEN", "file:token"] {
+        // Refused before it is looked for.
+        let refused = words(&format!("command = ['x', '--token=${{hw:user}}${{{secret}}}']")).unwrap_err();
+        assert!(
+            refused.starts_with(&format!("a.command: ${{{secret}}} would stand in the arguments")),
+            "{refused}"
+        );
+        assert!(refused.contains("environment, or a connector's config"), "{refused}");
+    }
+}

@@ -18,14 +18,13 @@ pub(super) fn read(sink: &mut Sink<'_, '_>) -> Result<()> {
     let mut lines = Lines::new(std::io::Read::take(file, length.saturating_sub(start)));
     let mut position = start;
     while let Some(line) = lines.next().map_err(|e| sink.io(e))? {
-        let has_end = position + (line.bytes.len() as u64) < length;
-        let next = position + line.bytes.len() as u64 + u64::from(has_end);
+        let next = position + line.bytes.len() as u64 + u64::from(line.whole);
         if !line.bytes.trim_ascii().is_empty() {
             let row: std::result::Result<&RawValue, _> = serde_json::from_slice(line.bytes.trim_ascii());
             let row = match row {
                 Ok(row) if row.get().starts_with('{') => row.get(),
                 // Somebody is still writing it.
-                Err(error) if !has_end && sink.is_last && error.is_eof() => return Ok(()),
+                Err(error) if !line.whole && sink.is_last && error.is_eof() => return Ok(()),
                 Ok(_) => return Err(sink.wrong(position, "the line is not an object")),
                 Err(error) => return Err(sink.wrong(position, error)),
             };

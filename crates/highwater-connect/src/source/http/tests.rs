@@ -56,6 +56,7 @@ impl World {
             labels: Vec::new(),
             schema: Default::default(),
             source: Default::default(),
+            reads_all: true,
             lookback: None,
         };
         let place = dir.path().join("log.hw");

@@ -32,6 +32,8 @@ pub(super) struct PostgresSession {
     client: Option<Client>,
     /// By table.
     waiting: BTreeMap<String, Chunk>,
+    /// Their tables as they came: one may refer to those before it.
+    waiting_order: Vec<String>,
     waiting_bytes: usize,
     /// Stages that this transaction has made.
     stages: BTreeMap<String, Merge>,
@@ -48,6 +50,7 @@ impl PostgresSession {
             schema,
             client: None,
             waiting: BTreeMap::new(),
+            waiting_order: Vec::new(),
             waiting_bytes: 0,
             stages: BTreeMap::new(),
             fresh: BTreeMap::new(),
@@ -83,6 +86,7 @@ impl PostgresSession {
 
     fn forget(&mut self) {
         self.waiting.clear();
+        self.waiting_order.clear();
         self.waiting_bytes = 0;
         self.stages.clear();
     }
@@ -226,6 +230,7 @@ impl Session for PostgresSession {
         if !self.waiting.contains_key(table.name) {
             let chunk = Chunk::new(table, Merge::new(&self.dialect, table));
             self.waiting.insert(table.name.to_owned(), chunk);
+            self.waiting_order.push(table.name.to_owned());
         }
         if let Some(chunk) = self.waiting.get_mut(table.name) {
             self.waiting_bytes += chunk.push(table, row);
@@ -238,8 +243,11 @@ impl Session for PostgresSession {
 
     fn flush(&mut self, rejected: &mut Vec<Rejected>) -> Result<()> {
         self.waiting_bytes = 0;
-        for (table, chunk) in std::mem::take(&mut self.waiting) {
-            self.send_chunk(&table, &chunk, rejected)?;
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for table in std::mem::take(&mut self.waiting_order) {
+            if let Some(chunk) = waiting.remove(&table) {
+                self.send_chunk(&table, &chunk, rejected)?;
+            }
         }
         Ok(())
     }

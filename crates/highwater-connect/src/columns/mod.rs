@@ -1,8 +1,13 @@
 //! Columns that are left out or hashed before anything reaches the disk.
 //!
-//! Only the top level is looked at; what stays keeps its text to the byte, and its order.
+//! Only the top level is looked at; what stays keeps its text to the byte, and its order. Names are looked up in the stream's
+//! schema first, and no record goes through before they were: a name that is misspelt would be no protection.
+
+mod declared;
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -16,6 +21,8 @@ use crate::pipeline::Columns;
 pub struct ColumnFilter {
     columns: Columns,
     key: [u8; 32],
+    /// Each name was found in a schema, or is to be believed. Clones share it.
+    is_checked: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for ColumnFilter {
@@ -34,11 +41,19 @@ impl ColumnFilter {
             return None;
         }
         let key = blake3::derive_key(CONTEXT, hash_key.unwrap_or_default().as_bytes());
-        Some(ColumnFilter { columns: columns.clone(), key })
+        let is_checked = Arc::new(AtomicBool::new(columns.allow_undeclared));
+        Some(ColumnFilter { columns: columns.clone(), key, is_checked })
     }
 
-    /// Writes the record's columns that stay into `out`.
+    /// Fails with [`FailureKind::Config`](crate::FailureKind::Config) unless the names were found in a schema, or are to be
+    /// believed (`allow_undeclared`).
+    pub fn check(&self) -> Result<()> {
+        if self.is_checked.load(Ordering::Relaxed) { Ok(()) } else { Err(declared::unknown()) }
+    }
+
+    /// Writes the record's columns that stay into `out`. Fails as [`check`](Self::check) does, before anything of it goes through.
     pub fn record(&self, data: &str, out: &mut String) -> Result<()> {
+        self.check()?;
         let members: Members<'_> = serde_json::from_str(data)
             .map_err(|e| Failure::permanent("a record is not an object").because(e))?;
         out.clear();
@@ -78,10 +93,12 @@ impl ColumnFilter {
         out.push('"');
     }
 
-    /// The schema without the columns that go; hashed ones become texts.
+    /// The schema without the columns that go; hashed ones become texts. The first that lists columns is the one in which the names
+    /// are looked up: fails with [`FailureKind::Config`](crate::FailureKind::Config) if it lacks one.
     pub fn schema(&self, schema: &str) -> Result<String> {
         let mut value: serde_json::Value = serde_json::from_str(schema)
             .map_err(|e| Failure::permanent("a stream's schema is not JSON").because(e))?;
+        self.look_up(&value)?;
         if let Some(properties) = value.get_mut("properties").and_then(|p| p.as_object_mut()) {
             properties.retain(|name, _| self.columns.keeps(name));
             for (name, property) in properties.iter_mut() {
@@ -94,6 +111,17 @@ impl ColumnFilter {
             required.retain(|name| name.as_str().is_none_or(|name| self.columns.keeps(name)));
         }
         serde_json::to_string(&value).map_err(|e| Failure::permanent("writing a schema").because(e))
+    }
+
+    /// Whether a schema allows columns that it does not list says nothing here: most do, and a name is no less misspelt for it.
+    fn look_up(&self, schema: &serde_json::Value) -> Result<()> {
+        let properties = schema.get("properties").and_then(|properties| properties.as_object());
+        let Some(properties) = properties.filter(|properties| !properties.is_empty()) else { return Ok(()) };
+        if self.check().is_err() {
+            declared::check(&self.columns, properties)?;
+            self.is_checked.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
@@ -140,7 +168,8 @@ mod tests {
 
     fn filtered(columns: &Columns, data: &str) -> String {
         let mut out = String::new();
-        ColumnFilter::new(columns, Some("pepper")).unwrap().record(data, &mut out).unwrap();
+        let columns = Columns { allow_undeclared: true, ..columns.clone() };
+        ColumnFilter::new(&columns, Some("pepper")).unwrap().record(data, &mut out).unwrap();
         out
     }
 
@@ -160,7 +189,7 @@ mod tests {
 
     #[test]
     fn equal_values_have_equal_hashes_however_they_are_written() {
-        let columns = Columns { hash: list(&["email"]), ..Columns::default() };
+        let columns = Columns { hash: list(&["email"]), allow_undeclared: true, ..Columns::default() };
         let hash = |data: &str| filtered(&columns, data);
         assert_eq!(hash(r#"{"email":"a@b"}"#), hash(r#"{"email":"a\u0040b"}"#));
         assert_ne!(hash(r#"{"email":"a@b"}"#), hash(r#"{"email":"b@b"}"#));
@@ -180,5 +209,26 @@ mod tests {
             r#"{"properties":{"card":{"type":"string"},"n":{"type":"integer"}},"required":["card","n"]}"#,
         );
         assert_eq!(schema.unwrap(), r#"{"properties":{"n":{"type":["null","string"]}},"required":["n"]}"#);
+    }
+
+    #[test]
+    fn no_record_goes_through_before_the_names_were_looked_up() {
+        let columns = Columns { exclude: list(&["card"]), ..Columns::default() };
+        let filter = ColumnFilter::new(&columns, None).unwrap();
+        let filters = [filter.clone(), filter];
+        let mut out = String::new();
+        for schema in [None, Some("{}"), Some(r#"{"properties":{},"additionalProperties":true}"#)] {
+            schema.map(|schema| filters[0].schema(schema).unwrap());
+            let error = filters[1].record(r#"{"card":1}"#, &mut out).unwrap_err();
+            assert!(error.to_string().contains("lists no columns") && out.is_empty(), "{error}");
+        }
+        let open = r#"{"properties":{"crad":{}},"additionalProperties":true}"#;
+        assert!(filters[0].schema(open).unwrap_err().to_string().contains("did you mean crad?"));
+        assert!(filters[1].record(r#"{"card":1}"#, &mut out).is_err());
+        filters[0].schema(r#"{"properties":{"card":{}}}"#).unwrap();
+        filters[1].record(r#"{"card":1}"#, &mut out).unwrap();
+        assert_eq!(out, "{}");
+        // What was there once may go: a source that sends it no more does no harm.
+        filters[0].schema(open).unwrap();
     }
 }

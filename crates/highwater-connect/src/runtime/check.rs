@@ -1,0 +1,139 @@
+//! Whether a pipeline would work: every part is asked, whatever the others say.
+
+use highwater::{LogReader, Position};
+
+use super::parts;
+use super::resume::compare;
+use crate::event::Reporter;
+use crate::failure::Result;
+use crate::pipeline::Pipeline;
+use crate::stop::Stop;
+
+/// What was found of one part of a pipeline.
+#[derive(Debug)]
+pub struct Checked {
+    /// Which part.
+    pub part: Part,
+    /// Whether it was asked. A failure without that is one of the pipeline file, and names its place there.
+    pub is_asked: bool,
+    /// What it said, or what is wrong.
+    pub found: Result<Found>,
+}
+
+/// A part of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// What the file says beside the source and the destinations.
+    File,
+    /// The source.
+    Source,
+    /// A destination, by its name.
+    Destination(String),
+}
+
+/// What a part said that will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is well-formed in the file, and was not asked.
+    Written,
+    /// The source can be read.
+    Source {
+        /// It is a program that was asked about its configuration, and found it good.
+        is_configured: bool,
+        /// How many streams of it are read.
+        streams: usize,
+    },
+    /// The destination can be delivered to.
+    Destination {
+        /// What it holds of the log; `None` if nothing yet, or if it can't tell.
+        stored: Option<Position>,
+    },
+}
+
+/// Asks the source whether it can work with its configuration and which streams it has, and each destination what it holds, for
+/// which it may make its directory or its own tables; with `offline` nobody, and only the file is read. Tells of every part, or up
+/// to where `stop` was asked. Blocks for all answers.
+pub fn check(pipeline: &Pipeline, offline: bool, reporter: &Reporter, stop: &Stop) -> Vec<Checked> {
+    let checker = Checker { pipeline, offline, reporter, stop };
+    let mut checked = checker.file();
+    checked.push(checker.source());
+    for name in pipeline.destination_names() {
+        if stop.is_asked() {
+            break;
+        }
+        checked.push(checker.destination(name));
+    }
+    checked
+}
+
+struct Checker<'a> {
+    pipeline: &'a Pipeline,
+    offline: bool,
+    reporter: &'a Reporter,
+    stop: &'a Stop,
+}
+
+impl Checked {
+    fn unasked(part: Part, found: Result<Found>) -> Self {
+        Checked { part, is_asked: false, found }
+    }
+
+    fn asked(part: Part, found: Result<Found>) -> Self {
+        Checked { part, is_asked: true, found }
+    }
+}
+
+impl Checker<'_> {
+    /// Each thing that is wrong in it; or once that nothing is.
+    fn file(&self) -> Vec<Checked> {
+        let wrong = [self.pipeline.metrics().err(), self.pipeline.alerts().err()];
+        let wrong: Vec<Checked> =
+            wrong.into_iter().flatten().map(|failure| Checked::unasked(Part::File, Err(failure))).collect();
+        if wrong.is_empty() { vec![Checked::unasked(Part::File, Ok(Found::Written))] } else { wrong }
+    }
+
+    fn source(&self) -> Checked {
+        let (pipeline, reporter, stop) = (self.pipeline, self.reporter, self.stop);
+        let connector = parts::source_connector(pipeline, reporter, stop);
+        let made = connector.and_then(|connector| Ok((connector, parts::source(pipeline, reporter, stop)?)));
+        match made {
+            Err(failure) => Checked::unasked(Part::Source, Err(failure)),
+            Ok(_) if self.offline => Checked::unasked(Part::Source, Ok(Found::Written)),
+            Ok((connector, mut source)) => {
+                let is_configured = connector.is_some();
+                let asked = connector.map_or(Ok(()), |connector| connector.check());
+                let streams = asked.and_then(|()| source.streams());
+                let found = streams.map(|offers| Found::Source { is_configured, streams: offers.len() });
+                Checked::asked(Part::Source, found)
+            }
+        }
+    }
+
+    fn destination(&self, name: &str) -> Checked {
+        let part = Part::Destination(name.to_owned());
+        let made = self.pipeline.destination(name);
+        let made = made.and_then(|(_, section)| {
+            parts::destination(self.pipeline, name, section, self.reporter, self.stop)
+        });
+        match made {
+            Err(failure) => Checked::unasked(part, Err(failure)),
+            Ok(_) if self.offline => Checked::unasked(part, Ok(Found::Written)),
+            Ok(mut destination) => {
+                let stored = destination.check().and_then(|stored| {
+                    destination.close()?;
+                    self.compare(stored)?;
+                    Ok(Found::Destination { stored })
+                });
+                Checked::asked(part, stored)
+            }
+        }
+    }
+
+    /// What it holds has to be of this log, if there is one yet that can be read.
+    fn compare(&self, stored: Option<Position>) -> Result<()> {
+        match (stored, LogReader::open(&self.pipeline.log)) {
+            (Some(stored), Ok(log)) => compare(&log, stored),
+            _ => Ok(()),
+        }
+    }
+}
