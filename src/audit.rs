@@ -10,7 +10,7 @@ use crate::format::frame::{Header, Kind};
 use crate::format::note::{Opened, Pruned, Recovered, Repaired};
 use crate::format::snapshot::Retained;
 use crate::format::wire::Decoded;
-use crate::notes::{self, Note};
+use crate::notes::{self, Note, What};
 use crate::origin::Origin;
 use crate::position::{Address, Position, Sequence};
 use crate::reader::OperationRecord;
@@ -90,6 +90,15 @@ pub enum AuditEvent {
         /// Why.
         why: Option<String>,
     },
+    /// Somebody had the log pruned, compacted or repaired: what that did is told by the entry before it.
+    Work {
+        /// What they asked for.
+        work: String,
+        /// Who did it.
+        who: Option<String>,
+        /// Why.
+        why: Option<String>,
+    },
     /// Somebody worked on the log by hand.
     Operation {
         /// The checkpoint that it is.
@@ -127,8 +136,12 @@ impl AuditEntry {
 }
 
 fn of_note(note: Note) -> AuditEntry {
-    let Note { time_us, after, consumer, from, to, who, why } = note;
-    AuditEntry { time_us, after, event: AuditEvent::Consumer { consumer, from, to, who, why } }
+    let Note { time_us, after, what, who, why } = note;
+    let event = match what {
+        What::Consumer { consumer, from, to } => AuditEvent::Consumer { consumer, from, to, who, why },
+        What::Work { work } => AuditEvent::Work { work, who, why },
+    };
+    AuditEntry { time_us, after, event }
 }
 
 fn frames(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {

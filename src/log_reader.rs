@@ -217,6 +217,12 @@ impl LogReader {
         crate::consumer::seek(&self.origin, name, to, by)
     }
 
+    /// Puts on record who asked for work on the log that is told by [`audit`](LogReader::audit), but not by whom and why: a pruning, a
+    /// compaction, a repair. `work` says which. Blocks for a flush; on a full disk the record is lost.
+    pub fn sign(&self, work: &str, by: By<'_>) -> Result<()> {
+        crate::notes::sign(&self.origin, work, by)
+    }
+
     /// Where [`seek_consumer`](LogReader::seek_consumer) would put a consumer. Fails as that would, unless somebody uses the consumer: that is
     /// not asked. Changes nothing.
     pub fn plan_seek(&self, name: &str, to: Start) -> Result<Sequence> {

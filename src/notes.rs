@@ -1,10 +1,12 @@
-//! Notes of what was done to a log by somebody who does not write it: consumers that were moved or dropped, beside a writer in
-//! another process. They are lines of a small file; what the log's own frames tell is not in it.
+//! Notes of what was done to a log by hand and is no checkpoint: consumers that were moved or dropped, beside a writer in another
+//! process; who pruned or repaired it, and why. They are lines of a small file; what the log's own frames tell is not in it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::names;
+use crate::lock;
+use crate::origin::Origin;
 use crate::position::Sequence;
 use crate::storage::{self, Access, Lock, Storage};
 
@@ -35,19 +37,47 @@ impl By<'_> {
     }
 }
 
-/// A consumer was moved or dropped.
+/// Something was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
     pub time_us: i64,
     /// The log's last checkpoint at that time.
     pub after: Sequence,
-    pub consumer: String,
-    /// What it had acknowledged; `None`: that could not be read.
-    pub from: Option<Sequence>,
-    /// Where it stands; `None`: it was dropped.
-    pub to: Option<Sequence>,
+    #[serde(flatten)]
+    pub what: What,
     pub who: Option<String>,
     pub why: Option<String>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum What {
+    /// A consumer was moved or dropped.
+    Consumer {
+        consumer: String,
+        /// What it had acknowledged; `None`: that could not be read.
+        from: Option<Sequence>,
+        /// Where it stands; `None`: it was dropped.
+        to: Option<Sequence>,
+    },
+    /// Work that frames tell of, but not who asked for it.
+    Work { work: String },
+}
+
+/// Who asked for something, and why, put on record now. Blocks for a flush.
+pub(crate) fn sign(origin: &Origin, work: &str, by: By<'_>) -> Result<()> {
+    by.check()?;
+    let storage = &*origin.files().storage;
+    let turn = lock::turn_to_hold(storage)?;
+    let note = Note {
+        time_us: origin.now_us(),
+        after: origin.horizon()?.last.sequence,
+        what: What::Work { work: work.to_owned() },
+        who: Some(by.who.to_owned()),
+        why: Some(by.why.to_owned()),
+    };
+    add(storage, &note, &*turn)
 }
 
 /// Adds a note, durably. The caller has the turn, so nobody else adds one. A full disk does not keep anybody from letting go of what
@@ -55,7 +85,7 @@ pub(crate) struct Note {
 pub(crate) fn add(storage: &dyn Storage, note: &Note, _turn: &dyn Lock) -> Result<()> {
     match append(storage, note) {
         Err(error) if matches!(error.kind(), ErrorKind::Full) => {
-            tracing::warn!(%error, consumer = note.consumer, "what was done to it is not on record");
+            tracing::warn!(%error, what = ?note.what, "what was done by hand is not on record");
             Ok(())
         }
         added => added,
@@ -152,13 +182,16 @@ fn whole(line: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock;
     use crate::storage::Memory;
 
     fn note(n: u64) -> Note {
         let (from, to) = (Some(Sequence::new(n)), Some(Sequence::new(n + 1)));
         let (who, why) = (Some("ops".to_owned()), Some("x".repeat(900)));
-        Note { time_us: n as i64, after: Sequence::new(9), consumer: "lake".into(), from, to, who, why }
+        let what = match n % 2 {
+            0 => What::Work { work: "prune".into() },
+            _ => What::Consumer { consumer: "lake".into(), from, to },
+        };
+        Note { time_us: n as i64, after: Sequence::new(9), what, who, why }
     }
 
     fn put(storage: &Memory, n: u64) {

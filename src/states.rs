@@ -27,13 +27,15 @@ pub struct StateText {
 pub struct States {
     origin: Origin,
     position: Option<Position>,
+    /// By number, lowest first.
     entries: Vec<(StreamId, Option<StreamName>, StateAt)>,
 }
 
 impl States {
     /// At the high-water mark.
     pub(crate) fn now(origin: &Origin) -> Result<States> {
-        let (last, entries) = origin.states()?;
+        let (last, mut entries) = origin.states()?;
+        entries.sort_unstable_by_key(|(id, ..)| *id);
         Ok(States { origin: origin.clone(), position: position(origin, last.sequence, last.id), entries })
     }
 
@@ -88,18 +90,29 @@ impl States {
 
     /// A stream's state, as a value.
     pub fn get<T: DeserializeOwned>(&self, stream: &Stream) -> Result<Option<T>> {
-        let Some(text) = self.find(|id, _| id == stream.id())? else { return Ok(None) };
+        let Some(text) = self.with_number(stream.id())? else { return Ok(None) };
         parse(&text.text).map(Some)
     }
 
     /// A stream's state, as the text that was given.
     pub fn get_text(&self, stream: &StreamName) -> Result<Option<StateText>> {
-        self.find(|id, name| id != StreamId::GLOBAL && name == Some(stream))
+        // By today's name, as everywhere; a look at each of a hundred thousand names is the way for those of old only.
+        let id = self.origin.with_view(|view| view.find(stream));
+        if let Some((id, Some(name), at)) = id.and_then(|id| self.entry(id))
+            && name == stream
+        {
+            return self.text(*id, at).map(Some);
+        }
+        let found = self
+            .entries
+            .iter()
+            .find(|(id, name, _)| *id != StreamId::GLOBAL && name.as_ref() == Some(stream));
+        found.map(|(id, _, at)| self.text(*id, at)).transpose()
     }
 
     /// The global state.
     pub fn global(&self) -> Result<Option<StateText>> {
-        self.find(|id, _| id == StreamId::GLOBAL)
+        self.with_number(StreamId::GLOBAL)
     }
 
     /// The states of all streams, in the order in which the streams were registered.
@@ -115,7 +128,7 @@ impl States {
 
     /// A state's text by its stream's number, which outlives names.
     pub(crate) fn text_of(&self, stream: StreamId) -> Result<Option<String>> {
-        Ok(self.find(|id, _| id == stream)?.map(|state| state.text))
+        Ok(self.with_number(stream)?.map(|state| state.text))
     }
 
     /// Whether the stream was dropped since, or meanwhile.
@@ -128,9 +141,13 @@ impl States {
         self.entries.iter().map(|(id, _, at)| self.text(*id, at))
     }
 
-    fn find(&self, wanted: impl Fn(StreamId, Option<&StreamName>) -> bool) -> Result<Option<StateText>> {
-        let found = self.entries.iter().find(|(id, name, _)| wanted(*id, name.as_ref()));
-        found.map(|(id, _, at)| self.text(*id, at)).transpose()
+    fn entry(&self, stream: StreamId) -> Option<&(StreamId, Option<StreamName>, StateAt)> {
+        let place = self.entries.binary_search_by_key(&stream, |(id, ..)| *id).ok()?;
+        self.entries.get(place)
+    }
+
+    fn with_number(&self, stream: StreamId) -> Result<Option<StateText>> {
+        self.entry(stream).map(|(id, _, at)| self.text(*id, at)).transpose()
     }
 
     fn text(&self, stream: StreamId, at: &StateAt) -> Result<StateText> {

@@ -8,7 +8,7 @@ use crate::format::consumer::{CONSUMER_FILE, ConsumerState, MaxLag};
 use crate::format::names;
 use crate::locate;
 use crate::lock;
-use crate::notes::{self, By, Note};
+use crate::notes::{self, By, Note, What};
 use crate::origin::{Horizon, Origin, gap};
 use crate::position::{Address, CheckpointId, Position, Sequence};
 use crate::protection::Protection;
@@ -275,9 +275,7 @@ fn note(
     Ok(Note {
         time_us: origin.now_us(),
         after: origin.horizon()?.last.sequence,
-        consumer: consumer.to_owned(),
-        from,
-        to,
+        what: What::Consumer { consumer: consumer.to_owned(), from, to },
         who: by.map(|by| by.who.to_owned()),
         why: by.map(|by| by.why.to_owned()),
     })

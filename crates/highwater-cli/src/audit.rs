@@ -146,6 +146,7 @@ fn sentence(event: &AuditEvent) -> String {
             };
             format!("{what}{}", signed(who.as_ref(), why.as_ref()))
         }
+        AuditEvent::Work { work, who, why } => format!("{work}{}", signed(who.as_ref(), why.as_ref())),
         AuditEvent::Operation { position, record } => {
             format!("checkpoint {}: {}", position.sequence, operation(record))
         }

@@ -1,6 +1,11 @@
 //! Who changes a log by hand, and why: it is kept with what they did.
 
+use std::path::Path;
+
 use clap::Args;
+use highwater::{By as Signed, LogReader};
+
+use crate::terminal;
 
 /// Who, and why if they say.
 #[derive(Debug, Args)]
@@ -14,6 +19,15 @@ pub(crate) struct MayBe {
 }
 
 impl MayBe {
+    /// Puts on record who asked for work that is done, and why. That it can't be takes nothing back.
+    pub(crate) fn sign(&self, log: &Path, work: &str) {
+        let (who, why) = self.told();
+        let signed = LogReader::open(log).and_then(|log| log.sign(work, Signed { who: &who, why: &why }));
+        if let Err(error) = signed {
+            terminal::warning(format!("it is done, and who asked for it is not on record: {error}"));
+        }
+    }
+
     /// Who, and why.
     pub(crate) fn told(&self) -> (String, String) {
         (self.by.clone().unwrap_or_else(me), self.reason.clone().unwrap_or_else(|| "not said".to_owned()))

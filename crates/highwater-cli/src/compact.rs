@@ -8,7 +8,9 @@ use std::time::Duration;
 use highwater::{Compacted, Compaction, CompactionProgress};
 use highwater_connect::quantity::{self, bytes, count, plural};
 
+use crate::by::MayBe;
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::output;
 use crate::retain::Retain;
@@ -37,6 +39,8 @@ pub(crate) struct Args {
     /// Keep deletions and truncates that are younger than this
     #[arg(long, value_name = "D", value_parser = quantity::duration, default_value = "0s", hide_default_value = true)]
     tombstones: Duration,
+    #[command(flatten)]
+    by: MayBe,
     /// Only say what would be left
     #[arg(long)]
     dry_run: bool,
@@ -63,6 +67,9 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         let log = known::open_to_write(&args.log)?;
         let compacted = log.compact(&compaction, &mut tell)?;
         log.close()?;
+        if compacted.done {
+            args.by.sign(&given::directory(&args.log)?, "compact");
+        }
         compacted
     };
     told.end();

@@ -6,8 +6,10 @@ use highwater::Pruning;
 use highwater_connect::quantity::{bytes, plural};
 use serde::Serialize;
 
+use crate::by::MayBe;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::retain::Retain;
 use crate::terminal;
@@ -32,6 +34,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     retain: Retain,
     #[command(flatten)]
+    by: MayBe,
+    #[command(flatten)]
     doing: Doing,
 }
 
@@ -47,6 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open_to_write(&args.log)?;
     let pruned = log.prune(&retention)?;
     log.close()?;
+    if pruned.segments > 0 {
+        args.by.sign(&given::directory(&args.log)?, "prune");
+    }
     args.print(&pruned, true)
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
 
 fn generation(log: &LogReader, stream: &StreamName) -> Result<u64, Failure> {
     let book = Book::newest(log)?;
-    let known = book.streams.iter().find(|known| known.name == *stream);
+    let known = book.streams.get(stream);
     Ok(known.map_or(0, |known| known.generation.number))
 }
 

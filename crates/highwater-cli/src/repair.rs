@@ -8,6 +8,7 @@ use highwater::repair::{self, Mode, RepairPlan};
 use highwater_connect::quantity::{bytes, checkpoints, plural};
 use serde::Serialize;
 
+use crate::by::MayBe;
 use crate::failure::{Code, Failure};
 use crate::given;
 use crate::known;
@@ -39,6 +40,8 @@ pub(crate) struct Args {
     /// Keep whole checkpoints behind the damage, with a gap where some are missing
     #[arg(long)]
     skip_damaged: bool,
+    #[command(flatten)]
+    by: MayBe,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -64,6 +67,9 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     };
     let plan = plan.map_err(known::no_log)?;
     let done = args.apply && plan.is_needed();
+    if done {
+        args.by.sign(&path, &format!("repair {}", plan.number));
+    }
     if args.json {
         output::json(Json { done, needed: plan.is_needed(), plan: &plan })?;
     } else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use highwater::{Checkpoint, CheckpointId, LogReader, Position, Records, Sequence, StreamCounts, StreamName};
 
-use crate::bookkeeping::{self, Definitions};
+use crate::bookkeeping::{self, Shared};
 use crate::definition::StreamDefinition;
 use crate::pipeline::OnReject;
 
@@ -14,14 +14,14 @@ pub struct Batch {
     inner: highwater::Batch,
     log: LogReader,
     /// As many as there are checkpoints.
-    definitions: Vec<Definitions>,
+    definitions: Vec<Shared>,
     on_reject: OnReject,
     order: Arc<[String]>,
 }
 
 impl Batch {
     /// Of this log. `definitions` has one entry for each checkpoint of `inner`.
-    pub(crate) fn new(inner: highwater::Batch, log: LogReader, definitions: Vec<Definitions>) -> Self {
+    pub(crate) fn new(inner: highwater::Batch, log: LogReader, definitions: Vec<Shared>) -> Self {
         Batch { inner, log, definitions, on_reject: OnReject::default(), order: Arc::default() }
     }
 
@@ -83,12 +83,12 @@ impl Batch {
 pub struct Delivered<'a> {
     checkpoint: &'a Checkpoint,
     log: &'a LogReader,
-    definitions: &'a Definitions,
+    definitions: &'a Shared,
     order: &'a [String],
 }
 
 impl<'a> Delivered<'a> {
-    pub(crate) fn new(checkpoint: &'a Checkpoint, log: &'a LogReader, definitions: &'a Definitions) -> Self {
+    pub(crate) fn new(checkpoint: &'a Checkpoint, log: &'a LogReader, definitions: &'a Shared) -> Self {
         Delivered { checkpoint, log, definitions, order: &[] }
     }
 
@@ -130,7 +130,7 @@ impl<'a> Delivered<'a> {
     }
 
     /// The same, shared by the checkpoints between which nothing changed.
-    pub(crate) fn shared(&self) -> &'a Definitions {
+    pub(crate) fn shared(&self) -> &'a Shared {
         self.definitions
     }
 
@@ -148,7 +148,7 @@ impl<'a> Delivered<'a> {
     /// which they were registered.
     pub fn parts(&self) -> impl Iterator<Item = Part<'a>> {
         let checkpoint = self.checkpoint;
-        let definitions: &'a [StreamDefinition] = self.definitions;
+        let definitions = self.definitions;
         let visible = checkpoint.streams().iter().filter(|counts| !bookkeeping::is_ours(&counts.name));
         let mut visible: Vec<&StreamCounts> = visible.collect();
         if !self.order.is_empty() {
@@ -158,13 +158,9 @@ impl<'a> Delivered<'a> {
         visible.into_iter().map(move |counts| Part {
             checkpoint,
             counts,
-            definition: find(definitions, &counts.name),
+            definition: definitions.get(&counts.name),
         })
     }
-}
-
-fn find<'a>(definitions: &'a [StreamDefinition], name: &StreamName) -> Option<&'a StreamDefinition> {
-    definitions.iter().find(|definition| definition.name == *name)
 }
 
 /// What one checkpoint holds of one stream.

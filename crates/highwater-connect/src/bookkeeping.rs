@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::definition::{Generation, StreamDefinition};
+use crate::definitions::Definitions;
 use crate::failure::{Failure, Result};
 
 /// The namespace of the runtime's own streams. A source's stream may not have it.
@@ -40,13 +41,13 @@ fn ours(name: &str) -> StreamName {
 }
 
 /// The definitions in force at one checkpoint, shared by the checkpoints between which nothing changed.
-pub(crate) type Definitions = Arc<[StreamDefinition]>;
+pub(crate) type Shared = Arc<Definitions>;
 
 /// Everything that is in the two states.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Book {
     /// The streams of the source.
-    pub streams: Vec<StreamDefinition>,
+    pub streams: Definitions,
     /// The columns that tell what is new, of the streams that have one.
     pub cursors: BTreeMap<StreamName, ColumnPath>,
     /// Fingerprints of the configuration with which the source was read last, by its parts.
@@ -141,11 +142,11 @@ impl Book {
         self.source = found.source;
         for stream in found.streams {
             let name = StreamName { namespace: stream.namespace, name: stream.name };
-            let same = before.iter().find(|known| known.name == name);
+            let same = before.get(&name);
             if let Some(cursor) = stream.cursor {
                 self.cursors.insert(name.clone(), cursor);
             }
-            self.streams.push(StreamDefinition {
+            self.streams.put(StreamDefinition {
                 generation: same.map(|known| known.generation).unwrap_or_default(),
                 name,
                 key: stream.key,
@@ -166,12 +167,7 @@ impl Book {
                 is_complete: stream.complete,
                 sync: stream.sync,
             };
-            match self.streams.iter_mut().find(|known| known.name == stream.name) {
-                Some(known) => known.generation = generation,
-                None => {
-                    self.streams.push(StreamDefinition { generation, ..StreamDefinition::new(stream.name) });
-                }
-            }
+            self.streams.get_or_add(&stream.name).generation = generation;
         }
         Ok(())
     }
@@ -213,7 +209,7 @@ impl Book {
 pub(crate) fn generation_at(log: &LogReader, at: Sequence, stream: &StreamName) -> Result<u64> {
     let text = text_of(&log.state_at(at)?, &sync_name())?;
     let book = Book::parse(None, text.as_deref())?;
-    let known = book.streams.iter().find(|known| known.name == *stream);
+    let known = book.streams.get(stream);
     Ok(known.map_or(0, |known| known.generation.number))
 }
 
@@ -231,12 +227,12 @@ fn text_of(states: &States, name: &StreamName) -> Result<Option<String>> {
 pub(crate) struct Tracker {
     log: LogReader,
     book: Option<Book>,
-    shared: Definitions,
+    shared: Shared,
 }
 
 impl Tracker {
     pub(crate) fn new(log: LogReader) -> Self {
-        Tracker { log, book: None, shared: Arc::new([]) }
+        Tracker { log, book: None, shared: Shared::default() }
     }
 
     /// The log that it follows.
@@ -250,7 +246,7 @@ impl Tracker {
     }
 
     /// The definitions at this checkpoint, which follows the one before unless that was forgotten.
-    pub(crate) fn at(&mut self, checkpoint: &Checkpoint) -> Result<Definitions> {
+    pub(crate) fn at(&mut self, checkpoint: &Checkpoint) -> Result<Shared> {
         let changed = match &mut self.book {
             None => {
                 self.book = Some(self.begin(checkpoint)?);
@@ -266,38 +262,26 @@ impl Tracker {
 
     fn begin(&self, checkpoint: &Checkpoint) -> Result<Book> {
         let states = self.log.state_at(checkpoint.sequence())?;
-        let mut texts = [None, None];
-        for (name, state) in states.all()? {
-            let of = [definitions_name(), sync_name()].iter().position(|ours| *ours == name);
-            if let Some(of) = of {
-                texts[of] = Some(state.text);
-            }
-        }
-        let [definitions, sync] = texts;
-        Book::parse(definitions.as_deref(), sync.as_deref())
+        let text = |name| text_of(&states, &name);
+        Book::parse(text(definitions_name())?.as_deref(), text(sync_name())?.as_deref())
     }
 
     fn lacks(&self, checkpoint: &Checkpoint) -> bool {
-        let is_known = |name: &StreamName| self.shared.iter().any(|known| known.name == *name);
-        checkpoint.streams().iter().any(|counts| !is_ours(&counts.name) && !is_known(&counts.name))
+        let mut streams = checkpoint.streams().iter();
+        streams.any(|counts| !is_ours(&counts.name) && self.shared.get(&counts.name).is_none())
     }
 
     /// What others than the runtime have written is as the engine knows it now.
     fn share(&mut self) -> Result<()> {
         let mut streams = self.book.as_ref().map(|book| book.streams.clone()).unwrap_or_default();
         for info in self.log.streams()? {
-            if is_ours(&info.name) || streams.iter().any(|known| known.name == info.name) {
+            if is_ours(&info.name) || streams.get(&info.name).is_some() {
                 continue;
             }
             let generation = Generation::default();
-            streams.push(StreamDefinition {
-                name: info.name,
-                key: info.key,
-                schema: info.schema,
-                generation,
-            });
+            streams.put(StreamDefinition { name: info.name, key: info.key, schema: info.schema, generation });
         }
-        self.shared = streams.into();
+        self.shared = Arc::new(streams);
         Ok(())
     }
 }
@@ -338,7 +322,7 @@ mod tests {
         keyed.schema = Some(r#"{"big":12345678901234567890123}"#.to_owned());
         keyed.generation = Generation { number: 3, minimum: 3, is_complete: true, sync: 7 };
         let book = Book {
-            streams: vec![StreamDefinition::new(name(None)), keyed],
+            streams: [StreamDefinition::new(name(None)), keyed].into_iter().collect(),
             cursors: BTreeMap::from([(name(Some("")), vec!["at".to_owned()])]),
             source: BTreeMap::from([("host".to_owned(), "1f".to_owned())]),
             sync: 7,

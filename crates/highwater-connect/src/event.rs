@@ -70,6 +70,8 @@ pub enum Event {
         records: u64,
         /// Records of it that the destination refused.
         rejected: u64,
+        /// Whether that is all that it refused. A program that acknowledges without counting may have refused more.
+        verified: bool,
         /// How long it took, in milliseconds.
         took_ms: u64,
     },

@@ -11,6 +11,7 @@ pub mod bookkeeping;
 pub mod columns;
 pub mod conformance;
 mod definition;
+mod definitions;
 pub mod destination;
 pub mod event;
 pub mod export;
@@ -44,8 +45,9 @@ pub mod text;
 
 pub use batch::{Batch, Delivered, Part};
 pub use definition::{Generation, StreamDefinition};
+pub use definitions::Definitions;
 pub use destination::jsonl::JsonLines;
-pub use destination::{Again, Applied, Confirmed, Destination, Rejected, Retried};
+pub use destination::{Again, Applied, Confirmed, Counted, Destination, Rejected, Retried};
 pub use failure::{Failure, FailureKind, Result};
 pub use feed::Feed;
 pub use names::Names;

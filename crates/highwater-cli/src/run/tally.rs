@@ -36,6 +36,7 @@ struct Sums {
 struct Delivered {
     records: u64,
     rejected: u64,
+    is_unverified: bool,
     last: u64,
 }
 
@@ -52,10 +53,11 @@ impl Tally {
                 self.last = sequence.get();
                 self.checkpoints += 1;
             }
-            Event::Delivered { destination, last, records, rejected, .. } => {
+            Event::Delivered { destination, last, records, rejected, verified, .. } => {
                 let delivered = self.destinations.entry(destination.clone()).or_default();
                 delivered.records += records;
                 delivered.rejected += rejected;
+                delivered.is_unverified |= !verified;
                 delivered.last = last.get();
             }
             _ => {}
@@ -141,6 +143,9 @@ impl Tally {
             if delivered.rejected > 0 {
                 text.push_str(&format!(" and refused {}", count(delivered.rejected)));
                 text.push_str(" (highwater dead-letters list)");
+            }
+            if delivered.is_unverified {
+                text.push_str(" (unverified: it does not count what it refuses)");
             }
         }
         text

@@ -73,6 +73,22 @@ fn a_repair_of_an_empty_file_tells_what_it_can() {
 }
 
 #[test]
+fn who_repaired_a_log_and_why_is_on_record() {
+    let log = log_of_ten();
+    let segment = &segments(&log.path)[0];
+    let mut bytes = fs::read(segment).unwrap();
+    let at = bytes.windows(9).position(|window| window == b"{\"id\":105").unwrap();
+    bytes[at + 2] ^= 1;
+    fs::write(segment, bytes).unwrap();
+    let signed = ["--apply", "--by", "ops", "--reason", "a bad cable"];
+    log.run("repair", &signed).exits(0);
+    let audit = log.run("audit", &[]).exits(0).out;
+    assert_eq!(audit.matches("repair 1, by ops: a bad cable").count(), 1, "{audit}");
+    log.run("repair", &signed).exits(0);
+    assert_eq!(log.run("audit", &[]).exits(0).out, audit, "nothing was to be done");
+}
+
+#[test]
 fn what_to_do_next_can_be_pasted_as_it_is() {
     let log = log_of_ten();
     let copy = log.path.with_extension("copy");

@@ -108,10 +108,19 @@ fn prune_plans_first() {
     assert_eq!(log.run("cat", &[]).out.lines().count(), 40);
     log.run("prune", &["--min-age", "1h", "--yes"]).exits(0);
     assert_eq!(log.run("cat", &[]).out.lines().count(), 40);
-    let done = log.run("prune", &["--yes", "--json"]).exits(0).json();
+    let signed = ["--yes", "--json", "--by", "ops", "--reason", "the disk is full"];
+    let done = log.run("prune", &signed).exits(0).json();
     assert_eq!((&done["done"], &done["segments"]), (&true.into(), &plan["segments"]));
     assert!(log.run("cat", &[]).exits(0).out.lines().count() < 20);
     log.run("cat", &["--from", "1"]).exits(6).says("are gone");
+    let audit = log.run("audit", &[]).exits(0).out;
+    assert_eq!(
+        audit.matches("prune, by ops: the disk is full").count(),
+        1,
+        "only what was done is signed: {audit}"
+    );
+    assert_eq!(audit.matches("prune, by").count(), 1, "{audit}");
+    assert!(audit.find("pruning:").unwrap() < audit.find("prune, by").unwrap(), "{audit}");
     log.run("state get", &[]).exits(0).prints(&format!("[{}]\n", stream_state("a", "1")));
     log.run("verify", &[]).exits(0);
 }

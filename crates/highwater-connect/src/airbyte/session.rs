@@ -134,7 +134,8 @@ impl<'a, 'o> Session<'a, 'o> {
     }
 
     fn known(&mut self, handle: Handle) -> Option<&mut Known> {
-        self.streams.iter_mut().find(|known| known.handle == handle)
+        // All of them were announced, in this order.
+        self.streams.get_mut(handle.index()).filter(|known| known.handle == handle)
     }
 
     fn record(&mut self, record: &Record<'_>) -> Result<()> {

@@ -46,6 +46,12 @@ pub trait Destination: Send {
         Ok(Confirmed::All)
     }
 
+    /// What it says of the records that were confirmed since this was asked last, asked after each
+    /// [`confirmed`](Destination::confirmed). The default is right for a destination that tells what it refuses by [`Applied`].
+    fn counted(&mut self) -> Counted {
+        Counted::default()
+    }
+
     /// Nothing more comes for now: blocks until everything that was applied is confirmed, and fails if it can't be. The
     /// default does nothing.
     fn flush(&mut self) -> Result<()> {
@@ -89,6 +95,30 @@ pub enum Confirmed {
     All,
     /// What is at or before this position; `None`: nothing yet.
     UpTo(Option<Position>),
+}
+
+/// What a destination says of how much it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Records that it refused without saying which, so that they can't be among the dead letters.
+    pub refused: u64,
+    /// It knows. A program that acknowledges without counting may have refused all of it.
+    pub is_verified: bool,
+}
+
+impl Default for Counted {
+    /// It holds everything that it did not name.
+    fn default() -> Self {
+        Counted { refused: 0, is_verified: true }
+    }
+}
+
+impl Counted {
+    /// Both together.
+    pub(crate) fn add(&mut self, other: Counted) {
+        self.refused = self.refused.saturating_add(other.refused);
+        self.is_verified &= other.is_verified;
+    }
 }
 
 /// What became of a batch.

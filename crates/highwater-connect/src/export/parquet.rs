@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use highwater::{LogReader, Position, Sequence, StreamName};
 use parquet::basic::Compression;
 
 use super::{Exported, Wanted, file_name, walk};
 use crate::batch::{Delivered, Part};
-use crate::bookkeeping::{Definitions, Tracker};
+use crate::bookkeeping::{Shared, Tracker};
 use crate::destination::parquet::file::{GROUP_BYTES, Head, Writing};
 use crate::failure::{Failure, Result};
 use crate::files;
@@ -78,12 +77,12 @@ pub fn parquet_files(
 /// What holds at the last of the wanted checkpoints.
 struct Last {
     position: Option<Position>,
-    definitions: Definitions,
+    definitions: Shared,
 }
 
 impl Last {
     fn of(log: &LogReader, wanted: &Wanted) -> Result<Last> {
-        let nothing = Last { position: None, definitions: Arc::new([]) };
+        let nothing = Last { position: None, definitions: Shared::default() };
         let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
         let to = wanted.to.min(end);
         if to < wanted.from {
@@ -210,7 +209,7 @@ mod tests {
         let of_stream = StreamName { namespace: None, name: name.to_owned() };
         let definition =
             StreamDefinition { schema: Some(schema.to_owned()), ..StreamDefinition::new(of_stream) };
-        let book = Book { streams: vec![definition], ..Book::default() };
+        let book = Book { streams: [definition].into_iter().collect(), ..Book::default() };
         let StreamName { name, namespace } = bookkeeping::definitions_name();
         let stream = log.stream(StreamSpec::new(name).namespace(namespace.unwrap())).unwrap();
         let commit = Commit::new().stream_text(&stream, book.definitions_text().unwrap());

@@ -91,8 +91,6 @@ fn singers_and_meltanos() {
     assert_eq!(states(Format::Meltano, &format!("{{\"singer_state\": {bare}}}")), only);
     let stored = format!("{{\"completed\": {{\"singer_state\": {bare}}}, \"partial\": {{}}}}");
     assert_eq!(states(Format::Meltano, &stored), only);
-    let notes = |text| parse(Format::Singer, text, None).unwrap().notes;
-    assert_eq!((notes(bare).len(), notes(r#"{"since":1}"#).len()), (0, 1), "a tap may do without bookmarks");
     let partial = r#"{"bookmarks":{"users":{"id":2},"orders":{"at":"x"}},"currently_syncing":null}"#;
     let both =
         format!("{{\"completed\":{{\"singer_state\":{bare}}},\"partial\":{{\"singer_state\":{partial}}}}}");

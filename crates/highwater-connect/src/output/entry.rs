@@ -8,6 +8,13 @@ use crate::failure::{Failure, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handle(pub(super) usize);
 
+impl Handle {
+    /// Which of the streams that were announced it is, counted from 0.
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// What is known of a stream during one attempt.
 #[derive(Debug)]
 pub(super) struct Entry {

@@ -103,7 +103,7 @@ impl<'a> Output<'a> {
 
     /// The stream's definition as it is now.
     pub fn definition(&self, stream: &StreamName) -> Option<&StreamDefinition> {
-        self.book.streams.iter().find(|known| known.name == *stream)
+        self.book.streams.get(stream)
     }
 
     /// Which reading of the stream it is.
@@ -186,13 +186,15 @@ impl<'a> Output<'a> {
     /// out. Fails with [`FailureKind::Paused`](crate::FailureKind::Paused) where a person has to accept it.
     pub fn set_schema(&mut self, handle: Handle, schema: &str) -> Result<()> {
         let name = self.entries[handle.0].stream.name();
-        let Some(at) = self.book.streams.iter().position(|known| known.name == *name) else { return Ok(()) };
+        let Some(known) = self.book.streams.get(name) else { return Ok(()) };
         if serde_json::from_str::<serde::de::IgnoredAny>(schema).is_err() {
             return Ok(());
         }
-        let decided = self.decide_schema(&self.book.streams[at], Some(schema))?;
-        if self.book.streams[at].schema != decided {
-            self.book.streams[at].schema = decided;
+        let decided = self.decide_schema(known, Some(schema))?;
+        if known.schema != decided
+            && let Some(known) = self.book.streams.get_mut(name)
+        {
+            known.schema = decided;
             self.is_book_changed = true;
         }
         Ok(())

@@ -31,7 +31,7 @@ impl Refreshing {
     /// state is to go.
     pub(super) fn obey(&mut self, book: &mut Book, stream: &StreamName) -> bool {
         let Some(request) = self.requests.of_mut(stream) else { return false };
-        let Some(known) = book.streams.iter_mut().find(|known| known.name == *stream) else { return false };
+        let Some(known) = book.streams.get_mut(stream) else { return false };
         let is_new = request.sync.is_none();
         request.sync = Some(self.sync);
         let generation = &mut known.generation;
@@ -80,7 +80,7 @@ mod tests {
     fn book(sync: u64) -> Book {
         let generation = Generation { number: 2, minimum: 0, is_complete: false, sync };
         let stream = StreamDefinition { generation, ..StreamDefinition::new(name()) };
-        Book { streams: vec![stream], sync, ..Book::default() }
+        Book { streams: [stream].into_iter().collect(), sync, ..Book::default() }
     }
 
     fn generation(book: &Book) -> (u64, u64) {
@@ -126,13 +126,13 @@ mod tests {
         assert!(again.obey(&mut book(7), &name()));
         assert!(commit(&log, &again, &none));
         // A further attempt goes on with it, and still replaces.
-        now.streams[0].generation.minimum = 0;
+        now.streams.get_mut(&name()).unwrap().generation.minimum = 0;
         let mut next = Refreshing::begin(&log, 7).unwrap();
         assert!(!next.obey(&mut now, &name()), "its state stays");
         assert_eq!(generation(&now), (3, 3));
         assert!(!commit(&log, &next, &none));
         // The next sync goes on where that one ended.
-        now.streams[0].generation.minimum = 0;
+        now.streams.get_mut(&name()).unwrap().generation.minimum = 0;
         let mut later = Refreshing::begin(&log, 8).unwrap();
         assert!(!later.obey(&mut now, &name()));
         assert_eq!(generation(&now), (3, 0));

@@ -97,8 +97,8 @@ impl Output<'_> {
         let mut plan = Plan::default();
         let mut refreshing = Refreshing::begin(self.log, self.book.sync)?;
         for offer in offers {
-            let (at, is_anew) = self.define(offer, is_new)?;
-            let stream = self.register(at)?;
+            let is_anew = self.define(offer, is_new)?;
+            let stream = self.register(&offer.definition.name)?;
             let is_refreshed = is_anew | refreshing.obey(&mut self.book, stream.name());
             if is_refreshed && states.of(stream.name()).is_some() {
                 plan.clear(&stream);
@@ -113,14 +113,13 @@ impl Output<'_> {
         if plan.is_empty() && !self.is_book_changed { Ok(()) } else { self.commit(plan) }
     }
 
-    fn register(&mut self, at: usize) -> Result<Stream> {
-        let definition = &self.book.streams[at];
-        let name = &definition.name;
+    fn register(&mut self, name: &StreamName) -> Result<Stream> {
+        let definition = self.book.streams.get_or_add(name);
         if bookkeeping::is_ours(name) {
             return Err(Failure::config(format!("the source has a stream {name}; its namespace is taken")));
         }
         // Of a stream that we know, the key was compared; where a person has accepted another, the engine need not object.
-        let is_agreed = self.written.streams.iter().any(|known| known.name == *name);
+        let is_agreed = self.written.streams.get(name).is_some();
         let wanted = || if is_agreed { spec(definition).allow_key_change() } else { spec(definition) };
         let stream = match self.log.stream(wanted()) {
             // A state that was imported came before anybody knew the key.
@@ -138,28 +137,24 @@ impl Output<'_> {
         Ok(stream)
     }
 
-    /// Takes the definition into the book; where it is there, and whether the stream's generation was raised.
-    fn define(&mut self, offer: &Offer, is_new: bool) -> Result<(usize, bool)> {
+    /// Takes the definition into the book; whether the stream's generation was raised.
+    fn define(&mut self, offer: &Offer, is_new: bool) -> Result<bool> {
         let sync = self.book.sync;
         let offered = &offer.definition;
         if bookkeeping::is_ours(&offered.name) {
             let name = &offered.name;
             return Err(Failure::config(format!("the source has a stream {name}; its namespace is taken")));
         }
-        let known = self.book.streams.iter().position(|known| known.name == offered.name);
-        let index = known.unwrap_or_else(|| {
-            self.book.streams.push(StreamDefinition::new(offered.name.clone()));
-            self.book.streams.len() - 1
-        });
+        let known = self.book.streams.get_or_add(&offered.name).clone();
         let schema = match offer.tells_schema {
-            true => self.book.streams[index].schema.clone(),
-            false => self.decide_schema(&self.book.streams[index], offered.schema.as_deref())?,
+            true => known.schema,
+            false => self.decide_schema(&known, offered.schema.as_deref())?,
         };
         match &offer.cursor {
             Some(cursor) => drop(self.book.cursors.insert(offered.name.clone(), cursor.clone())),
             None => drop(self.book.cursors.remove(&offered.name)),
         }
-        let known = &mut self.book.streams[index];
+        let known = self.book.streams.get_or_add(&offered.name);
         (known.key, known.schema) = (offered.key.clone(), schema);
         let generation = &mut known.generation;
         let is_first = is_new || generation.sync != sync;
@@ -167,13 +162,13 @@ impl Output<'_> {
         match offer.reading {
             Reading::Onward => {
                 generation.minimum = 0;
-                Ok((index, false))
+                Ok(false)
             }
             Reading::Anew { is_resumable, replaces } => {
                 let is_raised = is_first || !is_resumable;
                 generation.number += u64::from(is_raised);
                 generation.minimum = if replaces { generation.number } else { 0 };
-                Ok((index, is_raised))
+                Ok(is_raised)
             }
         }
     }
@@ -188,7 +183,7 @@ impl Output<'_> {
                 None => plan.keep(&entry.stream),
             }
             let name = entry.stream.name();
-            if let Some(known) = self.book.streams.iter_mut().find(|known| known.name == *name) {
+            if let Some(known) = self.book.streams.get_mut(name) {
                 known.generation.is_complete = !entry.has_open_version;
             }
         }

@@ -37,7 +37,7 @@ impl Output<'_> {
     }
 
     fn change_generation(&mut self, name: &StreamName, change: impl FnOnce(&mut Generation)) {
-        let Some(known) = self.book.streams.iter_mut().find(|known| known.name == *name) else { return };
+        let Some(known) = self.book.streams.get_mut(name) else { return };
         let before = known.generation;
         change(&mut known.generation);
         self.is_book_changed |= known.generation != before;

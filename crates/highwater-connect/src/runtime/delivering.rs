@@ -282,6 +282,7 @@ impl Deliverer<'_> {
             end: batch.end(),
             records: batch.record_count(),
             rejected: applied.rejected.len() as u64,
+            is_verified: true,
             started,
         });
         Ok(())
@@ -308,13 +309,14 @@ impl Deliverer<'_> {
         if patience.breaker.succeeded() {
             self.reporter.tell(Event::BreakerClosed { destination: self.name.to_owned() });
         }
-        for sent in flight.take(confirmed.sequence) {
+        for sent in flight.take(confirmed.sequence, destination.counted()) {
             self.reporter.tell(Event::Delivered {
                 destination: self.name.to_owned(),
                 first: sent.first,
                 last: sent.end.sequence,
                 records: sent.records,
                 rejected: sent.rejected,
+                verified: sent.is_verified,
                 took_ms: milliseconds(sent.started.elapsed()),
             });
         }

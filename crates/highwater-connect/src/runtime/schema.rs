@@ -1,5 +1,7 @@
 //! What a source says now against what the log knows of it, and taking it over by hand.
 
+use std::collections::HashSet;
+
 use highwater::{Committed, Log, Operation, StreamName};
 use serde::Serialize;
 
@@ -48,8 +50,8 @@ pub fn offered(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<
 /// Every stream that the source or the log has.
 pub fn differences(book: &Book, offers: &[Offer]) -> Vec<StreamDifference> {
     let mut found: Vec<StreamDifference> = offers.iter().map(|offer| of_offer(book, offer)).collect();
-    let is_offered = |name: &StreamName| offers.iter().any(|offer| offer.definition.name == *name);
-    let gone = book.streams.iter().filter(|known| !is_offered(&known.name));
+    let offered: HashSet<&StreamName> = offers.iter().map(|offer| &offer.definition.name).collect();
+    let gone = book.streams.iter().filter(|known| !offered.contains(&known.name));
     found.extend(gone.map(|known| StreamDifference {
         stream: known.name.clone(),
         what: Difference::Gone,
@@ -61,7 +63,7 @@ pub fn differences(book: &Book, offers: &[Offer]) -> Vec<StreamDifference> {
 
 fn of_offer(book: &Book, offer: &Offer) -> StreamDifference {
     let offered = &offer.definition;
-    let known = book.streams.iter().find(|known| known.name == offered.name);
+    let known = book.streams.get(&offered.name);
     let mut changes = known.map(|known| identity_changes(book, known, offer)).unwrap_or_default();
     if let Some(known) = known.filter(|known| !offer.tells_schema && known.schema.is_some()) {
         changes.extend(difference(known.schema.as_deref(), offered.schema.as_deref()));
@@ -96,8 +98,8 @@ fn take(book: &mut Book, offer: &Offer) {
         None => drop(book.cursors.remove(&offered.name)),
     }
     let schema = if offer.tells_schema { None } else { offered.schema.clone() };
-    match book.streams.iter_mut().find(|known| known.name == offered.name) {
+    match book.streams.get_mut(&offered.name) {
         Some(known) => (known.key, known.schema) = (offered.key.clone(), schema),
-        None => book.streams.push(StreamDefinition { schema, ..offered.clone() }),
+        None => book.streams.put(StreamDefinition { schema, ..offered.clone() }),
     }
 }

@@ -244,7 +244,8 @@ impl<'a, 'o> Session<'a, 'o> {
         let name = message.stream.as_deref();
         let name = name.ok_or_else(|| Failure::permanent(format!("a {} names no stream", &*message.kind)))?;
         let handle = self.out.find(None, name);
-        let found = self.streams.iter().find(|(known, _)| Some(*known) == handle).copied();
+        // All of them were announced, in this order.
+        let found = handle.and_then(|handle| self.streams.get(handle.index())).copied();
         if found.is_none() && self.told.len() < 100 && self.told.insert(format!("stream {name}")) {
             self.connector.reporter().warning(format!(
                 "the tap sends stream {name}, which it was not asked for; that is left out"

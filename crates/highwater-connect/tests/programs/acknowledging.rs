@@ -1,6 +1,6 @@
 //! What counts as an acknowledgement, and when.
 
-use highwater_connect::{Confirmed, Destination};
+use highwater_connect::{Confirmed, Counted, Destination};
 
 use crate::world::{ONWARD, World, put, wait_for};
 
@@ -93,4 +93,25 @@ fn a_program_that_acknowledges_at_its_end_is_brought_to_it() {
     // Nobody flushes: it is closed because it holds too much.
     wait_for("its end", || confirmed(&mut *destination) > 1);
     assert_eq!(world.ids("s"), [1]);
+}
+
+#[test]
+fn what_it_says_that_it_refused_is_counted_and_silence_proves_nothing() {
+    for (protocol, config, refused, is_verified) in
+        [("airbyte", "stats = 2", 4, true), ("airbyte", "", 0, false), ("singer", "", 0, false)]
+    {
+        let world = World::new();
+        world.sync("s", ONWARD, &[&[1, 2], &[3, 4]]);
+        let mut destination = world.open(protocol, "", config);
+        let mut feed = world.feed();
+        feed.align(destination.stored().unwrap()).unwrap();
+        // The first has no record.
+        for _ in 0..3 {
+            destination.apply(&world.batch(&mut feed, 1)).unwrap();
+        }
+        destination.flush().unwrap();
+        confirmed(&mut *destination);
+        assert_eq!(destination.counted(), Counted { refused, is_verified }, "{protocol} {config}");
+        assert_eq!(destination.counted(), Counted::default(), "told once");
+    }
 }

@@ -3,6 +3,7 @@
     protocol   "airbyte" or "singer"
     path       records are appended to PATH.jsonl, and what else it was told to PATH.told
     echo       when states come back: "each", "end", "last" (the newest only), "reverse", "bare" (without the envelope), "never"
+    stats      each state says that it refused so many
     chatter    so many bytes are written to standard output before each record is looked at
     die_after  records; then it dies, having written none of what it was told since the last state that it gave back
     leave_after records; then it ends well, although more comes
@@ -68,6 +69,8 @@ class Program:
     def echo(self, states):
         for state in states:
             bare = self.config.get("echo") == "bare" or not self.airbyte
+            if "stats" in self.config:
+                state["state"]["destinationStats"] = {"recordCount": 9.0, "rejectedRecordCount": float(self.config["stats"])}
             self.say((state["state"] if self.airbyte else state["value"]) if bare else state)
 
     def end(self):

@@ -150,7 +150,15 @@ mod tests {
 
     fn delivered(records: u64, rejected: u64) -> Event {
         let (first, last) = (Sequence::FIRST, Sequence::FIRST);
-        Event::Delivered { destination: "lake".to_owned(), first, last, records, rejected, took_ms: 7 }
+        Event::Delivered {
+            destination: "lake".to_owned(),
+            first,
+            last,
+            records,
+            rejected,
+            verified: true,
+            took_ms: 7,
+        }
     }
 
     #[test]

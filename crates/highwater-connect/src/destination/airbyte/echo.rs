@@ -21,7 +21,8 @@ const TOLD_MAX: u32 = 5;
 struct Echo {
     stream: StreamName,
     position: Position,
-    rejected: f64,
+    /// How many records were refused; `None` if it does not count.
+    refused: Option<u64>,
 }
 
 /// With its envelope or without it, and with what else destinations put beside: some lose fields, and some add them.
@@ -50,8 +51,9 @@ impl Echo {
         let body: Body = serde_json::from_str(state).ok()?;
         let stream = body.stream?;
         let position = stream.stream_state?.get(POSITION)?.as_str()?.parse().ok()?;
-        let rejected = body.stats.and_then(|stats| stats.rejected).unwrap_or(0.0);
-        Some(Echo { stream: stream.stream_descriptor, position, rejected })
+        // Whoever counts may leave out what is nothing.
+        let refused = body.stats.map(|stats| stats.rejected.unwrap_or(0.0) as u64);
+        Some(Echo { stream: stream.stream_descriptor, position, refused })
     }
 }
 
@@ -84,10 +86,11 @@ impl Listener {
             Some(_) => None,
         });
         if !lane.is_some_and(|lane| said.echo(lane, echo.position)) {
-            self.warn(format!("it gave back a state of stream {} that it was not sent", echo.stream));
+            return self.warn(format!("it gave back a state of stream {} that it was not sent", echo.stream));
         }
-        if echo.rejected > 0.0 {
-            self.warn(format!("it says that it refused {} records of stream {}", echo.rejected, echo.stream));
+        said.refused(echo.refused);
+        if let Some(count @ 1..) = echo.refused {
+            self.warn(format!("it says that it refused {count} records of stream {}", echo.stream));
         }
     }
 
@@ -160,7 +163,8 @@ mod tests {
         ] {
             let echo = Echo::parse(&state).unwrap();
             assert_eq!((echo.stream.name.as_str(), echo.stream.namespace.as_deref()), ("s", None));
-            assert_eq!((echo.position.to_string().as_str(), echo.rejected), (AT, 0.0));
+            assert_eq!(echo.position.to_string(), AT);
+            assert_eq!(echo.refused, state.contains("destinationStats").then_some(0));
         }
     }
 

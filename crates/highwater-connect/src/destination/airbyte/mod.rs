@@ -18,7 +18,7 @@ use super::program::{Ears, Mode, POSITION, Program, Protocol, Session, Settings,
 use super::{Destination, Rejected};
 use crate::airbyte::{self, Connector};
 use crate::batch::{Delivered, Part};
-use crate::bookkeeping::Definitions;
+use crate::bookkeeping::Shared;
 use crate::definition::StreamDefinition;
 use crate::failure::{Failure, Result};
 use crate::json::push_line;
@@ -58,7 +58,7 @@ struct Airbyte {
     /// The streams of the process, by lane.
     streams: Vec<Told>,
     /// Those with which it was seen last that the process can go on.
-    definitions: Option<Definitions>,
+    definitions: Option<Shared>,
 }
 
 impl Airbyte {

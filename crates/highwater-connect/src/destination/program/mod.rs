@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use highwater::Position;
 
-use super::{Applied, Confirmed, Destination, Rejected};
+use super::{Applied, Confirmed, Counted, Destination, Rejected};
 use crate::airbyte::Connector;
 use crate::batch::{Batch, Delivered};
 use crate::definition::StreamDefinition;
@@ -80,6 +80,7 @@ pub(crate) struct Program<P> {
     taken: Option<Position>,
     taken_bytes: u64,
     confirmed: Option<Position>,
+    counted: Counted,
     /// Told with the next call: what was confirmed before it is told first.
     failed: Option<Failure>,
 }
@@ -95,6 +96,7 @@ impl<P: Protocol> Program<P> {
             taken: None,
             taken_bytes: 0,
             confirmed: None,
+            counted: Counted::default(),
             failed: None,
         }
     }
@@ -164,6 +166,7 @@ impl<P: Protocol> Program<P> {
     /// What the process acknowledged is confirmed.
     fn look(&mut self, is_over: bool) -> Result<()> {
         let Some(session) = &self.session else { return Ok(()) };
+        self.counted.add(session.counted());
         let confirmed = session.ledger(ledger::Ledger::confirmed);
         let reached = |position: Option<Position>| position.map(|position| position.sequence);
         let is_further = reached(confirmed) > reached(self.confirmed);
@@ -206,6 +209,7 @@ impl<P: Protocol> Destination for Program<P> {
         // What it was given and did not acknowledge comes again, to another process.
         self.session = None;
         (self.taken, self.taken_bytes, self.confirmed, self.failed) = (None, 0, None, None);
+        self.counted = Counted::default();
         Ok(None)
     }
 
@@ -233,6 +237,10 @@ impl<P: Protocol> Destination for Program<P> {
             self.failed = self.close().err();
         }
         Ok(Confirmed::UpTo(self.confirmed))
+    }
+
+    fn counted(&mut self) -> Counted {
+        std::mem::take(&mut self.counted)
     }
 
     fn flush(&mut self) -> Result<()> {

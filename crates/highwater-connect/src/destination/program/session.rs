@@ -13,6 +13,7 @@ use highwater::Position;
 
 use super::ledger::{Ledger, Sent};
 use crate::airbyte::Connector;
+use crate::destination::Counted;
 use crate::failure::{Failure, Result};
 use crate::process::{Heard, Mark, Talk};
 use crate::stop::Urgency;
@@ -34,6 +35,11 @@ impl Said<'_> {
     /// A state came back on a lane; whether it is one that was sent.
     pub(crate) fn echo(&self, lane: usize, position: Position) -> bool {
         self.0.lock().ledger.echo(lane, position)
+    }
+
+    /// How many records it says it refused before that state; `None` if it does not say.
+    pub(crate) fn refused(&self, count: Option<u64>) {
+        self.0.lock().counted.add(Counted { refused: count.unwrap_or(0), is_verified: count.is_some() });
     }
 
     /// It says that something went wrong; what it says first counts.
@@ -58,6 +64,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     ledger: Ledger,
+    counted: Counted,
     failure: Option<Failure>,
     /// When its input was closed.
     closed: Option<Instant>,
@@ -75,19 +82,19 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Session {
     /// `None` when it is closed.
-    input: Option<BufWriter<Counted>>,
+    input: Option<BufWriter<Metered>>,
     shared: Arc<Shared>,
     listener: Option<JoinHandle<()>>,
 }
 
 /// The pipe, with a count: what is taken from it is a sign of life.
 #[derive(Debug)]
-struct Counted {
+struct Metered {
     pipe: ChildStdin,
     written: Arc<AtomicU64>,
 }
 
-impl Write for Counted {
+impl Write for Metered {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.pipe.write(bytes)?;
         self.written.fetch_add(n as u64, Ordering::Relaxed);
@@ -111,10 +118,10 @@ impl Session {
             running.input().ok_or_else(|| Failure::permanent("the process has no input to write to"))?;
         let talk = Talk::new(running, connector.settings().silence_timeout)?;
         let shared = Arc::new(Shared::default());
-        let counted = Counted { pipe, written: shared.written.clone() };
+        let metered = Metered { pipe, written: shared.written.clone() };
         let listener = Listener { shared: shared.clone(), connector, ears, written: 0, _mark: mark };
         let listener = std::thread::spawn(move || listener.run(talk));
-        let input = Some(BufWriter::with_capacity(BUFFER_BYTES, counted));
+        let input = Some(BufWriter::with_capacity(BUFFER_BYTES, metered));
         Ok(Session { input, shared, listener: Some(listener) })
     }
 
@@ -191,6 +198,11 @@ impl Session {
             return Ok(());
         }
         Err(Failure::transient("it ended well, and has not given back the last state that it was sent"))
+    }
+
+    /// What it says of what it acknowledged since this was asked last.
+    pub(crate) fn counted(&self) -> Counted {
+        std::mem::take(&mut self.shared.lock().counted)
     }
 
     /// Looks at what it acknowledged.

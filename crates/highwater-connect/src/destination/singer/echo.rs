@@ -28,7 +28,8 @@ impl Listener {
 impl Ears for Listener {
     fn line(&mut self, line: &[u8], said: &Said<'_>) -> Result<()> {
         match position(line) {
-            Some(position) if said.echo(LANE, position) => {}
+            // No target counts.
+            Some(position) if said.echo(LANE, position) => said.refused(None),
             Some(position) => {
                 self.told += 1;
                 if self.told <= TOLD_MAX {
