@@ -62,6 +62,7 @@ const events = {
   pruning: (one) => ["", "pruning", `the oldest checkpoint is ${count(one.first)}${one.detached.length ? `; left behind: ${one.detached.map(([name]) => name).join(", ")}` : ""}`],
   compaction: (one) => ["", "compaction", `checkpoint ${count(one.first)} tells what was before it`],
   repair: (one) => ["act", "repair", `${one.first === null ? "gave nothing up" : `gave up ${count(one.first)} to ${count(one.last)}`}: ${one.why}`],
+  work: (one) => ["hand", "by hand", `${one.work}${signed(one)}`],
   operation: (one) => ["hand", "by hand", `checkpoint ${count(one.position.sequence)}: ${one.what}${signed(one)}`],
 };
 
