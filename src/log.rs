@@ -392,12 +392,18 @@ pub(crate) fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Resu
             dropped_frames: recovery.dropped_frames,
             dropped_bytes: recovery.dropped_bytes,
             rewritten_bytes: recovery.rewritten_bytes,
-            why: recovery.why.clone().unwrap_or_default(),
+            why: what_was_wrong(&recovery),
+            who: journal.config.environment.process(),
         })?;
     }
     journal.publish_mark(false, true)?;
     pruning::clean_up(&journal)?;
     Ok((journal, recovery))
+}
+
+fn what_was_wrong(recovery: &Recovery) -> String {
+    let lost = recovery.mark_lost.then(|| "the mark file was unreadable".to_owned());
+    recovery.why.iter().cloned().chain(lost).collect::<Vec<_>>().join("; ")
 }
 
 fn next_epoch(greatest: u32) -> Result<u32> {

@@ -289,7 +289,7 @@ impl LogReader {
     /// log.operate(Operation::new("set global", "ops", "moved here").set_global("{}"))?;
     /// let mut entries = Vec::new();
     /// log.audit(&mut |entry| entries.push(entry))?;
-    /// let AuditEvent::Operation { record, .. } = &entries[0].event else { panic!() };
+    /// let AuditEvent::Operation { record, .. } = &entries.last().unwrap().event else { panic!() };
     /// assert_eq!((record.verb(), record.who.as_deref()), ("set", Some("ops")));
     /// # Ok::<(), highwater::Error>(())
     /// ```

@@ -40,7 +40,7 @@ pub struct Status {
     pub records: u64,
     /// Bytes of keys, metadata and payloads committed since the log was created.
     pub bytes: u64,
-    /// Streams that are defined.
+    /// Streams that are defined, without those of a runtime's own bookkeeping.
     pub streams: u64,
     /// Segments that hold the log.
     pub segments: Vec<SegmentStatus>,
@@ -97,7 +97,9 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
     }
     let consumers = survey.consumers.iter().map(|name| file_bytes(&names::consumer(name))).sum::<u64>();
     let disk_bytes = size_bytes + consumers + file_bytes(names::MARK) + file_bytes(names::RESERVE);
-    let (totals, streams) = origin.with_view(|view| (view.totals, view.streams().count() as u64));
+    let (totals, streams) = origin.with_view(|view| {
+        (view.totals, view.streams().filter(|(_, defined)| !defined.name.is_of_runtime()).count() as u64)
+    });
     let last = horizon.last;
     let end = (last.sequence > Sequence::NONE).then(|| Position {
         log: origin.log(),

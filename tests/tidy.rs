@@ -24,6 +24,7 @@ const LEVELS: &[&[&str]] = &[
     &["operation"],
     &["pruning"],
     &["compaction"],
+    &["growth"],
     &["status", "metrics", "verify", "rewind", "space", "audit"],
     &["log_reader", "background"],
     &["log"],

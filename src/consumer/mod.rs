@@ -77,6 +77,9 @@ pub struct ConsumerInfo {
     pub diverged: bool,
     /// The process that has it now; `None` if none has, or the system does not tell.
     pub used_by: Option<u32>,
+    /// What is wrong with its file, where that can't be read: it counts as having nothing then, and holds everything, until it is
+    /// moved ([`seek_consumer`](crate::LogReader::seek_consumer)) or dropped.
+    pub damage: Option<String>,
 }
 
 /// Whole checkpoints to be delivered together. It owns what it needs: the consumer can go on.

@@ -13,6 +13,7 @@ use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
 use crate::place;
+use crate::terminal;
 use highwater_connect::quantity::{bytes, count};
 use highwater_connect::text::tame;
 
@@ -90,6 +91,13 @@ fn list(args: &List) -> Result<Code, Failure> {
             count(consumer.lag_checkpoints),
             bytes(consumer.lag_bytes),
         ]);
+        if consumer.damage.is_some() {
+            terminal::warning(format!(
+                "where consumer {0} stands can't be read: highwater consumer seek {1} {0} --to SEQ, or drop it",
+                tame(&consumer.name),
+                args.log.display()
+            ));
+        }
     }
     let mut out = output::buffered();
     writeln!(out, "{}", table.trim_fmt())?;

@@ -62,10 +62,6 @@ impl Failure {
         Self::new(Code::Usage, text)
     }
 
-    pub(crate) fn is_damage(&self) -> bool {
-        self.code == Code::Damage
-    }
-
     /// What it says.
     pub(crate) fn text(&self) -> &str {
         &self.text

@@ -60,6 +60,9 @@ pub struct Rules {
     version: u32,
     /// The pipeline's name.
     pub pipeline: String,
+    /// The most that the log's segments may occupy, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
     retain: Retain,
     /// What its destinations make of records that come twice.
     pub destinations: BTreeMap<String, OnRepeat>,
@@ -89,6 +92,7 @@ impl Rules {
         Ok(Rules {
             version: VERSION,
             pipeline: pipeline.name.clone(),
+            max_size: pipeline.storage.max_size,
             retain: Retain { min_count, min_age_ms },
             destinations: destinations.collect::<Result<_>>()?,
             store_position,

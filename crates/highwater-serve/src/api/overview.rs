@@ -151,6 +151,8 @@ fn facts<'a>(
     now_us: i64,
 ) -> Facts<'a> {
     let diverged = status.consumers.iter().filter(|consumer| consumer.diverged);
+    let readable = consumers.iter().filter(|of| of.info.damage.is_none());
+    let damaged = consumers.iter().filter(|of| of.info.damage.is_some());
     Facts {
         now_us,
         log: log.path().display().to_string(),
@@ -165,7 +167,8 @@ fn facts<'a>(
         disk: subject::disk(log.path()),
         measured,
         diverged: diverged.map(|of| (of.name.clone(), of.acknowledged.get())).collect(),
-        lags: consumers.iter().map(|of| (of.info.name.clone(), of.lag_us)).collect(),
+        lags: readable.map(|of| (of.info.name.clone(), of.lag_us)).collect(),
+        damaged: damaged.map(|of| of.info.name.clone()).collect(),
         ..Facts::default()
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Facts<'a> {
     pub diverged: Vec<(String, u64)>,
     /// Consumers, each with the age of what it lacks.
     pub lags: Vec<(String, Option<i64>)>,
+    /// Consumers whose files are damaged.
+    pub damaged: Vec<String>,
 }
 
 /// A delivery that is so late is worth a look.
@@ -249,6 +251,12 @@ impl Facts<'_> {
             };
             told.push(name);
             Self::add(reasons, level, text, Some(format!("highwater status {}", self.argument)));
+        }
+        for name in self.damaged.iter().map(|name| tame(name)) {
+            let text =
+                format!("Where consumer {name} stands can't be read: it gets nothing, and nothing is pruned");
+            let next = format!("highwater consumer seek {} {name} --to SEQ", self.log);
+            Self::add(reasons, Level::Act, text, Some(next));
         }
         for (name, lag) in self.lags.iter().filter(|(name, _)| !told.contains(&name.as_str())) {
             if let Some(lag) = lag.filter(|lag| *lag > DELIVERY_LATE_US) {
