@@ -57,7 +57,7 @@ fn streams_are_delivered_in_the_order_that_the_destination_asks_for() {
     place.edit(|text| text.replace("min_interval = '20ms'", "min_interval = '10s'"));
     place.run("run", &[]).exits(0).says("destinations.lake.order names c, and the log has no such stream");
     let text = std::fs::read_to_string(
-        &place
+        place
             .files_below("lake")
             .into_iter()
             .find(|file| file.extension().is_some_and(|e| e == "jsonl"))
