@@ -254,7 +254,8 @@ impl LogReader {
         pin::write(&*self.origin.files().storage, name, pin)
     }
 
-    /// Removes a pin.
+    /// Removes a pin. Durable when it returns; blocks for one flush. Fails with
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is none of that name.
     pub fn unpin(&self, name: &str) -> Result<()> {
         pin::remove(&*self.origin.files().storage, name)
     }

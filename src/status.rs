@@ -18,7 +18,7 @@ use crate::storage::Access;
 pub struct SegmentStatus {
     /// Its number.
     pub id: u32,
-    /// Its size.
+    /// Its size, in bytes.
     pub bytes: u64,
     /// Whether it is full; the last one is being written.
     pub sealed: bool,
@@ -34,7 +34,7 @@ pub struct Status {
     pub end: Option<Position>,
     /// The oldest checkpoint that can be read.
     pub first: Sequence,
-    /// Checkpoints that can be read.
+    /// From the oldest to the last; those that damage took and a repair gave up are counted with them.
     pub checkpoints: u64,
     /// Records committed since the log was created.
     pub records: u64,
@@ -46,27 +46,27 @@ pub struct Status {
     pub segments: Vec<SegmentStatus>,
     /// Files of pruned segments that wait to be written over, and prepared ones.
     pub spare_segments: u64,
-    /// All files of the log, as far as it knows them.
+    /// All files of the log, as far as it knows them, in bytes.
     pub disk_bytes: u64,
     /// Those of them that [`Config::size_max`](crate::Config::size_max) counts: segments, also spare ones, and base files.
     pub size_bytes: u64,
-    /// Written, and named by no commit yet; known in the writing process only.
+    /// Bytes that are written, and named by no commit yet; known in the writing process only.
     pub uncommitted_bytes: u64,
-    /// Written, and not flushed yet; known in the writing process only.
+    /// Bytes that are written, and not flushed yet; known in the writing process only.
     pub unflushed_bytes: u64,
     /// When the last durable checkpoint was committed, in microseconds since 1970-01-01 UTC.
     pub last_checkpoint_us: Option<i64>,
-    /// Since the last durable checkpoint.
+    /// How long that is ago, by the clock of who asks; zero if that clock is behind.
     pub last_checkpoint_age: Option<Duration>,
     /// Flushes since the opening; known in the writing process only.
     pub flushes: u64,
     /// Bytes of frames since the opening; known in the writing process only.
     pub appended_bytes: u64,
-    /// Segments made since the opening, and how many of them out of pruned ones.
+    /// Segments made since the opening; known in the writing process only.
     pub segments_made: u64,
-    /// Segments made out of pruned ones since the opening.
+    /// How many of these out of pruned ones, whose files are written over.
     pub segments_recycled: u64,
-    /// Segments that were made while an append waited for them.
+    /// How many of these while an append waited for them.
     pub segments_late: u64,
     /// Consumers with their lag.
     pub consumers: Vec<ConsumerInfo>,

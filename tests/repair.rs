@@ -350,6 +350,26 @@ fn damaged_in_the_middle() -> (Memory, Position) {
     (files, ends[7])
 }
 
+/// The states of a checkpoint that was given up are gone; those of its neighbours are not taken for them.
+#[test]
+fn what_was_given_up_has_no_states() {
+    let (files, _) = damaged_in_the_middle();
+    apply(&files, Mode::SkipDamaged).unwrap();
+    let log = open(&files).unwrap();
+    for number in 1..=10 {
+        let states = log.state_at(Sequence::new(number));
+        if number == 5 {
+            let refused = [states.unwrap_err(), log.plan_rewind(Sequence::new(5), None).unwrap_err()];
+            let fifth = ErrorKind::Gap { first: Sequence::new(5), last: Sequence::new(5) };
+            assert!(refused.iter().all(|error| *error.kind() == fifth), "{refused:?}");
+        } else {
+            let states = states.unwrap();
+            assert_eq!(states.position().unwrap().sequence, Sequence::new(number));
+            assert_eq!(states.all().unwrap()[0].1.text, number.to_string());
+        }
+    }
+}
+
 /// Where the last thing that stays is what an earlier repair put on record, its numbers stay given up.
 #[test]
 fn a_cut_right_behind_what_an_earlier_repair_gave_up() {

@@ -343,6 +343,7 @@ impl Consumer {
 
     /// One stream's records up to here are delivered for good. The others stay as they are.
     pub fn acknowledge_stream(&mut self, stream: &Stream, position: Position) -> Result<()> {
+        stream.check_log(self.origin.log())?;
         self.check_position(position)?;
         let ahead = self.ahead.entry(stream.id()).or_insert(self.state.sequence);
         *ahead = position.sequence.max(*ahead);
