@@ -12,9 +12,12 @@ use crate::failure::{Failure, Result};
 use crate::files;
 
 const ENGINES: [&str; 2] = ["docker", "podman"];
-/// What every connector in a container needs: that it goes with its end; that its input is ours; and a first process that passes
-/// a request to end on, since the kernel gives the first process none that it has not asked for.
-const NEEDED: [&str; 3] = ["--rm", "--interactive", "--init"];
+/// What every connector in a container needs: that it goes with its end; that its input is ours; a first process that passes a
+/// request to end on, since the kernel gives the first process none that it has not asked for; and, since nothing of our own
+/// environment reaches it, what [`Program`] tells every program.
+const NEEDED: [&str; 5] = ["--rm", "--interactive", "--init", "--env", UNBUFFERED];
+/// Python's output comes when it is written: otherwise acknowledgements and states wait in a buffer until the program ends.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED=1";
 /// A daemon that does not answer for so long is not there.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// An answer is as long as a few numbers.
@@ -180,7 +183,7 @@ mod tests {
             let container = Container::of(&command, Path::new("/w"), "source")?;
             Some(container.command(&command).unwrap().join(" "))
         };
-        let needed = "--rm --interactive --init --cidfile /w/container.source";
+        let needed = "--rm --interactive --init --env PYTHONUNBUFFERED=1 --cidfile /w/container.source";
         assert_eq!(whole("docker run -v a:b image").unwrap(), format!("docker run {needed} -v a:b image"));
         let there = "/usr/bin/podman --remote container run";
         assert_eq!(whole(&format!("{there} image")).unwrap(), format!("{there} {needed} image"));
