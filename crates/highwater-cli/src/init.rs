@@ -26,6 +26,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let path = &args.pipeline;
     let made = std::fs::File::options().write(true).create_new(true).open(path);
+    if made.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::AlreadyExists) {
+        let text = format!("{} is there already, and is left as it is", path.display());
+        return Err(Failure::error(text).hint("highwater init NAME.toml    writes another file"));
+    }
     let written = made.and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     written.map_err(|e| Failure::io(format!("writing {}", path.display()), &e))?;
     terminal::say(format!("wrote {}; next: highwater check {}", path.display(), path.display()));

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use highwater::Record;
 use highwater_connect::letters::Letter;
-use highwater_connect::quantity::{bytes, timestamp};
+use highwater_connect::quantity::{bytes, plural, timestamp};
 use highwater_connect::text::tame;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -89,7 +89,12 @@ fn print(destination: &str, letter: &Letter, record: &Record) -> Result<(), Fail
     writeln!(out, "record       {} of stream {}", letter.index, tame(&letter.stream.to_string()))?;
     writeln!(out, "checkpoint   {}", letter.position)?;
     writeln!(out, "operation    {}", letter.op_name())?;
-    writeln!(out, "refused      {}, {} times so far", timestamp(letter.refused_us), letter.attempts)?;
+    writeln!(
+        out,
+        "refused      {}, {} so far",
+        timestamp(letter.refused_us),
+        plural(letter.attempts.into(), "time")
+    )?;
     writeln!(out, "reason       {}", tame(&letter.reason))?;
     if !record.key.is_empty() {
         writeln!(out, "key          {}", text(&record.key))?;

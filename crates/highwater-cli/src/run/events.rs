@@ -60,6 +60,10 @@ pub(super) fn line(event: &Event) -> String {
     for (name, value) in fields.iter().filter(|(name, _)| *name != "event") {
         let _ = match value {
             Value::String(word) if is_plain(word) => write!(text, " {name}={word}"),
+            // It is escaped already, as far as it needs to be.
+            Value::String(word) if !word.chars().any(char::is_control) => {
+                write!(text, " {name}=\"{}\"", word.replace('"', "\\\""))
+            }
             other => write!(text, " {name}={other}"),
         };
     }
@@ -79,6 +83,8 @@ mod tests {
         let event = Event::Line { of: "source".to_owned(), text: "two words".to_owned() };
         let line = line(&event);
         assert!(line.ends_with(r#" line of=source text="two words""#), "{line}");
+        let tamed = Event::Line { of: "source".to_owned(), text: r#"a\nb "c""#.to_owned() };
+        assert!(super::line(&tamed).ends_with(r#" text="a\nb \"c\"""#), "{}", super::line(&tamed));
         let json: Value = serde_json::from_str(&json(&event)).unwrap();
         assert_eq!((&json["version"], &json["event"]), (&1.into(), &"line".into()));
     }

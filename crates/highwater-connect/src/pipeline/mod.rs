@@ -13,7 +13,7 @@ mod variables;
 
 use std::path::{Path, PathBuf};
 
-use toml::Table;
+use toml::{Table, Value};
 
 pub use alerts::{AlertKind, AlertPolicy};
 pub use choice::{Columns, StreamChoice, SyncMode};
@@ -125,6 +125,7 @@ impl Pipeline {
         };
         section.finish()?;
         pipeline.check_names()?;
+        pipeline.check_directories()?;
         Ok(pipeline)
     }
 
@@ -137,6 +138,24 @@ impl Pipeline {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// A directory of files belongs to one destination: two would take each other's files for their own.
+    fn check_directories(&self) -> Result<()> {
+        let mut taken: Vec<(PathBuf, &str)> = Vec::new();
+        for (name, table) in &self.destinations {
+            let text = |key: &str| table.get(key).and_then(Value::as_str);
+            let (Some("jsonl" | "parquet"), Some(path)) = (text("type"), text("path")) else { continue };
+            let path: PathBuf = self.variables.base().join(path).components().collect();
+            if let Some((_, other)) = taken.iter().find(|(known, _)| *known == path) {
+                return Err(Failure::config(format!(
+                    "destinations.{name}.path: destination {other} writes to {} already; each needs a directory of its own",
+                    path.display()
+                )));
+            }
+            taken.push((path, name));
+        }
+        Ok(())
     }
 
     /// What variables stand for, with the secrets that were met.

@@ -119,3 +119,29 @@ fn no_command_of_a_pipeline_takes_a_secret() {
     refused("destinations.d.command", shop.destination("d").unwrap().1);
     assert!(shop.alerts().unwrap_err().to_string().starts_with("alerts.command: ${env:T} would stand"));
 }
+
+#[test]
+fn two_destinations_can_not_have_one_directory() {
+    let with = |kind: &str, path: &str| {
+        let text = format!("{SHOP}\n[destinations.twin]\ntype = '{kind}'\npath = '{path}'");
+        Pipeline::parse(&text, Path::new("/base")).map_err(|failure| failure.to_string())
+    };
+    for (kind, path) in [("jsonl", "lake"), ("parquet", "./lake/"), ("jsonl", "/base/lake")] {
+        let error = with(kind, path).unwrap_err();
+        assert!(
+            error.starts_with("destinations.twin.path: destination lake writes to /base/lake"),
+            "{error}"
+        );
+    }
+    with("jsonl", "lake2").unwrap();
+    with("sqlite", "lake").unwrap();
+}
+
+#[test]
+fn a_secret_that_is_quoted_in_an_error_is_hidden() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::files::write_private(&dir.path().join("password"), b"hunter2secret").unwrap();
+    let text = SHOP.replace("log = \"shop.hw\"", "log = \"shop.hw\"\nresume = \"${file:password}\"");
+    let error = Pipeline::parse(&text, dir.path()).unwrap_err().to_string();
+    assert_eq!(error, "resume: \"***\" is none of soft, hard");
+}
