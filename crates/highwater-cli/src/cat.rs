@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use highwater::{Checkpoint, OpKind, Record, Sequence, StreamId};
+use highwater_connect::bookkeeping;
 
 use crate::failure::{Code, Failure};
 use crate::known::{self, Wanted};
@@ -23,7 +24,8 @@ Examples:
 
 /// Write committed records to standard output
 ///
-/// A checkpoint's records come stream by stream, in the order in which they were appended.
+/// A checkpoint's records come stream by stream, in the order in which they were appended. What the runtime writes down for itself (its
+/// runs, in the namespace _highwater) is left out unless it is asked for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// The last checkpoint, named in the same way. Default: the last that there is now
     #[arg(long, value_name = "SEQ|ID|TIME")]
     to: Option<String>,
+    /// Also what the runtime writes down for itself
+    #[arg(long, conflicts_with = "stream")]
+    all: bool,
     /// airbyte: RECORD messages; jsonl: the payloads alone
     #[arg(long, value_enum, default_value_t = Format::Airbyte)]
     format: Format,
@@ -66,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         (false, None) => log.end().map_or(Sequence::NONE, |end| end.sequence),
     };
     let mut reader = log.reader(first)?;
-    let mut sink = Sink::new(args.format);
+    let mut sink = Sink::new(args.format, args.all || stream.is_some());
     while reader.next_sequence() <= last {
         match known::next(&mut reader)? {
             Some(checkpoint) => sink.checkpoint(&checkpoint, stream)?,
@@ -84,14 +89,16 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
 struct Sink {
     out: io::BufWriter<io::StdoutLock<'static>>,
     format: Format,
+    /// The runtime's own streams, too.
+    takes_ours: bool,
     /// The beginning of each stream's RECORD messages, up to the payload.
     prefixes: HashMap<StreamId, Vec<u8>>,
     truncates: u64,
 }
 
 impl Sink {
-    fn new(format: Format) -> Self {
-        Sink { out: output::buffered(), format, prefixes: HashMap::new(), truncates: 0 }
+    fn new(format: Format, takes_ours: bool) -> Self {
+        Sink { out: output::buffered(), format, takes_ours, prefixes: HashMap::new(), truncates: 0 }
     }
 
     fn checkpoint(&mut self, checkpoint: &Checkpoint, stream: Option<StreamId>) -> Result<(), Failure> {
@@ -104,8 +111,15 @@ impl Sink {
             Some(stream) => checkpoint.records_of(stream),
             None => checkpoint.records(),
         };
+        let ours: Vec<StreamId> = match self.takes_ours {
+            true => Vec::new(),
+            false => ours_in(checkpoint),
+        };
         for record in records {
-            self.record(&record?)?;
+            let record = record?;
+            if !ours.contains(&record.stream) {
+                self.record(&record)?;
+            }
         }
         Ok(())
     }
@@ -146,6 +160,12 @@ impl Sink {
         }
         Ok(Code::Well)
     }
+}
+
+/// The runtime's own streams.
+fn ours_in(checkpoint: &Checkpoint) -> Vec<StreamId> {
+    let ours = checkpoint.streams().iter().filter(|counts| bookkeeping::is_ours(&counts.name));
+    ours.map(|counts| counts.stream).collect()
 }
 
 fn prefix(name: &highwater::StreamName) -> Vec<u8> {

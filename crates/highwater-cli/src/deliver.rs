@@ -39,6 +39,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let pipeline = known::pipeline(&args.pipeline)?;
+    known::open(&args.pipeline)?; // says what is wrong with it in the usual words
     let watcher = Arc::new(Watcher::start(args.json));
     let alerts = Arc::new(Alerts::start(&pipeline, watcher.clone())?);
     let reporter = Reporter::new(alerts.clone(), pipeline.secrets().clone());

@@ -14,7 +14,11 @@ use crate::terminal;
 
 /// Opens a log for reading.
 pub(crate) fn open(typed: &Path) -> Result<LogReader, Failure> {
-    LogReader::open(given::directory(typed)?).map_err(no_log)
+    LogReader::open(given::directory(typed)?).map_err(|error| {
+        let is_not_run = typed.is_file() && *error.kind() == ErrorKind::NotFound;
+        let failure = no_log(error);
+        if is_not_run { failure.hint("highwater run PIPELINE    makes it") } else { failure }
+    })
 }
 
 /// The same of one that need not be there yet.

@@ -132,3 +132,16 @@ fn before_the_first_run_it_says_what_makes_the_log() {
     let file = place.path("pipeline.toml");
     place.run("status", &[]).exits(6).says(&format!("highwater run {}    makes it", file.display()));
 }
+
+#[test]
+fn before_the_first_run_other_commands_say_that_too() {
+    let place = Place::new("{ a = 5 }", "page = 5");
+    let file = place.path("pipeline.toml");
+    let asked = [
+        place.run("runs", &[]),
+        place.run("deliver", &["--only", "lake", "--until-end"]),
+    ];
+    for ran in asked {
+        ran.exits(6).says(&format!("try: highwater run {}", file.display())).does_not_say("ingest");
+    }
+}
