@@ -70,9 +70,10 @@ fn say(checked: &Checked, reporter: &Reporter) {
     };
     match &checked.found {
         Ok(Found::Written) => {}
-        Ok(Found::Source { is_configured, streams }) => {
-            let works = if *is_configured { "works with its configuration, and has " } else { "has " };
-            terminal::say(format!("{of}: {works}{} to read", plural(*streams as u64, "stream")));
+        Ok(Found::Source { streams, notes }) => {
+            let streams = plural(*streams as u64, "stream");
+            terminal::say(format!("{of}: works with its configuration, and has {streams} to read"));
+            notes.iter().for_each(|note| terminal::say(format!("{of}: {}", reporter.shown(note))));
         }
         Ok(Found::Destination { stored: Some(position) }) => {
             terminal::say(format!("{of}: holds the log up to checkpoint {}", position.sequence));
@@ -124,6 +125,9 @@ struct PartJson<'a> {
     /// Of a source.
     #[serde(skip_serializing_if = "Option::is_none")]
     streams: Option<usize>,
+    /// Of a source: what else is worth knowing of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     /// The last checkpoint that a destination holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     holds: Option<highwater::Sequence>,
@@ -141,9 +145,12 @@ impl<'a> PartJson<'a> {
             Part::Destination(name) => ("destination", Some(name.as_str())),
         };
         let failure = checked.found.as_ref().err();
-        let (mut streams, mut holds) = (None, None);
+        let (mut streams, mut notes, mut holds) = (None, Vec::new(), None);
         match &checked.found {
-            Ok(Found::Source { streams: count, .. }) => streams = Some(*count),
+            Ok(Found::Source { streams: count, notes: told }) => {
+                streams = Some(*count);
+                notes.extend(told.iter().map(|note| reporter.shown(note)));
+            }
             Ok(Found::Destination { stored }) => holds = stored.map(|position| position.sequence),
             _ => {}
         }
@@ -153,6 +160,7 @@ impl<'a> PartJson<'a> {
             well: failure.is_none(),
             asked: checked.is_asked,
             streams,
+            notes,
             holds,
             kind: failure.map(|failure| failure.kind().name()),
             text: failure.map(|failure| reporter.shown(&failure.to_string())),

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use highwater_connect::airbyte::Discovered;
 use highwater_connect::event::Reporter;
 use highwater_connect::runtime;
+use highwater_connect::source::{Offer, Reading};
 use highwater_connect::text::tame;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -40,19 +40,25 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let pipeline = known::pipeline(&args.pipeline)?;
     let reporter = Reporter::new(Arc::new(Watcher::start(false)), pipeline.secrets().clone());
     let stop = listening(&pipeline, &reporter)?;
-    let connector = runtime::source_connector(&pipeline, &reporter, &stop)?;
-    let Some(connector) = connector else {
-        return Err(Failure::usage("this kind of source can't be asked what it has"));
-    };
-    let streams = connector.discover().map_err(|failure| failure.while_doing("source"))?;
+    let found = runtime::discover(&pipeline, &reporter, &stop)?;
     if args.json {
-        print_json(&streams)?;
+        print_json(&found.streams)?;
     } else if args.toml {
-        print_toml(&streams)?;
+        if !found.is_choosable {
+            return Err(Failure::usage(
+                "this kind of source names its streams in [source]: none are chosen in [[streams]]",
+            ));
+        }
+        print_toml(&found.streams)?;
     } else {
-        print_table(&streams)?;
+        print_table(&found.streams)?;
     }
     Ok(Code::Well)
+}
+
+/// Whether it can be read from where the last sync ended.
+fn is_incremental(stream: &Offer) -> bool {
+    stream.reading == Reading::Onward
 }
 
 #[derive(Serialize)]
@@ -71,32 +77,29 @@ struct StreamJson<'a> {
     schema: Option<&'a RawValue>,
 }
 
-fn print_json(streams: &[Discovered]) -> Result<(), Failure> {
-    let stream = |stream: &'_ Discovered| -> Result<_, Failure> {
-        Ok((stream.is_incremental(), stream.schema().map(str::to_owned)))
-    };
-    let parts = streams.iter().map(stream).collect::<Result<Vec<_>, _>>()?;
+fn print_json(streams: &[Offer]) -> Result<(), Failure> {
     let mut list = Vec::new();
-    for (stream, (incremental, schema)) in streams.iter().zip(&parts) {
-        let schema = schema.as_deref().map(serde_json::from_str).transpose();
+    for stream in streams {
+        let definition = &stream.definition;
+        let schema = definition.schema.as_deref().map(serde_json::from_str).transpose();
         list.push(StreamJson {
-            namespace: stream.name.namespace.as_deref(),
-            name: &stream.name.name,
-            incremental: *incremental,
-            key: stream.key(),
+            namespace: definition.name.namespace.as_deref(),
+            name: &definition.name.name,
+            incremental: is_incremental(stream),
+            key: &definition.key,
             schema: schema.map_err(|e| Failure::error(format!("a schema is not JSON: {e}")))?,
         });
     }
     Ok(output::json(Json { streams: list })?)
 }
 
-fn print_table(streams: &[Discovered]) -> Result<(), Failure> {
+fn print_table(streams: &[Offer]) -> Result<(), Failure> {
     let mut table = output::table(["STREAM", "INCREMENTAL", "KEY"], &[]);
     for stream in streams {
-        let key: Vec<String> = stream.key().iter().map(|path| path.join(".")).collect();
+        let key: Vec<String> = stream.definition.key.iter().map(|path| path.join(".")).collect();
         table.add_row([
-            tame(&stream.name.to_string()),
-            if stream.is_incremental() { "yes" } else { "no" }.to_owned(),
+            tame(&stream.definition.name.to_string()),
+            if is_incremental(stream) { "yes" } else { "no" }.to_owned(),
             tame(&key.join(", ")),
         ]);
     }
@@ -105,21 +108,22 @@ fn print_table(streams: &[Discovered]) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-fn print_toml(streams: &[Discovered]) -> Result<(), Failure> {
+fn print_toml(streams: &[Offer]) -> Result<(), Failure> {
     let mut out = output::buffered();
     for stream in streams {
-        writeln!(out, "[[streams]]\nname = {}", quoted(&stream.name.name))?;
-        if let Some(namespace) = &stream.name.namespace {
+        let definition = &stream.definition;
+        writeln!(out, "[[streams]]\nname = {}", quoted(&definition.name.name))?;
+        if let Some(namespace) = &definition.name.namespace {
             writeln!(out, "namespace = {}", quoted(namespace))?;
         }
-        let mode = if stream.is_incremental() { "incremental" } else { "full_refresh" };
+        let mode = if is_incremental(stream) { "incremental" } else { "full_refresh" };
         writeln!(out, "sync_mode = \"{mode}\"")?;
-        if !stream.key().is_empty() {
+        if !definition.key.is_empty() {
             let path = |path: &Vec<String>| {
                 let columns: Vec<String> = path.iter().map(|column| quoted(column)).collect();
                 format!("[{}]", columns.join(", "))
             };
-            let key: Vec<String> = stream.key().iter().map(path).collect();
+            let key: Vec<String> = definition.key.iter().map(path).collect();
             writeln!(out, "primary_key = [{}]", key.join(", "))?;
         }
         writeln!(out)?;

@@ -109,6 +109,16 @@ pub enum Event {
         /// The stream.
         stream: StreamName,
     },
+    /// Something is in a file of a directory that is not read, since files behind it in the order of their names were: it came late, or
+    /// was written on late.
+    FileSkipped {
+        /// The stream.
+        stream: StreamName,
+        /// The file's name.
+        file: String,
+        /// The name of the file that is read, or read up to its end.
+        behind: String,
+    },
     /// The source is configured in another way than when its states were written.
     SourceChanged {
         /// Which parts of its configuration.

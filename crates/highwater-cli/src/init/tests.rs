@@ -122,3 +122,27 @@ fn every_kind_has_its_block() {
         assert!(TEMPLATE.contains(table), "{table}");
     }
 }
+
+/// The keys of a pipeline file, with those in tables on one line.
+fn keys() -> Vec<&'static str> {
+    let lines =
+        TEMPLATE.lines().map(|line| line.trim_start_matches('#')).filter(|line| !line.starts_with(' '));
+    let words = lines
+        .flat_map(|line| line.split(" = ").map(|part| part.rsplit([' ', '{', ',']).next().unwrap_or("")));
+    let is_key = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    words.filter(is_key).collect()
+}
+
+#[test]
+fn every_key_is_in_the_reference() {
+    let reference = include_str!("../../../../docs/pipeline-file.md");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let told: Vec<&str> = reference.split(|c| !is_word(c)).collect();
+    let keys = keys();
+    assert!(keys.len() > 60, "{keys:?}");
+    // Of connectors' own configurations nobody knows the keys.
+    let others = ["count", "host", "password"];
+    let missing: Vec<&&str> =
+        keys.iter().filter(|key| !told.contains(key) && !others.contains(key)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

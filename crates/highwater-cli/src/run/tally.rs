@@ -88,6 +88,8 @@ impl Tally {
                 delivered.rejected += rejected;
                 delivered.is_unverified |= !verified;
                 delivered.last = last.get();
+                // The runtime's own checkpoints are told nowhere else.
+                self.last = self.last.max(last.get());
             }
             _ => {}
         }

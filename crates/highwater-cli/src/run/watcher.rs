@@ -7,7 +7,7 @@ use std::time::Duration;
 use highwater_connect::event::{Event, Observer};
 use highwater_connect::quantity::{self, plural};
 use highwater_connect::text::tame;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::conclusion::Conclusion;
 use super::events;
@@ -77,6 +77,9 @@ impl Watcher {
                 let text = format!("stream {stream} has changed: {}{then}", changes.join("; "));
                 terminal::note(tame(&text));
             }
+            Event::FileSkipped { stream, file, behind } => terminal::warning(tame(&format!(
+                "stream {stream}: {file} came or changed when {behind} was being read already, and is not read: give it a later name"
+            ))),
             Event::StreamGone { stream } => terminal::warning(tame(&format!(
                 "stream {stream} has a state and is not read any more: the source does not have it, or it is not chosen; its state \
                  and its records stay in the log; to forget the state: highwater state clear LOG --stream {stream}"
@@ -142,8 +145,12 @@ fn time(ms: u64) -> String {
 
 fn moving_lines() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}, {per_sec}, {msg}") {
-        bar.set_style(style);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}, {rate}, {msg}") {
+        let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            // Nobody is left to be told that it could not be shown.
+            let _ = write!(out, "{} records/s", quantity::count(state.per_sec() as u64));
+        };
+        bar.set_style(style.with_key("rate", rate));
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     bar

@@ -4,7 +4,7 @@ use highwater::{ColumnPath, StreamName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::columns::ColumnFilter;
+use crate::columns::{ColumnFilter, check_choice};
 use crate::definition::{Generation, StreamDefinition};
 use crate::failure::{Failure, Result};
 use crate::pipeline::{StreamChoice, SyncMode, nearest};
@@ -108,7 +108,7 @@ impl Configured {
         let filter = choice.and_then(|choice| ColumnFilter::new(&choice.columns, hash_key));
         let key = chosen_key.unwrap_or_else(|| discovered.key().to_vec());
         if let Some(choice) = choice {
-            check_columns(choice, &key, &discovered.name)?;
+            check_columns(choice, &key, &discovered)?;
         }
         Ok(Configured { discovered, mode, cursor, key, filter })
     }
@@ -165,7 +165,11 @@ impl Configured {
 }
 
 /// A key of hashed columns is a key still; one that is left out is none.
-fn check_columns(choice: &StreamChoice, key: &[ColumnPath], name: &StreamName) -> Result<()> {
+fn check_columns(choice: &StreamChoice, key: &[ColumnPath], discovered: &Discovered) -> Result<()> {
+    let name = &discovered.name;
+    // One that is no JSON is told where it is used.
+    let schema = serde_json::from_str(discovered.schema().unwrap_or_default()).unwrap_or_default();
+    check_choice(choice, &schema).map_err(|failure| failure.while_doing(format!("stream {name}")))?;
     let lost = key.iter().filter_map(|path| path.first()).find(|column| !choice.columns.keeps(column));
     match lost {
         Some(column) => Err(Failure::config(format!("stream {name}: its key column {column} is excluded"))),

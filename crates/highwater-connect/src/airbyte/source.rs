@@ -79,6 +79,10 @@ fn state_text(from: &State, streams: &[Configured]) -> Option<String> {
 }
 
 impl Source for AirbyteSource {
+    fn check(&mut self) -> Result<Vec<String>> {
+        self.connector.check().map(|()| Vec::new())
+    }
+
     fn streams(&mut self) -> Result<Vec<Offer>> {
         self.configured()?.iter().map(Configured::offer).collect()
     }

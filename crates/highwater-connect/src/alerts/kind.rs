@@ -16,6 +16,7 @@ impl AlertKind {
             Event::BreakerOpened { .. } => AlertKind::BreakerOpened,
             Event::Delivered { rejected: 1.., .. } => AlertKind::RecordsRejected,
             Event::StreamGone { .. } => AlertKind::StreamGone,
+            Event::FileSkipped { .. } => AlertKind::FileSkipped,
             _ => return None,
         })
     }
@@ -29,7 +30,7 @@ pub(super) fn subject(event: &Event) -> &str {
         | Event::BreakerOpened { destination, .. }
         | Event::Delivered { destination, .. } => destination,
         Event::DiskLow { room, .. } => room,
-        Event::StreamGone { stream } => &stream.name,
+        Event::StreamGone { stream } | Event::FileSkipped { stream, .. } => &stream.name,
         _ => "",
     }
 }

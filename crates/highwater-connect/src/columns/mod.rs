@@ -5,6 +5,8 @@
 
 mod declared;
 
+pub(crate) use declared::{check_choice, check_paths};
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -36,6 +36,7 @@ pub fn source(
     overlap: Overlap,
     mut make: impl FnMut() -> Box<dyn Source>,
 ) -> Result<(), Finding> {
+    check(&mut *make())?;
     let whole = World::open(&directory.join("whole.hw"))?;
     let checkpoints = whole.read(&mut *make(), None).map_err(|e| format!("read whole: {e}"))?;
     let expected = whole.rows()?;
@@ -51,6 +52,19 @@ pub fn source(
             world.read(&mut *make(), None).map_err(|e| format!("{name}, read on: {e}"))?;
             let found = world.rows()?;
             compare(&expected, &half, &found, overlap).map_err(|e| format!("{name}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Asked, it finds itself well, and the streams are the same behind that and as often as they are asked for.
+fn check(source: &mut dyn Source) -> Result<(), Finding> {
+    let text = |failure: crate::Failure| format!("asked before it is read: {failure}");
+    let streams = source.streams().map_err(text)?;
+    for _ in 0..2 {
+        source.check().map_err(text)?;
+        if source.streams().map_err(text)? != streams {
+            return Err("asked again, it has other streams".to_owned());
         }
     }
     Ok(())

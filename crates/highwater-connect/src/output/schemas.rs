@@ -109,15 +109,15 @@ pub(crate) fn identity_changes(book: &Book, known: &StreamDefinition, offer: &Of
 
 fn what_next(stream: &StreamDefinition, change: &Change, has_own_state: bool) -> Failure {
     let name = &stream.name;
-    let accept = "`highwater schema accept PIPELINE`";
+    let accept = "`highwater schema accept`";
     let anew = match has_own_state {
-        true => format!("`highwater reset LOG --stream {}`", name.name),
-        false => "`highwater state clear LOG --global`".to_owned(),
+        true => format!("`highwater reset --stream {}`", name.name),
+        false => "`highwater state clear --global`".to_owned(),
     };
     Failure::paused(match change {
         Change::KeyChanged { .. } => format!(
-            "stream {name}: {change}; what is written already has the old key: {accept} takes the new one, {anew} first \
-             reads the stream anew"
+            "stream {name}: {change}; what is written already has the old key, and a database that holds it takes no other: such a \
+             destination needs another name, with start = \"now\"; then {accept} takes the new key, and {anew} first reads the stream anew"
         ),
         _ => format!(
             "stream {name}: {change}; its state is one of the old cursor: {anew} reads the stream anew, {accept} goes on \

@@ -27,10 +27,12 @@ pub enum AlertKind {
     RecordsRejected,
     /// The source no longer has a stream that has a state.
     StreamGone,
+    /// A file came too late to be read.
+    FileSkipped,
 }
 
 impl AlertKind {
-    const NAMES: [(&'static str, AlertKind); 9] = [
+    const NAMES: [(&'static str, AlertKind); 10] = [
         ("run_failed", AlertKind::RunFailed),
         ("checkpoint_late", AlertKind::CheckpointLate),
         ("delivery_late", AlertKind::DeliveryLate),
@@ -40,6 +42,7 @@ impl AlertKind {
         ("breaker_opened", AlertKind::BreakerOpened),
         ("records_rejected", AlertKind::RecordsRejected),
         ("stream_gone", AlertKind::StreamGone),
+        ("file_skipped", AlertKind::FileSkipped),
     ];
 
     /// As it stands in a pipeline file, and in the alert.

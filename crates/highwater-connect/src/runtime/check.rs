@@ -32,16 +32,16 @@ pub enum Part {
 }
 
 /// What a part said that will do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// It is well-formed in the file, and was not asked.
     Written,
     /// The source can be read.
     Source {
-        /// It is a program that was asked about its configuration, and found it good.
-        is_configured: bool,
         /// How many streams of it are read.
         streams: usize,
+        /// What else is worth knowing of it: see [`Source::check`](crate::source::Source::check).
+        notes: Vec<String>,
     },
     /// The destination can be delivered to.
     Destination {
@@ -94,16 +94,14 @@ impl Checker<'_> {
 
     fn source(&self) -> Checked {
         let (pipeline, reporter, stop) = (self.pipeline, self.reporter, self.stop);
-        let connector = parts::source_connector(pipeline, reporter, stop);
-        let made = connector.and_then(|connector| Ok((connector, parts::source(pipeline, reporter, stop)?)));
-        match made {
+        match parts::source(pipeline, reporter, stop) {
             Err(failure) => Checked::unasked(Part::Source, Err(failure)),
             Ok(_) if self.offline => Checked::unasked(Part::Source, Ok(Found::Written)),
-            Ok((connector, mut source)) => {
-                let is_configured = connector.is_some();
-                let asked = connector.map_or(Ok(()), |connector| connector.check());
-                let streams = asked.and_then(|()| source.streams());
-                let found = streams.map(|offers| Found::Source { is_configured, streams: offers.len() });
+            Ok(mut source) => {
+                let found = source.check().and_then(|notes| {
+                    let streams = source.streams()?.len();
+                    Ok(Found::Source { streams, notes })
+                });
                 Checked::asked(Part::Source, found)
             }
         }

@@ -29,7 +29,7 @@ use tending::Tending;
 
 pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
-pub use parts::{destination, on_repeat, source, source_connector, stores_position};
+pub use parts::{Discovery, destination, discover, on_repeat, source, stores_position};
 pub use reading::{Ended, read};
 pub use resume::verify;
 pub use retry::Retry;

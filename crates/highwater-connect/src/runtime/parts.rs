@@ -9,13 +9,13 @@ use crate::destination::sql::{self, Postgres, Sqlite};
 use crate::destination::{self, Destination, program};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
-use crate::pipeline::{Pipeline, Section};
+use crate::pipeline::{Pipeline, Section, StreamChoice};
 use crate::rules::OnRepeat;
 use crate::singer::SingerSource;
-use crate::source::Source;
 use crate::source::files::Files;
 use crate::source::http::Http;
 use crate::source::sample::Sample;
+use crate::source::{Offer, Source};
 use crate::stop::Stop;
 
 /// What the source is called in events, and in the names of its files.
@@ -58,35 +58,65 @@ const DESTINATIONS: &[(&str, DestinationType)] = &[
 
 /// The source of a pipeline.
 pub fn source(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Box<dyn Source>> {
+    made(pipeline, pipeline.streams()?, reporter, stop).map(|(source, _)| source)
+}
+
+/// What a source has.
+#[derive(Debug)]
+pub struct Discovery {
+    /// All its streams, whatever is chosen of them.
+    pub streams: Vec<Offer>,
+    /// `[[streams]]` of the pipeline file chooses from them. Other sources name their streams in `[source]`.
+    pub is_choosable: bool,
+}
+
+/// Asks a pipeline's source which streams it has. Blocks for its answer.
+pub fn discover(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Discovery> {
+    let (mut source, is_choosable) = made(pipeline, Vec::new(), reporter, stop)?;
+    let streams = source.streams().map_err(|failure| failure.while_doing("source"))?;
+    Ok(Discovery { streams, is_choosable })
+}
+
+/// The source with these streams of it, or all if there are none; and whether there is a choice.
+fn made(
+    pipeline: &Pipeline,
+    choices: Vec<StreamChoice>,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<(Box<dyn Source>, bool)> {
     let mut section = pipeline.source();
-    match needed(&mut section, SOURCES)? {
+    // Whose columns are hashed is said where streams are chosen.
+    let hash_key = || if choices.is_empty() { Ok(None) } else { pipeline.hash_key() };
+    let no_choice = |why: &str| match choices.as_slice() {
+        [] => Ok(()),
+        _ => Err(Failure::config(format!("streams: {why}"))),
+    };
+    let source: Box<dyn Source> = match needed(&mut section, SOURCES)? {
         SourceType::Airbyte => {
             let connector = connector(pipeline, section, reporter, stop)?;
-            Ok(Box::new(AirbyteSource::new(connector, pipeline.streams()?, pipeline.hash_key()?)))
+            let hash_key = hash_key()?;
+            return Ok((Box::new(AirbyteSource::new(connector, choices, hash_key)), true));
         }
         SourceType::Singer => {
             let catalog = section.text("catalog")?.map(|path| pipeline.variables().base().join(path));
             let connector = connector(pipeline, section, reporter, stop)?;
-            Ok(Box::new(SingerSource::new(connector, pipeline.streams()?, pipeline.hash_key()?, catalog)))
+            let hash_key = hash_key()?;
+            return Ok((Box::new(SingerSource::new(connector, choices, hash_key, catalog)), true));
         }
-        SourceType::Files => files(pipeline, section),
-        SourceType::Http => http(pipeline, section),
-        SourceType::Sample => Ok(Box::new(Sample::read_settings(section)?)),
-    }
-}
-
-fn http(pipeline: &Pipeline, section: Section<'_>) -> Result<Box<dyn Source>> {
-    if !pipeline.streams()?.is_empty() {
-        return Err(Failure::config("streams: a listener names its streams in [[source.streams]]"));
-    }
-    Ok(Box::new(Http::read_settings(section)?))
-}
-
-fn files(pipeline: &Pipeline, section: Section<'_>) -> Result<Box<dyn Source>> {
-    if !pipeline.streams()?.is_empty() {
-        return Err(Failure::config("streams: a file source names its one stream in [source]"));
-    }
-    Ok(Box::new(Files::read_settings(section)?))
+        SourceType::Files => {
+            no_choice("a file source names its one stream in [source]")?;
+            Box::new(Files::read_settings(section)?)
+        }
+        SourceType::Http => {
+            no_choice("a listener names its streams in [[source.streams]]")?;
+            Box::new(Http::read_settings(section)?)
+        }
+        SourceType::Sample => {
+            no_choice("a sample source always sends all of its streams")?;
+            Box::new(Sample::read_settings(section)?)
+        }
+    };
+    Ok((source, false))
 }
 
 fn connector(
@@ -107,21 +137,6 @@ fn connect(
 ) -> Result<Connector> {
     let base: &Path = pipeline.variables().base();
     Connector::new(settings, of, base, &pipeline.work, reporter.clone(), stop.clone())
-}
-
-/// The source's connector, where it is one that can be asked: `None` otherwise.
-pub fn source_connector(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Option<Connector>> {
-    let mut section = pipeline.source();
-    match needed(&mut section, SOURCES)? {
-        SourceType::Airbyte => connector(pipeline, section, reporter, stop).map(Some),
-        SourceType::Singer => {
-            section.text("catalog")?;
-            connector(pipeline, section, reporter, stop).map(|_| None)
-        }
-        SourceType::Files => files(pipeline, section).map(|_| None),
-        SourceType::Http => http(pipeline, section).map(|_| None),
-        SourceType::Sample => Sample::read_settings(section).map(|_| None),
-    }
 }
 
 /// A destination of a pipeline, from its table without what is the same for all.

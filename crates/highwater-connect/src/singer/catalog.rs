@@ -3,7 +3,7 @@
 use highwater::{ColumnPath, StreamName};
 use serde_json::{Map, Value, json};
 
-use crate::columns::ColumnFilter;
+use crate::columns::{ColumnFilter, check_choice};
 use crate::definition::{Generation, StreamDefinition};
 use crate::failure::{Failure, Result};
 use crate::pipeline::{StreamChoice, SyncMode, nearest};
@@ -84,6 +84,10 @@ pub(super) fn select(
         let cursor = root.get("replication-key").and_then(Value::as_str);
         let cursor = cursor.map(|column| vec![column.to_owned()]);
         let key = choice.and_then(|choice| choice.primary_key.clone()).unwrap_or_else(|| key_of(stream));
+        if let Some(choice) = choice {
+            let schema = stream.get("schema").unwrap_or(&Value::Null);
+            check_choice(choice, schema).map_err(|failure| failure.while_doing(format!("stream {name}")))?;
+        }
         let filter = choice.and_then(|choice| ColumnFilter::new(&choice.columns, hash_key));
         let lost = |path: &&ColumnPath| {
             choice.is_some_and(|choice| path.first().is_some_and(|column| !choice.columns.keeps(column)))

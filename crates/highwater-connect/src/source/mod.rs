@@ -12,7 +12,16 @@ use crate::output::Output;
 
 /// What a source is read from. The runtime calls it from one thread.
 pub trait Source: Send {
-    /// The streams it will send. Called before each [`read`](Source::read). May block.
+    /// Whether it could be read: what it needs is there, and lets it in. Tells what is worth knowing of that, a sentence each, for a
+    /// person. It reads no record, changes nothing, and disturbs nobody who reads the same. May block.
+    ///
+    /// As it is here, it only asks for the streams.
+    fn check(&mut self) -> Result<Vec<String>> {
+        self.streams().map(|_| Vec::new())
+    }
+
+    /// The streams it will send. Called before each [`read`](Source::read). May block. Fails with
+    /// [`FailureKind::Config`](crate::FailureKind::Config) if it was told to send what it does not have.
     fn streams(&mut self) -> Result<Vec<Offer>>;
 
     /// Reads from `from` to the end, or for ever, into `out`. Each state that it gives to `out` says: with the records

@@ -23,6 +23,7 @@ mod place;
 mod schemas;
 mod status;
 mod twice;
+mod watched;
 
 use place::Place;
 
@@ -150,4 +151,30 @@ fn events_are_json_where_that_is_asked_for() {
     assert_eq!((of("opened"), of("reading"), of("sync_ended")), (1, 1, 1));
     assert!(of("committed") > 0 && of("delivered") > 0);
     assert!(events.iter().all(|event| event["version"] == 1));
+}
+
+#[test]
+fn cat_leaves_out_what_the_runtime_writes_for_itself() {
+    let place = Place::new(TWO, "page = 10");
+    place.run("run", &[]).exits(0);
+    let log = place.path("pipe.hw");
+    let plain = place.run_on(&log, "cat", &[]).exits(0);
+    assert!(plain.out.lines().count() == 32 && !plain.out.contains("_highwater"), "{}", plain.out);
+    let all = place.run_on(&log, "cat", &["--all"]).exits(0);
+    assert!(all.out.lines().count() > 32 && all.out.contains("\"namespace\":\"_highwater\""), "{}", all.out);
+    let runs = place.run_on(&log, "cat", &["--stream", "runs", "--namespace", "_highwater"]).exits(0);
+    assert!(!runs.out.is_empty());
+}
+
+#[test]
+fn init_writes_over_nothing() {
+    let place = Place::new(TWO, "page = 10");
+    let file = place.path("pipeline.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    place
+        .run("init", &[])
+        .exits(1)
+        .says("is there already, and is left as it is")
+        .says("highwater init NAME.toml");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
 }

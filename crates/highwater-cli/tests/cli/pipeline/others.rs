@@ -5,7 +5,7 @@ use super::place::Place;
 const TAP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/pipeline/tap.py");
 
 /// A pipeline file with another source.
-fn place(source: &str, more: &str) -> Place {
+pub(super) fn place(source: &str, more: &str) -> Place {
     let place = Place::new("{}", "");
     place.file(
         "pipeline.toml",
@@ -19,7 +19,7 @@ fn place(source: &str, more: &str) -> Place {
     place
 }
 
-fn tap(config: &str) -> String {
+pub(super) fn tap(config: &str) -> String {
     format!("type = 'singer'\ncommand = ['python3', '{TAP}']\n[source.config]\n{config}")
 }
 
@@ -89,4 +89,39 @@ fn files_are_read_in_order_and_may_grow() {
     let ran = place.run("run", &[]).exits(8);
     assert!(ran.err.contains("is not the file that was read"), "{}", ran.err);
     assert!(place.path("base.db").exists());
+}
+
+#[test]
+fn a_file_that_comes_too_late_is_told_by_its_name_once() {
+    let place = place("type = 'files'\npath = 'in'\nstream = 'a'", "");
+    std::fs::create_dir(place.path("in")).unwrap();
+    place.file("in/1.jsonl", "{\"id\":0}\n");
+    place.file("in/2.jsonl", "{\"id\":1}\n");
+    place.run("run", &[]).exits(0).does_not_say("file_skipped");
+    place.run("run", &[]).exits(0).does_not_say("file_skipped");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    place.file("in/0.jsonl", "{\"id\":7}\n");
+    let ran = place.run("run", &[]).exits(0);
+    assert!(ran.err.contains("file_skipped behind=2.jsonl file=0.jsonl"), "{}", ran.err);
+    place.run("run", &[]).exits(0).does_not_say("file_skipped");
+    // What is written on behind the cursor is not read, either; what the cursor's file gets is.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    place.file("in/1.jsonl", "{\"id\":0}\n{\"id\":8}\n");
+    place.file("in/2.jsonl", "{\"id\":1}\n{\"id\":2}\n");
+    let ran = place.run("run", &["--json"]).exits(0);
+    let skipped = ran.out.lines().filter(|line| line.contains("\"event\":\"file_skipped\""));
+    assert_eq!(skipped.filter(|line| line.contains("\"file\":\"1.jsonl\"")).count(), 1, "{}", ran.out);
+    place.run("run", &[]).exits(0).does_not_say("file_skipped");
+    place.holds(&[("a", 3)]);
+}
+
+#[test]
+fn rows_without_their_key_are_told_and_do_not_fall_together() {
+    let place = place("type = 'files'\npath = 'in'\nstream = 'a'\nprimary_key = ['id']", "");
+    std::fs::create_dir(place.path("in")).unwrap();
+    place.file("in/1.jsonl", "{\"id\":0}\n{\"id\":null,\"x\":1}\n{\"x\":2}\n");
+    place.run("run", &[]).exits(9).says("stream a: a record has nothing in the stream's key (id)");
+    place.file("in/1.jsonl", "{\"id\":0}\n{\"id\":1}\n");
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 2)]);
 }

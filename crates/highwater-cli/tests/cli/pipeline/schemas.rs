@@ -152,3 +152,27 @@ fn another_configuration_is_told_once_before_the_states_are_used() {
     assert_eq!(told(&place), None);
     place.holds(&[("a", 7)]);
 }
+
+#[test]
+fn a_change_that_a_database_can_not_follow_has_the_documented_way_out() {
+    let place = Place::new("{}", "");
+    let columns = |kind: &str| format!("page = 5\ncolumns = {{ note = {{ type = '{kind}' }} }}");
+    place.write_file("{ a = 5 }", &columns("string"), TO_SQLITE);
+    place.run("run", &[]).exits(0);
+    place.write_file("{ a = 9 }", &columns("boolean"), TO_SQLITE);
+    place
+        .run("run", &[])
+        .exits(10)
+        .says("column \"note\" holds text and the stream's schema now says boolean");
+    // As docs/sql-destinations.md says.
+    let to_other = TO_SQLITE.replace("base]", "base2]\nstart = 'now'");
+    place.write_file("{ a = 9 }", &columns("boolean"), &to_other);
+    let log = place.path("pipe.hw");
+    place.run_on(&log, "refresh", &["--stream", "a", "--reason", "a new table", "--yes"]).exits(0);
+    place.run("run", &[]).exits(0);
+    let tables = "SELECT name FROM sqlite_schema WHERE name LIKE 'a\\_%' ESCAPE '\\' AND type = 'table'";
+    let new = place.sql("base.db", tables);
+    assert_eq!(new.len(), 1, "{new:?}");
+    assert_eq!(place.sql("base.db", &format!("SELECT count(*) FROM {}", new[0])), ["9"]);
+    assert_eq!(place.sql("base.db", "SELECT count(*) FROM a"), ["5"]);
+}

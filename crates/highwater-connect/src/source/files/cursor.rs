@@ -31,11 +31,20 @@ pub(super) struct Cursor {
     /// A hash of what was read of the file, or of its beginning; of a file that does not grow, of its end.
     #[serde(default)]
     head: String,
+    /// The newest change of any file that was seen, in microseconds since 1970: see [`listing`](super::listing).
+    #[serde(default)]
+    pub(super) seen_us: Option<i64>,
 }
 
 impl Cursor {
-    pub(super) fn start_of(file: &str) -> Self {
-        Cursor { file: file.to_owned(), ..Cursor::default() }
+    /// At the beginning of this file, whatever it was at before.
+    pub(super) fn begin(&mut self, file: &str) {
+        *self = Cursor { file: file.to_owned(), seen_us: self.seen_us, ..Cursor::default() };
+    }
+
+    /// A change that is no news any more.
+    pub(super) fn saw(&mut self, changed_us: i64) {
+        self.seen_us = self.seen_us.max(Some(changed_us));
     }
 
     pub(super) fn parse(text: &str) -> Result<Self> {

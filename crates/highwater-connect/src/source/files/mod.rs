@@ -1,9 +1,12 @@
 //! Files in a directory, JSON lines, CSV or Parquet, read in the order of their names. The cursor is the file and the byte in it, so a
-//! file may grow, or the row of a Parquet file, which does not; a file whose name comes before the cursor's is not looked at again.
+//! file may grow, or the row of a Parquet file, which does not; a file whose name comes before the cursor's is not looked at again, but
+//! told once if something is new in it.
 
+mod check;
 mod csv;
 mod cursor;
 mod jsonl;
+mod listing;
 mod parquet;
 
 use std::path::{Path, PathBuf};
@@ -11,19 +14,25 @@ use std::time::Duration;
 
 use highwater::{ColumnPath, Meta, Op, StreamName, key};
 
+use crate::columns::check_paths;
 use crate::definition::{Generation, StreamDefinition};
+use crate::event::Event;
 use crate::failure::{Failure, Result};
 use crate::output::{Handle, Output};
 use crate::pipeline::Section;
+use crate::quantity::plural;
 use crate::source::{Offer, Source, State};
 use crate::stop::Urgency;
 
 use cursor::{Cursor, Unit};
+use listing::Listed;
 
 /// How often the directory is looked at again, where files are waited for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a wait looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// So many late files are told by their names; after a directory was copied, all may look late.
+const LATE_TOLD_MAX: u64 = 20;
 
 /// What the files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,36 +105,25 @@ impl Files {
         Ok(files)
     }
 
-    /// The names of the files, sorted, from `from` on.
-    fn names(&self, from: &str) -> Result<Vec<String>> {
-        let cant = |e: std::io::Error| {
-            let text = format!("listing {}", self.directory.display());
-            match e.kind() {
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Failure::config(text),
-                _ => Failure::transient(text),
-            }
-            .because(e)
-        };
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.directory).map_err(cant)? {
-            let entry = entry.map_err(cant)?;
-            let name = entry.file_name();
-            // A name that is not UTF-8 can't be in the cursor.
-            let Some(name) = name.to_str() else { continue };
-            let is_wanted = Path::new(name).extension().is_some_and(|e| e == self.format.extension());
-            if is_wanted && !name.starts_with('.') && name >= from {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
+    fn list(&self) -> Result<Vec<Listed>> {
+        listing::list(&self.directory, self.format.extension())
     }
 
-    fn once(&self, cursor: &mut Cursor, handle: Handle, out: &mut Output<'_>) -> Result<()> {
-        let names = self.names(&cursor.file)?;
+    /// All names, sorted.
+    fn names(&self) -> Result<Vec<String>> {
+        Ok(self.list()?.into_iter().map(|file| file.name).collect())
+    }
+
+    /// Reads what there is now behind the cursor; whether the cursor is another, although no row may have come.
+    fn once(&self, cursor: &mut Cursor, handle: Handle, out: &mut Output<'_>) -> Result<bool> {
+        let listed = self.list()?;
+        let is_told = self.tell_late(&listed, cursor, out);
+        let names: Vec<&str> = listed.iter().map(|file| file.name.as_str()).collect();
+        let names = &names[names.partition_point(|name| *name < cursor.file.as_str())..];
         for (n, name) in names.iter().enumerate() {
             if *name != cursor.file {
-                *cursor = Cursor::start_of(name);
+                self.leave(cursor);
+                cursor.begin(name);
             }
             let path = self.directory.join(name);
             cursor.check(&path, self.format.unit())?;
@@ -140,7 +138,45 @@ impl Files {
                 break;
             }
         }
-        Ok(())
+        Ok(is_told)
+    }
+
+    /// Nobody reads them: with the next state it is known that this was told.
+    fn tell_late(&self, listed: &[Listed], cursor: &mut Cursor, out: &Output<'_>) -> bool {
+        let mut told = 0;
+        // The first listing has nothing to be compared with.
+        let seen_us = cursor.seen_us.unwrap_or(i64::MAX);
+        for file in listing::late(listed, &cursor.file, seen_us) {
+            told += 1;
+            if told <= LATE_TOLD_MAX {
+                let (stream, file, behind) = (self.name.clone(), file.to_owned(), cursor.file.clone());
+                out.reporter().tell(Event::FileSkipped { stream, file, behind });
+            }
+        }
+        if told > LATE_TOLD_MAX {
+            out.reporter().warning(format!(
+                "stream {}: {} before {} came or changed late, and are not read",
+                self.name,
+                plural(told - LATE_TOLD_MAX, "more file"),
+                cursor.file
+            ));
+        }
+        listing::newest_us(listed).into_iter().for_each(|newest| cursor.saw(newest));
+        told > 0
+    }
+
+    /// What was appended to it while it was read is no news, if that was read, too.
+    fn leave(&self, cursor: &mut Cursor) {
+        if cursor.file.is_empty() {
+            return;
+        }
+        match std::fs::metadata(self.directory.join(&cursor.file)) {
+            Ok(found) if self.format.unit() == Unit::Row || found.len() <= cursor.position => {
+                cursor.saw(listing::changed_us(&found));
+            }
+            // It was removed, or there is more in it, which the next listing tells.
+            _ => {}
+        }
     }
 }
 
@@ -188,12 +224,20 @@ impl Sink<'_, '_> {
 }
 
 impl Source for Files {
+    fn check(&mut self) -> Result<Vec<String>> {
+        self.look()
+    }
+
     fn streams(&mut self) -> Result<Vec<Offer>> {
         let schema = match self.format {
             Format::JsonLines => None,
-            Format::Csv => Some(csv::schema(&self.directory, &self.names("")?)?),
-            Format::Parquet => Some(parquet::schema(&self.directory, &self.names("")?)?),
+            Format::Csv => Some(csv::schema(&self.directory, &self.names()?)?),
+            Format::Parquet => Some(parquet::schema(&self.directory, &self.names()?)?),
         };
+        if let Some(schema) = schema.as_deref().and_then(|schema| serde_json::from_str(schema).ok()) {
+            let checked = check_paths("primary_key", &self.key, &schema);
+            checked.map_err(|failure| failure.while_doing(format!("stream {}", self.name)))?;
+        }
         Ok(vec![Offer::onward(StreamDefinition {
             name: self.name.clone(),
             key: self.key.clone(),
@@ -208,9 +252,9 @@ impl Source for Files {
             .find(self.name.namespace.as_deref(), &self.name.name)
             .ok_or_else(|| Failure::permanent(format!("stream {} was not announced", self.name)))?;
         loop {
-            self.once(&mut cursor, handle, out)?;
-            if out.since_state(handle) > 0 {
-                let path = self.directory.join(&cursor.file);
+            let is_told = self.once(&mut cursor, handle, out)?;
+            let path = self.directory.join(&cursor.file);
+            if out.since_state(handle) > 0 || (is_told && path.exists()) {
                 out.state(handle, &cursor.text(&path, self.format.unit())?)?;
             }
             if !self.follows || out.urgency() > Urgency::None {

@@ -47,7 +47,8 @@ fn a_file_that_was_replaced_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.jsonl");
     fs::write(&path, "{\"id\":1}\n{\"id\":2}\n").unwrap();
-    let mut cursor = Cursor::start_of("a.jsonl");
+    let mut cursor = Cursor::default();
+    cursor.begin("a.jsonl");
     cursor.position = 9;
     let cursor = Cursor::parse(&cursor.text(&path, Unit::Byte).unwrap()).unwrap();
     fs::write(&path, "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n").unwrap();
@@ -101,7 +102,8 @@ fn a_parquet_file_that_was_replaced_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.parquet");
     write_parquet(&path, &[0..4, 4..9]);
-    let mut cursor = Cursor::start_of("a.parquet");
+    let mut cursor = Cursor::default();
+    cursor.begin("a.parquet");
     cursor.position = 5;
     let cursor = Cursor::parse(&cursor.text(&path, Unit::Row).unwrap()).unwrap();
     cursor.check(&path, Unit::Row).unwrap();
@@ -138,7 +140,8 @@ fn a_parquet_row_is_an_object_and_its_schema_says_so() {
     let path = dir.path().join("a.parquet");
     assert_eq!(parquet::texts(&path), [r#"{"id":7,"x":0.1,"l":["a","ü\""]}"#]);
     // It is not one that grows.
-    let mut cursor = Cursor::start_of("a.parquet");
+    let mut cursor = Cursor::default();
+    cursor.begin("a.parquet");
     cursor.position = 1;
     let cursor = Cursor::parse(&cursor.text(&path, Unit::Row).unwrap()).unwrap();
     cursor.check(&path, Unit::Row).unwrap();

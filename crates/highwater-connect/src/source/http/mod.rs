@@ -36,6 +36,11 @@ struct Received {
 }
 
 impl Source for Http {
+    fn check(&mut self) -> Result<Vec<String>> {
+        let address = server::check(self.listen)?;
+        Ok(vec![format!("it can listen on http://{address}")])
+    }
+
     fn streams(&mut self) -> Result<Vec<Offer>> {
         Ok(self.paths.iter().map(|path| Offer::onward(path.definition())).collect())
     }

@@ -29,6 +29,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// So long requests that are on their way may take when it stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
+/// Whether it could listen there, and where that is. It is free again when this returns.
+pub(super) fn check(listen: SocketAddr) -> Result<SocketAddr> {
+    TcpListener::bind(listen).and_then(|listener| listener.local_addr()).map_err(|e| cant_listen(listen, e))
+}
+
+fn cant_listen(listen: SocketAddr, error: std::io::Error) -> Failure {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::AddrInUse => Failure::transient(format!(
+            "{listen} is taken: by a run of this pipeline that is at work, or by another program"
+        )),
+        // Nobody gives it to us later, either.
+        ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied => {
+            Failure::config(format!("listening on {listen}")).because(error)
+        }
+        _ => Failure::transient(format!("listening on {listen}")).because(error),
+    }
+}
+
 /// A listener that runs.
 pub(super) struct Server {
     address: SocketAddr,
@@ -38,8 +57,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(settings: &Http, door: Door) -> Result<Server> {
-        let cant =
-            |e: std::io::Error| Failure::transient(format!("listening on {}", settings.listen)).because(e);
+        let cant = |e| cant_listen(settings.listen, e);
         let listener = TcpListener::bind(settings.listen).map_err(cant)?;
         listener.set_nonblocking(true).map_err(cant)?;
         let address = listener.local_addr().map_err(cant)?;
