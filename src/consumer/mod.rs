@@ -2,6 +2,7 @@
 
 mod file;
 mod registry;
+mod restart;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -21,7 +22,9 @@ use crate::storage::{self, Access, Lock, LockMode, StorageFile};
 use crate::streams::Stream;
 
 pub(crate) use file::on_device;
-pub(crate) use registry::{check_position, drop_consumer, plan_seek, read_state, register, seek};
+pub(crate) use registry::{
+    check_position, check_start, drop_consumer, plan_seek, read_state, register, seek,
+};
 
 use registry::{check_history, check_name, find_checkpoint};
 
@@ -70,6 +73,10 @@ pub struct ConsumerInfo {
     pub lag_checkpoints: u64,
     /// Bytes of the log behind that, about.
     pub lag_bytes: u64,
+    /// The checkpoint behind which it was made or moved by hand; 0 at the log's beginning.
+    pub start: Sequence,
+    /// Whether it acknowledged anything behind that ([`Consumer::has_acknowledged`]).
+    pub has_acknowledged: bool,
 }
 
 /// Whole checkpoints to be delivered together. It owns what it needs: the consumer can go on.
@@ -240,7 +247,7 @@ impl Consumer {
 
     /// Compares with the position that the destination holds, and goes on from there.
     ///
-    /// `None`, a destination that knows of nothing, changes nothing. A destination further than the last
+    /// `None`, a destination that stores no position, changes nothing. A destination further than the last
     /// acknowledgement counts as acknowledged; one behind it (restored from a backup) is delivered to again. Fails with
     /// [`ErrorKind::Diverged`] for another log, a destination ahead of this one, or another checkpoint under that number.
     pub fn align(&mut self, stored: Option<Position>) -> Result<()> {
@@ -256,6 +263,10 @@ impl Consumer {
         self.ahead.retain(|_, ahead| *ahead > stored.sequence);
         let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
+        if stored.sequence < self.state.start {
+            // It was delivered to before this consumer was put where it is: nobody knows from where on.
+            self.state.start = Sequence::NONE;
+        }
         self.write()?;
         self.sync()?;
         // A pruning or a compaction may have passed it meanwhile.

@@ -238,6 +238,8 @@ pub(crate) fn consumers(origin: &Origin) -> Result<Vec<ConsumerInfo>> {
         .into_iter()
         .map(|(name, state)| ConsumerInfo {
             name,
+            start: state.start,
+            has_acknowledged: state.has_acknowledged(),
             acknowledged: state.sequence,
             lag_checkpoints: horizon.last.sequence.get().saturating_sub(state.sequence.get()),
             lag_bytes: if state.sequence >= horizon.last.sequence {
