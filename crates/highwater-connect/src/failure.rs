@@ -120,7 +120,10 @@ impl Failure {
     /// With what was being done in front of the message.
     #[must_use]
     pub fn while_doing(mut self, doing: impl fmt::Display) -> Self {
-        self.message = format!("{doing}: {}", self.message);
+        self.message = match self.message.as_str() {
+            "" => doing.to_string(),
+            message => format!("{doing}: {message}"),
+        };
         self
     }
 
@@ -177,5 +180,8 @@ mod tests {
             failure.while_doing("destination lake").to_string(),
             "destination lake: connecting: refused"
         );
+        let bare = Failure { message: String::new(), ..Failure::permanent("") };
+        let failure = bare.because(std::io::Error::other("refused")).while_doing("destination lake");
+        assert_eq!(failure.to_string(), "destination lake: refused");
     }
 }

@@ -1,13 +1,16 @@
 //! A pipeline at work: the source's thread writes the log, each destination's thread delivers from it. None waits for another,
 //! but at the log's cap, where the source waits for who has still to read.
 
+mod beginning;
 mod breaker;
 mod check;
 mod delivering;
 mod flight;
+mod holding;
 mod monitor;
 mod parts;
 mod reading;
+mod ready;
 mod rejected;
 mod resume;
 mod retry;
@@ -17,16 +20,18 @@ mod tending;
 mod trouble;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use highwater::{ErrorKind, Log, LogReader, Sequence};
+use highwater::{Log, LogReader, Sequence};
 
 use monitor::Monitor;
+use ready::Ready;
 use tending::Tending;
 
 pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
+pub use holding::{Holding, compare, holding};
 pub use parts::{destination, on_repeat, source, source_connector};
 pub use reading::{Ended, read};
 pub use resume::verify;
@@ -35,13 +40,10 @@ pub use schema::{Difference, StreamDifference, accept, differences, offered};
 pub use second_try::{SecondTry, second_try};
 pub use trouble::{Trouble, TroubleFile};
 
-use crate::destination::Destination;
 use crate::event::{Event, Reporter};
 use crate::failure::{Failure, Result};
-use crate::feed::Feed;
-use crate::letters::DeadLetters;
 use crate::output::Surroundings;
-use crate::pipeline::{Delivery, Pipeline, Resume};
+use crate::pipeline::{Pipeline, Resume};
 use crate::rules;
 use crate::source::Source;
 use crate::stop::Stop;
@@ -62,16 +64,6 @@ pub struct Outcome {
     pub elsewhere: Vec<String>,
 }
 
-/// A destination that is ready to be delivered to.
-struct Ready {
-    name: String,
-    delivery: Delivery,
-    letters: DeadLetters,
-    trouble: TroubleFile,
-    destination: Box<dyn Destination>,
-    feed: Feed,
-}
-
 /// Destinations that were given up: nothing is to be waited for from them.
 pub type GivenUp = Arc<Mutex<BTreeSet<String>>>;
 
@@ -88,8 +80,9 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         verify(pipeline, &log, reporter, stop)?;
     }
     let mut outcome = Outcome::default();
-    let ready = get_ready(pipeline, &log, &mut outcome, reporter, stop)?;
+    let ready = ready::get(pipeline, &log, &mut outcome, reporter, stop)?;
     let given_up = GivenUp::default();
+    lock(&given_up).extend(outcome.destinations.iter().map(|(name, _)| name.clone()));
     let around = Surroundings {
         policy: pipeline.checkpoint,
         reporter: reporter.clone(),
@@ -149,36 +142,8 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     Ok(outcome)
 }
 
-/// Makes the destinations and takes their consumers. One that is wrong is told before anything starts.
-fn get_ready(
-    pipeline: &Pipeline,
-    log: &Log,
-    outcome: &mut Outcome,
-    reporter: &Reporter,
-    stop: &Stop,
-) -> Result<Vec<Ready>> {
-    let mut ready = Vec::new();
-    for name in pipeline.destination_names() {
-        let (delivery, section) = pipeline.destination(name)?;
-        let destination = destination(pipeline, name, section, reporter, stop)?;
-        match Feed::open(log, name, delivery.start, delivery.max_lag) {
-            Ok(feed) => {
-                let letters = pipeline.dead_letters(name, &delivery);
-                let trouble = TroubleFile::new(&pipeline.work, name);
-                ready.push(Ready { name: name.to_owned(), delivery, letters, trouble, destination, feed });
-            }
-            Err(failure) if is_elsewhere(&failure) => {
-                reporter.note(format!("{name} is delivered by another process"));
-                outcome.elsewhere.push(name.to_owned());
-            }
-            Err(failure) => return Err(failure.while_doing(format!("destination {name}"))),
-        }
-    }
-    Ok(ready)
-}
-
-fn is_elsewhere(failure: &Failure) -> bool {
-    failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::ConsumerBusy)
+fn lock(given_up: &GivenUp) -> MutexGuard<'_, BTreeSet<String>> {
+    given_up.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn deliver(
@@ -194,7 +159,7 @@ fn deliver(
     let deliverer = Deliverer { name: &name, log, delivery, letters, trouble, goal, reporter, stop };
     let delivered = deliverer.run(feed, &mut *destination);
     if delivered.is_err() {
-        given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        lock(given_up).insert(name);
     }
     delivered
 }

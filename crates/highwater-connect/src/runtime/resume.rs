@@ -1,10 +1,10 @@
 //! A hard resume: what a run goes on from is verified before it does.
 
-use highwater::{ErrorKind, LogReader, Position};
+use highwater::LogReader;
 
-use super::parts::destination;
+use super::holding::{Holding, holding};
 use crate::event::Reporter;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::pipeline::Pipeline;
 use crate::quantity::plural;
 use crate::stop::Stop;
@@ -12,7 +12,7 @@ use crate::stop::Stop;
 /// Reads every checkpoint that is kept, and compares it with its counts and digests; asks every destination what it holds, and
 /// compares that with the log's history. Changes nothing in either. Blocks for reading the whole log.
 ///
-/// Fails with the engine's [`ErrorKind::Corrupt`] if the log is damaged, with
+/// Fails with the engine's [`Corrupt`](highwater::ErrorKind::Corrupt) if the log is damaged, with
 /// [`FailureKind::Diverged`](crate::FailureKind::Diverged) if a destination holds something else than the log, or needs what is
 /// gone from it, and with what the destination says if it can't be asked.
 pub fn verify(pipeline: &Pipeline, log: &LogReader, reporter: &Reporter, stop: &Stop) -> Result<()> {
@@ -39,20 +39,9 @@ fn check_destination(
     name: &str,
     (reporter, stop): (&Reporter, &Stop),
 ) -> Result<()> {
-    let (_, section) = pipeline.destination(name)?;
-    let mut destination = destination(pipeline, name, section, reporter, stop)?;
-    let stored = destination.stored()?;
-    destination.close()?;
-    stored.map_or(Ok(()), |stored| compare(log, stored))
-}
-
-/// Whether the log could go on behind what a destination holds.
-pub(super) fn compare(log: &LogReader, stored: Position) -> Result<()> {
-    log.check_position(stored).map_err(|error| match error.kind() {
-        ErrorKind::Diverged => Failure::diverged(format!("it holds something else than this log: {error}")),
-        ErrorKind::Gap { .. } => {
-            Failure::diverged(format!("it needs what this log does not hold any more: {error}"))
-        }
-        _ => error.into(),
-    })
+    let found = holding(pipeline, log, name, reporter, stop)?;
+    if matches!(found, Holding::Lost { .. }) {
+        reporter.warning(format!("{name}: {found}"));
+    }
+    Ok(())
 }
