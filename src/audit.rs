@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::format::BLOCK;
 use crate::format::commit::Commit;
 use crate::format::frame::{Header, Kind};
-use crate::format::note::{Pruned, Recovered, Repaired};
+use crate::format::note::{Opened, Pruned, Recovered, Repaired};
+use crate::format::snapshot::Retained;
 use crate::format::wire::Decoded;
 use crate::notes::{self, Note, What};
 use crate::origin::Origin;
@@ -33,8 +34,15 @@ pub struct AuditEntry {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AuditEvent {
+    /// Somebody opened the log, found it as a clean close or a kill at rest leaves it, and wrote.
+    Opening {
+        /// Which process, of which program, on which machine.
+        who: String,
+    },
     /// An opening dropped what no commit named, or what was torn, or wrote again what was not on the device.
     Recovery {
+        /// Which process, of which program, on which machine.
+        who: String,
         /// Frames that were dropped.
         dropped_frames: u64,
         /// Their bytes.
@@ -56,14 +64,14 @@ pub enum AuditEvent {
         /// The base checkpoint.
         first: Sequence,
     },
-    /// A repair gave checkpoints up.
+    /// A repair changed the log, and perhaps gave checkpoints up.
     Repair {
         /// Its number; what it set aside bears it.
         repair: u32,
-        /// The first checkpoint that was lost.
-        first: Sequence,
+        /// The first checkpoint that was lost; `None`: none was.
+        first: Option<Sequence>,
         /// The last one.
-        last: Sequence,
+        last: Option<Sequence>,
         /// What follows was kept, and the numbers stay empty.
         skipped: bool,
         /// Where the damage was, and what.
@@ -140,13 +148,14 @@ fn frames(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {
     let horizon = origin.horizon()?;
     let files = origin.files();
     let mut walker = Walker::new(files.get(horizon.retained.first_live)?, BLOCK);
-    let mut last = crate::view::read_start(files, horizon.retained.first_live)?.1.snapshot.last.sequence;
+    let begin = crate::view::read_start(files, horizon.retained.first_live)?.1.snapshot;
+    let mut before = Before { last: begin.last.sequence, retained: begin.retained };
     while walker.address() < horizon.end {
         let at = walker.address();
         let header = walker.header()?.map_err(|fault| files.damaged(at, fault))?;
         if is_of_interest(header.kind) {
             let body = walker.body(&header)?.map_err(|fault| files.damaged(at, fault))?;
-            let entry = read(files, &header, &body, at, &mut last)
+            let entry = read(files, &header, &body, at, &mut before)
                 .map_err(|malformed| files.damaged(at, malformed))?;
             entry.into_iter().for_each(&mut *tell);
         }
@@ -163,27 +172,55 @@ fn frames(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {
 }
 
 fn is_of_interest(kind: Kind) -> bool {
-    matches!(kind, Kind::Commit | Kind::Recovery | Kind::Pruned | Kind::Repaired)
+    matches!(kind, Kind::Commit | Kind::Opened | Kind::Recovery | Kind::Pruned | Kind::Repaired)
 }
 
-/// What a frame tells; `last` follows the checkpoints.
+/// What held before a frame.
+struct Before {
+    last: Sequence,
+    /// The most that was let go so far.
+    retained: Retained,
+}
+
+impl Before {
+    /// What a frame says of what is kept; whether that let something go. A repair and a restore say again what held.
+    fn take(&mut self, retained: Retained) -> bool {
+        let base = |retained: &Retained| retained.compacted.as_ref().map(|base| base.commit);
+        let is_less = retained.first_live > self.retained.first_live
+            || retained.first_sequence > self.retained.first_sequence
+            || base(&retained) != base(&self.retained);
+        let (first_live, first_sequence) = (self.retained.first_live, self.retained.first_sequence);
+        self.retained = Retained {
+            first_live: retained.first_live.max(first_live),
+            first_sequence: retained.first_sequence.max(first_sequence),
+            ..retained
+        };
+        is_less
+    }
+}
+
+/// What a frame tells; `before` follows.
 fn read(
     files: &Files,
     header: &Header,
     body: &[u8],
     at: Address,
-    last: &mut Sequence,
+    before: &mut Before,
 ) -> Decoded<Option<AuditEntry>> {
-    let after = *last;
+    let after = before.last;
     let entry = |time_us, event| Some(AuditEntry { time_us, after, event });
     Ok(match header.kind {
         Kind::Commit => {
             let commit = Commit::decode(body, at)?;
-            *last = commit.head.sequence;
+            before.last = commit.head.sequence;
             let record = OperationRecord::of(commit.head.flags, &commit.labels);
             let position =
                 Position { log: files.log, sequence: commit.head.sequence, checkpoint: commit.head.id };
             record.and_then(|record| entry(commit.head.time_us, AuditEvent::Operation { position, record }))
+        }
+        Kind::Opened => {
+            let Opened { time_us, who } = Opened::decode(body)?;
+            entry(time_us, AuditEvent::Opening { who })
         }
         Kind::Recovery => {
             let note = Recovered::decode(body)?;
@@ -192,21 +229,24 @@ fn read(
                 dropped_bytes: note.dropped_bytes,
                 rewritten_bytes: note.rewritten_bytes,
                 why: note.why,
+                who: note.who,
             };
             entry(note.time_us, event)
         }
         Kind::Pruned => {
             let note = Pruned::decode(body)?;
-            let first = note.retained.first_sequence;
-            let event = match note.retained.compacted {
-                Some(_) => AuditEvent::Compaction { first },
-                None => AuditEvent::Pruning { first, detached: note.detached },
+            let (first, is_compacted) = (note.retained.first_sequence, note.retained.compacted.is_some());
+            let is_less = before.take(note.retained);
+            let event = match is_compacted {
+                true => AuditEvent::Compaction { first },
+                false => AuditEvent::Pruning { first, detached: note.detached.clone() },
             };
-            entry(note.time_us, event)
+            entry(note.time_us, event).filter(|_| is_less || !note.detached.is_empty())
         }
         Kind::Repaired => {
             let note = Repaired::decode(body)?;
-            let Repaired { time_us, repair, first, last, skipped, why } = note;
+            let (first, last) = note.lost().unzip();
+            let Repaired { time_us, repair, skipped, why, .. } = note;
             entry(time_us, AuditEvent::Repair { repair, first, last, skipped, why })
         }
         _ => None,

@@ -33,6 +33,9 @@ const LABELS_BYTES_MAX: usize = 64 << 10;
 #[must_use = "a commit does nothing until Writer::commit takes it"]
 pub struct Commit {
     streams: Vec<StreamId>,
+    /// The first of them; and the first that belongs to another log than that.
+    first: Option<Stream>,
+    foreign: Option<Stream>,
     all: bool,
     /// One for each: the last word counts.
     states: BTreeMap<StreamId, StateInput>,
@@ -72,7 +75,7 @@ impl Commit {
 
     /// Covers a stream's records; its state stays.
     pub fn records(mut self, stream: &Stream) -> Self {
-        self.streams.push(stream.id());
+        self.name(stream);
         self
     }
 
@@ -120,8 +123,16 @@ impl Commit {
         self
     }
 
-    fn state(mut self, stream: &Stream, state: StateInput) -> Self {
+    fn name(&mut self, stream: &Stream) {
         self.streams.push(stream.id());
+        let first = self.first.get_or_insert_with(|| stream.clone());
+        if first.log() != stream.log() {
+            self.foreign.get_or_insert_with(|| stream.clone());
+        }
+    }
+
+    fn state(mut self, stream: &Stream, state: StateInput) -> Self {
+        self.name(stream);
         self.states.insert(stream.id(), state);
         self
     }
@@ -132,6 +143,8 @@ impl Commit {
     }
 
     pub(crate) fn into_request(self, journal: &Journal) -> Result<(Cover, CommitRequest)> {
+        let logs = self.first.iter().chain(&self.foreign);
+        logs.map(|stream| stream.check_log(journal.log())).collect::<Result<()>>()?;
         let limit = journal.config.state_bytes_max;
         let mut states = Vec::with_capacity(self.states.len());
         for (stream, state) in self.states {

@@ -37,7 +37,8 @@ pub struct Config {
     pub unflushed_bytes_max: u32,
     /// The largest uncommitted unit of one writer, in bytes. Default: none but [`Config::size_max`].
     pub unit_bytes_max: Option<u64>,
-    /// The most the log's directory may occupy, in bytes. Default: no limit.
+    /// The most that the log's segments and base files may occupy, in bytes ([`Status::size_bytes`](crate::Status::size_bytes)).
+    /// About 1 MiB more is beside them: the reserve for a pruning on a full disk, positions. Default: no limit.
     pub size_max: Option<u64>,
     /// What an append does when `size_max` is reached. Default: fail.
     pub when_full: WhenFull,

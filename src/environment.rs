@@ -1,7 +1,7 @@
 //! Time, randomness and the identity of this boot: everything the engine would otherwise ask the system for.
 //! It comes through [`Config::environment`](crate::Config::environment), so that a test repeats to the byte.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -25,6 +25,30 @@ pub trait Environment: Send + Sync + fmt::Debug {
 
     /// Names this boot of the machine, if that can be known: equal as long as the page cache can't have been lost.
     fn boot(&self) -> Option<u128>;
+
+    /// Who this process is, in words for people: the log's record of openings says it.
+    fn process(&self) -> String {
+        this_process()
+    }
+}
+
+/// Its number, program and machine, as far as they can be known; at most some hundred bytes.
+pub(crate) fn this_process() -> String {
+    const NAME_CHARS_MAX: usize = 64;
+    let short =
+        |name: &str| name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect::<String>();
+    let mut text = format!("process {}", std::process::id());
+    let program = std::env::args_os().next();
+    let program = program.as_ref().and_then(|path| std::path::Path::new(path).file_name()?.to_str());
+    if let Some(program) = program {
+        let _ = write!(text, " ({})", short(program));
+    }
+    // Miri's own uname leaves a part of the name undefined, and stops at that.
+    #[cfg(all(unix, not(miri)))]
+    if let Ok(host) = rustix::system::uname().nodename().to_str() {
+        let _ = write!(text, " on {}", short(host));
+    }
+    text
 }
 
 /// The process that opened something. A forked child has it, too, and must not write through it.
@@ -165,5 +189,9 @@ impl Environment for Stepped {
 
     fn boot(&self) -> Option<u128> {
         Some(u128::from(self.boot.load(Ordering::Relaxed)))
+    }
+
+    fn process(&self) -> String {
+        "a test".to_owned()
     }
 }

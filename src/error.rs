@@ -14,7 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Committed bytes are damaged. Stop, keep a copy of the directory, run `highwater verify`.
+    /// Committed bytes are damaged. Stop, keep a copy of the directory, run `highwater verify`; [`repair`](crate::repair) tells what
+    /// can be kept.
     Corrupt,
     /// The operating system refused a call. After a failed write or flush the log takes no more writes until it
     /// is opened again ([`ErrorKind::Failed`]).

@@ -50,6 +50,7 @@ mod format;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod growth;
 mod histogram;
 mod journal;
 pub mod key;
@@ -93,6 +94,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use format::consumer::{LagPolicy, MaxLag};
 pub use format::data::OpKind;
 pub use format::define::{ColumnPath, StreamName};
+pub use growth::Growth;
 pub use histogram::Histogram;
 pub use journal::Committed;
 pub use log::Log;

@@ -1,9 +1,8 @@
 //! One writing process per log: the lock, and who holds it.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::names;
 use crate::storage::{self, Access, Lock, LockMode, Storage};
@@ -99,14 +98,7 @@ pub(crate) fn holder(storage: &dyn Storage) -> String {
 }
 
 fn describe(environment: &dyn Environment) -> String {
-    let mut text = format!("process {}", std::process::id());
-    // Miri's own uname leaves a part of the name undefined, and stops at that.
-    #[cfg(all(unix, not(miri)))]
-    if let Ok(host) = rustix::system::uname().nodename().to_str() {
-        let _ = write!(text, " on {host}");
-    }
-    let _ = writeln!(text, " since {}", utc(environment.now_us()));
-    text
+    format!("{} since {}\n", environment::this_process(), utc(environment.now_us()))
 }
 
 /// A time as `2026-11-20T12:00:00Z`.

@@ -165,24 +165,26 @@ impl Log {
         compaction::compact_if_due(&self.journal, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Gives a stream another name; its number, key, state and history stay. Durable when it returns.
+    /// Gives a stream another name; its number, key, state and history stay. Durable when it returns; blocks for one flush. Fails
+    /// with [`ErrorKind::StreamBusy`] while a writer owns the stream, and with [`ErrorKind::Invalid`] if the name is taken.
     pub fn rename_stream(&self, stream: &Stream, name: StreamSpec) -> Result<Stream> {
         streams::rename(&self.journal, stream, name)
     }
 
-    /// Clears a stream's state, so that its source reads it from the beginning. Its records stay. Durable when it returns.
+    /// Clears a stream's state, so that its source reads it from the beginning. Its records stay. Durable when it returns; blocks
+    /// for one flush. Fails with [`ErrorKind::StreamBusy`] while a writer owns the stream.
     pub fn reset_stream(&self, stream: &Stream) -> Result<Committed> {
         streams::reset(&self.journal, stream)
     }
 
     /// Drops a stream: its state goes, its name is free for another. Its records stay until they are pruned. Durable when
-    /// it returns.
+    /// it returns; blocks for one flush. Fails with [`ErrorKind::StreamBusy`] while a writer owns the stream.
     pub fn drop_stream(&self, stream: &Stream) -> Result<Committed> {
         streams::drop_stream(&self.journal, stream)
     }
 
     /// Changes states by hand, in a checkpoint of its own that says who did it and why. Durable when it returns; blocks for one
-    /// write and one flush.
+    /// write and one flush, and before that for one of what is buffered.
     ///
     /// Fails with [`ErrorKind::NotFound`] for a stream that is not registered, [`ErrorKind::StreamBusy`] while a writer owns
     /// one of the streams (for the global state: any stream), [`ErrorKind::Outdated`] where the operation asks for that, and
@@ -392,12 +394,18 @@ pub(crate) fn recover(found: Found, config: Config, lock: Box<dyn Lock>) -> Resu
             dropped_frames: recovery.dropped_frames,
             dropped_bytes: recovery.dropped_bytes,
             rewritten_bytes: recovery.rewritten_bytes,
-            why: recovery.why.clone().unwrap_or_default(),
+            why: what_was_wrong(&recovery),
+            who: journal.config.environment.process(),
         })?;
     }
     journal.publish_mark(false, true)?;
     pruning::clean_up(&journal)?;
     Ok((journal, recovery))
+}
+
+fn what_was_wrong(recovery: &Recovery) -> String {
+    let lost = recovery.mark_lost.then(|| "the mark file was unreadable".to_owned());
+    recovery.why.iter().cloned().chain(lost).collect::<Vec<_>>().join("; ")
 }
 
 fn next_epoch(greatest: u32) -> Result<u32> {

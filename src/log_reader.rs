@@ -260,7 +260,8 @@ impl LogReader {
         pin::write(&*self.origin.files().storage, name, pin)
     }
 
-    /// Removes a pin.
+    /// Removes a pin. Durable when it returns; blocks for one flush. Fails with
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is none of that name.
     pub fn unpin(&self, name: &str) -> Result<()> {
         pin::remove(&*self.origin.files().storage, name)
     }
@@ -295,7 +296,7 @@ impl LogReader {
     /// log.operate(Operation::new("set global", "ops", "moved here").set_global("{}"))?;
     /// let mut entries = Vec::new();
     /// log.audit(&mut |entry| entries.push(entry))?;
-    /// let AuditEvent::Operation { record, .. } = &entries[0].event else { panic!() };
+    /// let AuditEvent::Operation { record, .. } = &entries.last().unwrap().event else { panic!() };
     /// assert_eq!((record.verb(), record.who.as_deref()), ("set", Some("ops")));
     /// # Ok::<(), highwater::Error>(())
     /// ```

@@ -9,6 +9,7 @@ use crate::format::commit::StateAt;
 use crate::format::define::StreamName;
 use crate::format::mark::Mark;
 use crate::format::names::{self, FileName};
+use crate::format::note::Repaired;
 use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::journal::Journal;
 use crate::lock;
@@ -217,6 +218,14 @@ pub(crate) fn gap(first: Sequence, retained: &Retained) -> Error {
         None => format!("they were pruned; the oldest that is kept is {oldest}"),
     };
     Error::new(ErrorKind::Gap { first, last }, what)
+}
+
+/// The error for checkpoints that damage took.
+pub(crate) fn lost(first: Sequence, note: &Repaired) -> Error {
+    Error::new(
+        ErrorKind::Gap { first, last: note.last },
+        format!("they were lost to damage ({}) and given up by repair {}", note.why, note.repair),
+    )
 }
 
 /// A log that another process may be writing. Nothing here writes.

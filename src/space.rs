@@ -6,6 +6,7 @@ use crate::config::Retention;
 use crate::error::Result;
 use crate::format::frame::Kind;
 use crate::format::{BLOCK, names};
+use crate::growth::{Growing, Growth};
 use crate::origin::{Horizon, Origin};
 use crate::position::{SegmentId, Sequence};
 use crate::pruning::{self, Holder, Holds, Lows, Purpose};
@@ -40,12 +41,16 @@ pub struct Space {
     pub spare_segments: u64,
     /// What repairs have set aside.
     pub aside_bytes: u64,
-    /// Positions of consumers, pins, the mark, room kept for a full disk.
+    /// Room that is kept for a pruning on a full disk.
+    pub reserve_bytes: u64,
+    /// Positions of consumers, pins, the mark, notes.
     pub other_bytes: u64,
     /// What a pruning would free now.
     pub reclaimable_bytes: u64,
     /// So many of [`segment_list`](Space::segment_list), from the first on, a pruning would free.
     pub reclaimable_segments: u64,
+    /// How fast it grows, by what is kept; `None` where that is too young to tell.
+    pub growth: Option<Growth>,
     /// The segments that hold the log, in their order.
     pub segment_list: Vec<SegmentSpace>,
     /// Who holds segments, and how many bytes of them; who holds most comes first.
@@ -120,10 +125,11 @@ fn add_files(origin: &Origin, horizon: &Horizon, space: &mut Space) -> Result<()
     space.aside_bytes = survey.aside.iter().map(|(repair, name)| len(&names::aside(*repair, name))).sum();
     let consumers = survey.consumers.iter().map(|name| len(&names::consumer(name)));
     let pins = survey.pins.iter().map(|name| len(&names::pin(name)));
-    let fixed = [names::MARK, names::RESERVE, names::NOTES, names::BACKUP].map(len);
+    let fixed = [names::MARK, names::NOTES, names::BACKUP].map(len);
+    space.reserve_bytes = len(names::RESERVE);
     space.other_bytes = consumers.chain(pins).chain(fixed).sum();
-    space.disk_bytes =
-        space.segment_bytes + space.base_bytes + space.spare_bytes + space.aside_bytes + space.other_bytes;
+    space.disk_bytes = space.segment_bytes + space.base_bytes + space.spare_bytes;
+    space.disk_bytes += space.aside_bytes + space.reserve_bytes + space.other_bytes;
     Ok(())
 }
 
@@ -131,13 +137,18 @@ fn add_frames(origin: &Origin, horizon: &Horizon, space: &mut Space) -> Result<(
     let mut segments = Segments::of(origin, horizon)?;
     segments.walk(origin, horizon)?;
     let mut reader = Reader::new(origin.clone(), horizon.retained.first_sequence)?;
+    let mut growing = Growing::default();
     while reader.next_sequence() <= horizon.last.sequence {
         match reader.next() {
-            Ok(Some(checkpoint)) => space.record_bytes += segments.add(&checkpoint)?,
+            Ok(Some(checkpoint)) => {
+                growing.take(&checkpoint);
+                space.record_bytes += segments.add(&checkpoint)?;
+            }
             Ok(None) => break,
             Err(error) => drop(reader.pass_gap().ok_or(error)?),
         }
     }
+    space.growth = growing.growth(origin.files(), horizon);
     for mut of in segments.list {
         // What was just committed may have been counted as a name before it was as a frame.
         let data = std::mem::replace(&mut of.dead_bytes, 0);

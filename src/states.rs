@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::StateAt;
 use crate::format::define::StreamName;
-use crate::locate;
-use crate::origin::{Origin, gap};
+use crate::locate::{self, Met};
+use crate::origin::{Origin, gap, lost};
 use crate::position::{Position, Sequence, StreamId};
 use crate::segment::Walker;
 use crate::streams::Stream;
@@ -69,10 +69,14 @@ impl States {
         let mut view = View::load(files, &start.snapshot, &horizon.retained)?;
         let mut walker = Walker::new(files.get(segment)?, 0);
         while view.last.sequence < sequence {
-            let Some((commit, at)) = locate::next_commit(files, &mut walker, horizon.end)? else {
-                return Err(files.damaged(walker.address(), format!("checkpoint {sequence} is missing")));
-            };
-            view.commit(&commit, at);
+            match locate::next(files, &mut walker, horizon.end)? {
+                Some(Met::Commit(commit, at)) if commit.head.sequence <= sequence => view.commit(&commit, at),
+                Some(Met::Lost(note)) if note.last < sequence => {}
+                Some(Met::Lost(note)) => return Err(lost(sequence, &note)),
+                _ => {
+                    return Err(files.damaged(walker.address(), format!("checkpoint {sequence} is missing")));
+                }
+            }
         }
         let entries = origin.with_view(|now| {
             // Today's name, as everywhere; one that was dropped since has only an old one.
@@ -90,6 +94,7 @@ impl States {
 
     /// A stream's state, as a value.
     pub fn get<T: DeserializeOwned>(&self, stream: &Stream) -> Result<Option<T>> {
+        stream.check_log(self.origin.log())?;
         let Some(text) = self.with_number(stream.id())? else { return Ok(None) };
         parse(&text.text).map(Some)
     }

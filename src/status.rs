@@ -18,7 +18,7 @@ use crate::storage::Access;
 pub struct SegmentStatus {
     /// Its number.
     pub id: u32,
-    /// Its size.
+    /// Its size, in bytes.
     pub bytes: u64,
     /// Whether it is full; the last one is being written.
     pub sealed: bool,
@@ -34,37 +34,39 @@ pub struct Status {
     pub end: Option<Position>,
     /// The oldest checkpoint that can be read.
     pub first: Sequence,
-    /// Checkpoints that can be read.
+    /// From the oldest to the last; those that damage took and a repair gave up are counted with them.
     pub checkpoints: u64,
     /// Records committed since the log was created.
     pub records: u64,
     /// Bytes of keys, metadata and payloads committed since the log was created.
     pub bytes: u64,
-    /// Streams that are defined.
+    /// Streams that are defined, without those of a runtime's own bookkeeping.
     pub streams: u64,
     /// Segments that hold the log.
     pub segments: Vec<SegmentStatus>,
     /// Files of pruned segments that wait to be written over, and prepared ones.
     pub spare_segments: u64,
-    /// All files of the log, as far as it knows them.
+    /// All files of the log, as far as it knows them, in bytes.
     pub disk_bytes: u64,
-    /// Written, and named by no commit yet; known in the writing process only.
+    /// Those of them that [`Config::size_max`](crate::Config::size_max) counts: segments, also spare ones, and base files.
+    pub size_bytes: u64,
+    /// Bytes that are written, and named by no commit yet; known in the writing process only.
     pub uncommitted_bytes: u64,
-    /// Written, and not flushed yet; known in the writing process only.
+    /// Bytes that are written, and not flushed yet; known in the writing process only.
     pub unflushed_bytes: u64,
     /// When the last durable checkpoint was committed, in microseconds since 1970-01-01 UTC.
     pub last_checkpoint_us: Option<i64>,
-    /// Since the last durable checkpoint.
+    /// How long that is ago, by the clock of who asks; zero if that clock is behind.
     pub last_checkpoint_age: Option<Duration>,
     /// Flushes since the opening; known in the writing process only.
     pub flushes: u64,
     /// Bytes of frames since the opening; known in the writing process only.
     pub appended_bytes: u64,
-    /// Segments made since the opening, and how many of them out of pruned ones.
+    /// Segments made since the opening; known in the writing process only.
     pub segments_made: u64,
-    /// Segments made out of pruned ones since the opening.
+    /// How many of these out of pruned ones, whose files are written over.
     pub segments_recycled: u64,
-    /// Segments that were made while an append waited for them.
+    /// How many of these while an append waited for them.
     pub segments_late: u64,
     /// Consumers with their lag.
     pub consumers: Vec<ConsumerInfo>,
@@ -83,19 +85,21 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
     let (first_live, active) = (horizon.retained.first_live, horizon.end.segment());
     let mut segments = Vec::new();
     let mut spare_segments = 0;
-    let mut disk_bytes = file_bytes(names::MARK) + file_bytes(names::RESERVE);
+    let mut size_bytes = survey.bases.iter().map(|id| file_bytes(&names::segment(*id))).sum::<u64>();
     for id in &survey.segments {
         let bytes = file_bytes(&names::segment(*id));
-        disk_bytes += bytes;
+        size_bytes += bytes;
         if *id < first_live || *id > active {
             spare_segments += 1;
         } else {
             segments.push(SegmentStatus { id: id.0, bytes, sealed: *id < active });
         }
     }
-    disk_bytes += survey.bases.iter().map(|id| file_bytes(&names::segment(*id))).sum::<u64>();
-    disk_bytes += survey.consumers.iter().map(|name| file_bytes(&names::consumer(name))).sum::<u64>();
-    let (totals, streams) = origin.with_view(|view| (view.totals, view.streams().count() as u64));
+    let consumers = survey.consumers.iter().map(|name| file_bytes(&names::consumer(name))).sum::<u64>();
+    let disk_bytes = size_bytes + consumers + file_bytes(names::MARK) + file_bytes(names::RESERVE);
+    let (totals, streams) = origin.with_view(|view| {
+        (view.totals, view.streams().filter(|(_, defined)| !defined.name.is_of_runtime()).count() as u64)
+    });
     let last = horizon.last;
     let end = (last.sequence > Sequence::NONE).then(|| Position {
         log: origin.log(),
@@ -114,6 +118,7 @@ pub(crate) fn status(origin: &Origin) -> Result<Status> {
         segments,
         spare_segments,
         disk_bytes,
+        size_bytes,
         uncommitted_bytes: 0,
         unflushed_bytes: 0,
         last_checkpoint_us: end.map(|_| last.time_us),

@@ -160,6 +160,10 @@ impl Stream {
         self.0.compression
     }
 
+    pub(crate) fn log(&self) -> LogId {
+        self.0.log
+    }
+
     /// A handle of another log is a mistake that would write into the wrong stream.
     pub(crate) fn check_log(&self, log: LogId) -> Result<()> {
         if self.0.log == log {

@@ -2,14 +2,17 @@
 
 use serde::Serialize;
 
+use crate::consumer::read_state;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::BLOCK;
 use crate::format::commit::Commit;
 use crate::format::frame::{Fault, Header, Kind};
-use crate::format::note::{Recovered, Repaired};
+use crate::format::note::{Opened, Recovered, Repaired};
 use crate::origin::{Horizon, Origin};
+use crate::pin;
 use crate::position::{Address, SegmentId};
 use crate::reader::Reader;
+use crate::recovery::Survey;
 use crate::segment::Walker;
 use crate::view::read_start;
 
@@ -32,6 +35,8 @@ pub struct Verification {
     pub states: u64,
     /// What is damaged: file, byte, expected and found.
     pub problems: Vec<String>,
+    /// Consumers whose files are among that: each goes on once it is moved or dropped.
+    pub damaged_consumers: Vec<String>,
     /// What the next opening for writing will drop behind the last checkpoint: the usual trace of a crash.
     pub torn: Option<String>,
 }
@@ -81,7 +86,24 @@ pub(crate) fn verify(origin: &Origin, progress: &mut dyn FnMut(u64)) -> Result<V
     verify_bases(origin, &horizon, &mut found)?;
     verify_checkpoints(origin, &horizon, &mut found)?;
     verify_states(origin, &mut found)?;
+    verify_holds(origin, &mut found)?;
     Ok(found)
+}
+
+/// What consumers and pins say of themselves.
+fn verify_holds(origin: &Origin, found: &mut Verification) -> Result<()> {
+    let storage = &*origin.files().storage;
+    let survey = Survey::of(storage)?;
+    for name in &survey.consumers {
+        if let Err(error) = read_state(storage, name) {
+            found.note(&error)?;
+            found.damaged_consumers.push(name.clone());
+        }
+    }
+    for name in &survey.pins {
+        pin::read(storage, name).map_or_else(|error| found.note(&error), |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 /// Walks every frame from the first live segment to the end: checksums, epochs, and that segments follow each other.
@@ -158,11 +180,12 @@ fn verify_segment(
 
 /// Decodes what a checksum can't vouch for.
 fn check_content(walker: &mut Walker, header: &Header) -> Result<Result<(), String>> {
-    if !matches!(header.kind, Kind::Commit | Kind::Recovery | Kind::Repaired) {
+    if !matches!(header.kind, Kind::Commit | Kind::Opened | Kind::Recovery | Kind::Repaired) {
         return Ok(Ok(()));
     }
     let at = walker.address();
     Ok(match walker.body(header)? {
+        Ok(body) if header.kind == Kind::Opened => Opened::decode(&body).map(drop).map_err(|e| e.to_string()),
         Ok(body) if header.kind == Kind::Recovery => {
             Recovered::decode(&body).map(drop).map_err(|e| e.to_string())
         }

@@ -10,7 +10,7 @@ use crate::format::data::{BASE_TIME, OpKind, RECORD_HEADER_MAX, RecordParts};
 use crate::format::frame::FrameBuf;
 use crate::journal::{CommitRequest, Committed, Journal, Unit, UnitStream};
 use crate::packer::{Filled, Packer, Packing};
-use crate::position::{StreamId, StreamMap};
+use crate::position::{LogId, StreamId, StreamMap};
 use crate::streams::Stream;
 
 /// What a record does, borrowed: it is copied once, into the log's buffer.
@@ -192,7 +192,7 @@ impl Writer {
                 len as u64,
             ));
         }
-        let mut open = find(&mut self.streams, stream)?;
+        let mut open = find(&mut self.streams, self.journal.log(), stream)?;
         check_unit(open, config, stream, len)?;
         let room = RECORD_HEADER_MAX + len;
         let frame_is_full = open.frame_items > 0 && open.buffered() + room > config.data_frame_bytes();
@@ -200,7 +200,7 @@ impl Writer {
         if frame_is_full || self.buffered > 0 && self.buffered + room > config.buffer_bytes_max {
             let made = self.make_room(stream.id(), frame_is_full, room);
             self.journal.counted(made)?;
-            open = find(&mut self.streams, stream)?;
+            open = find(&mut self.streams, self.journal.log(), stream)?;
         }
         let previous_us = open.previous_us;
         let before = open.buffered();
@@ -232,7 +232,7 @@ impl Writer {
 
     /// Drops a stream's uncommitted records, as after an error in the middle of a page. They are never visible.
     pub fn discard(&mut self, stream: &Stream) -> Result<()> {
-        let open = find(&mut self.streams, stream)?;
+        let open = find(&mut self.streams, self.journal.log(), stream)?;
         self.buffered -= open.buffered();
         open.clear();
         let mut streams = self.unit.streams.lock();
@@ -243,7 +243,8 @@ impl Writer {
 
     /// How many records of a stream are not committed.
     pub fn uncommitted(&self, stream: &Stream) -> u64 {
-        self.streams.get(&stream.id()).map_or(0, |open| open.records)
+        let open = self.streams.get(&stream.id()).filter(|_| stream.log() == self.journal.log());
+        open.map_or(0, |open| open.records)
     }
 
     /// Commits a checkpoint: the records of the streams it covers since their previous one, and the states given,
@@ -375,7 +376,8 @@ impl Drop for Writer {
     }
 }
 
-fn find<'a>(streams: &'a mut StreamMap<Open>, stream: &Stream) -> Result<&'a mut Open> {
+fn find<'a>(streams: &'a mut StreamMap<Open>, log: LogId, stream: &Stream) -> Result<&'a mut Open> {
+    stream.check_log(log)?;
     streams.get_mut(&stream.id()).ok_or_else(|| {
         Error::invalid(format!("stream {} does not belong to this writer; add it first", stream.name()))
     })

@@ -13,8 +13,8 @@ use common::{Fixture, payloads};
 use highwater::backup::{self, Backup, Restored};
 use highwater::repair::{self, Mode};
 use highwater::{
-    AuditEvent, By, Commit, Compaction, Config, ErrorKind, Limit, Log, LogReader, Op, Operation, Position,
-    Retention, Sequence, Start, StreamName, StreamSpec,
+    AuditEntry, AuditEvent, By, Commit, Compaction, Config, ErrorKind, Limit, Log, LogReader, Op, Operation,
+    Position, Retention, Sequence, Start, StreamName, StreamSpec,
 };
 
 const BY: By<'_> = By { who: "ops", why: "the disk broke" };
@@ -182,6 +182,8 @@ fn a_restored_log_goes_on_and_says_so() {
     let mut records = Vec::new();
     new.audit(&mut |entry| records.push(entry)).unwrap();
     let AuditEvent::Operation { record, .. } = &records.last().unwrap().event else { panic!("{records:?}") };
+    let is_pruning = |entry: &AuditEntry| matches!(entry.event, AuditEvent::Pruning { .. });
+    assert!(!records.iter().any(is_pruning), "nothing was pruned: {records:?}");
     assert_eq!(
         (&*record.what, record.who.as_deref(), record.from),
         ("restore to 79", Some("ops"), restored.to)
@@ -523,4 +525,19 @@ fn after_everything_that_is_done_by_hand_a_log_is_sound_and_delivers() {
     assert_eq!(delivered.len() as u64, 129 - repaired.lost_checkpoints);
     assert_eq!(lake.acknowledged(), new.end().unwrap().sequence);
     assert!(restored.end.is_some());
+}
+
+/// It would go with the log that it is to save, and a restored log with its backup.
+#[test]
+fn a_backup_inside_of_the_log_is_refused_and_makes_nothing() {
+    let place = Place::new();
+    let log = place.log.open_small();
+    place.log.write(&log, "a", 1..5);
+    let inside = place.log.dir().join("in/deep");
+    let refused = backup::take(place.log.dir(), &inside, &mut |_| {}).unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::Invalid, "{refused}");
+    assert!(!place.log.dir().join("in").exists());
+    place.back_up();
+    assert_eq!(*place.try_restore("copy/in", None).unwrap_err().kind(), ErrorKind::Invalid);
+    assert!(!place.at("copy/in").exists() && is_sound(&place.at("copy")));
 }

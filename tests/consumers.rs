@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::{Fixture, drain, insert, payloads};
 use highwater::{
-    Commit, Durability, ErrorKind, LagPolicy, Limit, MaxLag, Position, Retention, Sequence, Start, StreamSpec,
+    Commit, Durability, ErrorKind, Holder, LagPolicy, Limit, MaxLag, Position, Retention, Sequence, Start,
+    StreamSpec,
 };
 
 #[test]
@@ -266,4 +267,40 @@ fn a_consumer_whose_beginning_is_gone_does_not_begin_anew() {
     assert_eq!(next.checkpoints()[0].sequence().get(), 151, "it stays where it is");
     lake.restart(Start::Oldest).unwrap();
     assert_eq!(lake.next_batch(&Limit::default()).unwrap().unwrap().checkpoints()[0].sequence(), first);
+}
+
+/// It costs neither the others nor anybody who looks at the log; what it stops is pruning. Moving or dropping it mends that.
+#[test]
+fn a_consumer_whose_file_is_damaged_is_told_and_mended_by_moving_it() {
+    for damaged in [Vec::new(), vec![7; 64 << 10], vec![0; 100]] {
+        let fixture = Fixture::new();
+        let log = fixture.open_small();
+        fixture.write(&log, "a", 0..100);
+        for name in ["lake", "sea"] {
+            log.consumer(name, Start::Now).unwrap();
+        }
+        std::fs::write(fixture.dir().join("consumer.lake"), damaged).unwrap();
+        let [lake, sea] = &log.consumers().unwrap()[..] else { panic!() };
+        assert!(lake.damage.as_ref().unwrap().contains("consumer.lake"), "{lake:?}");
+        assert_eq!((lake.lag_checkpoints, sea.damage.as_ref(), sea.lag_checkpoints), (100, None, 0));
+        assert_eq!(log.status().unwrap().consumers.len(), 2);
+        let verification = fixture.reader().verify(&mut |_| {}).unwrap();
+        assert_eq!(verification.damaged_consumers, ["lake"]);
+        assert!(verification.problems[0].contains("consumer.lake"), "{verification:?}");
+
+        // It holds everything, as far as is known.
+        let space = log.space(&Retention::default()).unwrap();
+        let holder = Holder::Consumer { name: "lake".into() };
+        let held = space.holders.iter().find(|held| held.holder == holder).unwrap();
+        assert_eq!((held.from, space.reclaimable_segments), (Sequence::FIRST, 0));
+        assert_eq!(*log.prune(&Retention::default()).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(*log.consumer("lake", Start::Now).unwrap_err().kind(), ErrorKind::Corrupt);
+
+        assert_eq!(log.seek_consumer("lake", Start::After(Sequence::new(90)), None).unwrap().get(), 90);
+        assert!(fixture.reader().verify(&mut |_| {}).unwrap().is_sound());
+        assert!(log.prune(&Retention::default()).unwrap().segments > 0);
+        let mut lake = log.consumer("lake", Start::Now).unwrap();
+        let batch = lake.next_batch(&Limit::default()).unwrap().unwrap();
+        assert_eq!(batch.checkpoints()[0].sequence().get(), 91);
+    }
 }

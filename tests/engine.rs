@@ -343,3 +343,35 @@ fn the_lock_does_not_survive_exec() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// Streams have small numbers, and those of two logs are alike: a handle of the other log never means one of this.
+#[test]
+fn a_stream_of_another_log_is_refused() {
+    let (one, other) = (Fixture::new(), Fixture::new());
+    let (log, elsewhere) = (one.open(), other.open());
+    let mine = log.stream(StreamSpec::new("s")).unwrap();
+    let foreign = elsewhere.stream(StreamSpec::new("s")).unwrap();
+    assert_eq!(mine.id(), foreign.id());
+    let mut writer = log.writer(&[&mine]).unwrap();
+    writer.append(&mine, insert(b"mine")).unwrap();
+    let commits = [
+        Commit::new().stream(&foreign, &1),
+        Commit::new().records(&foreign),
+        Commit::new().clear(&foreign),
+        Commit::new().stream(&mine, &1).stream(&foreign, &2),
+    ];
+    let mut refused: Vec<_> = commits.into_iter().map(|commit| writer.commit(commit).map(drop)).collect();
+    refused.push(writer.append(&foreign, insert(b"foreign")));
+    refused.push(writer.discard(&foreign));
+    refused.push(log.state().unwrap().get::<u32>(&foreign).map(drop));
+    assert_eq!((writer.uncommitted(&mine), writer.uncommitted(&foreign)), (1, 0));
+    let made = writer.commit(Commit::new().stream(&mine, &7)).unwrap();
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    refused.push(lake.acknowledge_stream(&foreign, made.position));
+    for (number, result) in refused.into_iter().enumerate() {
+        let error = result.expect_err(&number.to_string());
+        assert!(error.to_string().contains("belongs to log"), "{number}: {error}");
+    }
+    assert_eq!((made.sequence(), made.records), (Sequence::FIRST, 1));
+    assert_eq!(log.state().unwrap().get(&mine).unwrap(), Some(7));
+}

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Fixture, drain, text_of};
 use highwater::{
     AuditEvent, By, Commit, Durability, ErrorKind, Holder, Log, LogReader, Operation, Retention, Sequence,
@@ -256,6 +258,28 @@ fn a_consumer_is_not_moved_into_what_is_gone() {
 }
 
 #[test]
+fn growth_is_told_by_what_was_committed_and_when() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    fixture.write(&log, "a", 0..1);
+    assert_eq!(log.space(&Retention::default()).unwrap().growth, None);
+    for hour in 1..=48 {
+        fixture.world.advance(Duration::from_secs(3600));
+        fixture.write(&log, "a", hour..hour + 10);
+    }
+    let growth = log.space(&Retention::default()).unwrap().growth.unwrap();
+    assert_eq!((growth.from.get(), growth.to.get(), growth.seconds), (1, 481, 48 * 3600));
+    // 240 records of 2,000 bytes a day, each in a block of its own; a quarter of such small segments is kept free.
+    assert!((240 * 4096..240 * 4096 * 3 / 2).contains(&growth.bytes_per_day), "{growth:?}");
+    assert_eq!(growth.seconds_until(growth.bytes * 10), Some(480 * 3600));
+    // What was pruned does not count, and that says nothing else.
+    assert!(log.prune(&Retention { min_count: 240, ..Retention::default() }).unwrap().segments > 0);
+    let later = log.space(&Retention::default()).unwrap().growth.unwrap();
+    assert!(later.from > growth.from && later.seconds < growth.seconds, "{later:?}");
+    assert!(later.bytes_per_day.abs_diff(growth.bytes_per_day) < growth.bytes_per_day / 5, "{later:?}");
+}
+
+#[test]
 fn space_is_told_by_holder() {
     let fixture = Fixture::new();
     let log = fixture.open_small();
@@ -309,11 +333,13 @@ fn moved_consumers_are_on_record() {
                 format!("{} {consumer} {:?} {:?} {who:?} {why:?}", entry.after, number(from), number(to))
             }
             AuditEvent::Operation { record, .. } => format!("{} {}", entry.after, record.what),
+            AuditEvent::Opening { .. } => format!("{} opened", entry.after),
             other => panic!("{other:?}"),
         });
     })
     .unwrap();
     let expected = [
+        "0 opened",
         r#"6 lake Some(6) Some(2) Some("ops") Some("delivered twice")"#,
         "6 edit a",
         "7 lake Some(2) None None None",
@@ -339,6 +365,7 @@ fn what_happened_is_on_record() {
     let both = entries(&fixture.reader());
     let whats: Vec<_> = both
         .iter()
+        .filter(|entry| !matches!(entry.event, AuditEvent::Opening { .. }))
         .map(|entry| match &entry.event {
             AuditEvent::Operation { record, .. } => (entry.after.get(), record.what.as_str()),
             other => panic!("{other:?}"),

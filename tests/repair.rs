@@ -12,8 +12,8 @@ use highwater::environment::Stepped;
 use highwater::repair::{self, Mode, RepairPlan};
 use highwater::storage::{Access, FileLayer, Layer, Memory, Storage, StorageFile};
 use highwater::{
-    Commit, Compression, Config, ErrorKind, Limit, Log, LogReader, Op, Position, Retention, Sequence, Start,
-    StreamSpec,
+    AuditEvent, Commit, Compression, Config, ErrorKind, Limit, Log, LogReader, Op, Position, Retention,
+    Sequence, Start, StreamSpec,
 };
 
 fn config() -> Config {
@@ -197,6 +197,12 @@ impl Original {
         assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{what}");
         assert!(found == expected, "{what}: a checkpoint that was kept is not what it was");
         self.check_states(&log, &expected, &what);
+        check_record(
+            &log,
+            done,
+            self.files.names().unwrap().iter().any(|name| name.starts_with("base")),
+            &what,
+        );
         let end = end(&log);
         // It takes more, and goes on counting.
         let a = log
@@ -209,6 +215,25 @@ impl Original {
         log.close().unwrap();
         assert!(!plan(files, Mode::Cut).unwrap().is_needed(), "{what}: it is whole now");
     }
+}
+
+/// Every repair is on record with its number, also one that gives nothing up; and it is no pruning.
+fn check_record(log: &Log, done: &RepairPlan, was_pruned: bool, what: &str) {
+    let (mut lost, mut repairs, mut prunings) = (0, 0, 0);
+    log.audit(&mut |entry| match entry.event {
+        AuditEvent::Repair { repair, first, last, .. } => {
+            assert_eq!(repair, done.number, "{what}");
+            repairs += 1;
+            lost += first.zip(last).map_or(0, |(first, last)| last.get() - first.get() + 1);
+        }
+        AuditEvent::Pruning { .. } | AuditEvent::Compaction { .. } => prunings += 1,
+        _ => {}
+    })
+    .unwrap();
+    let told: u64 = done.lost.iter().map(|run| run.last.get() - run.first.get() + 1).sum();
+    assert!(repairs > 0 && lost == told, "{what}: {repairs} repairs are on record, with {lost} checkpoints");
+    // Where the record of a pruning is what was damaged, the repair says again what is kept: up to its cut, and behind.
+    assert!(prunings <= if was_pruned { 2 } else { 0 }, "{what}: {prunings} prunings are on record");
 }
 
 impl Original {
@@ -323,6 +348,26 @@ fn damaged_in_the_middle() -> (Memory, Position) {
     bytes[at] ^= 1;
     files.set_content(name, bytes);
     (files, ends[7])
+}
+
+/// The states of a checkpoint that was given up are gone; those of its neighbours are not taken for them.
+#[test]
+fn what_was_given_up_has_no_states() {
+    let (files, _) = damaged_in_the_middle();
+    apply(&files, Mode::SkipDamaged).unwrap();
+    let log = open(&files).unwrap();
+    for number in 1..=10 {
+        let states = log.state_at(Sequence::new(number));
+        if number == 5 {
+            let refused = [states.unwrap_err(), log.plan_rewind(Sequence::new(5), None).unwrap_err()];
+            let fifth = ErrorKind::Gap { first: Sequence::new(5), last: Sequence::new(5) };
+            assert!(refused.iter().all(|error| *error.kind() == fifth), "{refused:?}");
+        } else {
+            let states = states.unwrap();
+            assert_eq!(states.position().unwrap().sequence, Sequence::new(number));
+            assert_eq!(states.all().unwrap()[0].1.text, number.to_string());
+        }
+    }
 }
 
 /// Where the last thing that stays is what an earlier repair put on record, its numbers stay given up.

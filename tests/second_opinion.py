@@ -18,7 +18,7 @@ from zlib import crc32
 
 BLOCK = 4096
 BASE = 0x8000_0000  # in a file's number: it is a base file
-KINDS = [None] + "Start Data Part Commit Define Index Waypoint Recovery Pruned Seal Close Pad".split()
+KINDS = [None] + "Start Data Part Commit Define Index Waypoint Recovery Pruned Seal Close Pad Repaired Opened".split()
 CODECS = [None, "LZ4", "zstd"]
 OPS = [None] + "insert upsert update delete truncate".split()
 
@@ -163,7 +163,7 @@ class Frame:
             c.unpack("BBHIIIQIII")
         salted = file.salt + struct.pack("<Q", self.address) + file.data[offset:c.pos]
         c.check("CRC of the frame's header", crc32(salted), c.unpack("I"))
-        self.check("kind is known, key id, offset modulo 8", (True, 0, 0), (1 <= kind <= 12, key, offset % 8))
+        self.check("kind is known, key id, offset modulo 8", (True, 0, 0), (1 <= kind < len(KINDS), key, offset % 8))
         self.kind, self.body = KINDS[kind], c.take(self.size)
         self.check("flags", flags if self.kind == "Data" and flags < len(CODECS) else 0, flags)
         self.check("CRC of body", crc32(self.body), body_crc)
@@ -458,6 +458,14 @@ class Log:
                     frame.check("snapshot", now._replace(index=snapshot.index, next_stream=free), snapshot)
                     frame.check("streams and states of the snapshot", told(live), told(self.live(snapshot.index)))
                 now, live = snapshot, self.live(snapshot.index)
+            elif frame.kind in ("Opened", "Recovery"):
+                c = frame.cursor()
+                if frame.kind == "Recovery":
+                    c.unpack("qQQ"), c.varint(), c.varint(), c.varint(), c.text()
+                else:
+                    c.unpack("q")
+                c.check("who opened the log", "a test", c.text())
+                c.done()
             elif frame.kind == "Define":
                 stream, entry = read_define(frame)
                 live[stream] = live.get(stream, {}) | entry

@@ -27,6 +27,7 @@
 //! # Ok::<(), highwater::Error>(())
 //! ```
 
+mod apart;
 mod clear;
 mod copy;
 mod hold;
@@ -46,6 +47,8 @@ use crate::log_reader::LogReader;
 use crate::notes::By;
 use crate::position::{Position, Sequence};
 use crate::storage::{Disk, Storage};
+
+pub use apart::check_apart;
 
 /// What a backup has copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -103,7 +106,8 @@ pub struct ConsumerAhead {
 ///
 /// An error leaves the backup before as it was, for [`restore`] and for the next backup; until then the directory is refused
 /// as a log. Fails with [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where the log is damaged, and with
-/// [`ErrorKind::Diverged`](crate::ErrorKind::Diverged) where `to` holds a backup of another log, or of what this one has lost since.
+/// [`ErrorKind::Diverged`](crate::ErrorKind::Diverged) where `to` holds a backup of another log, or of what this one has lost since; with
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where one directory lies in the other.
 pub fn take(log: impl AsRef<Path>, to: impl AsRef<Path>, progress: &mut dyn FnMut(u64)) -> Result<Backup> {
     take_with(log, to, progress, || Ok(()))
 }
@@ -120,6 +124,7 @@ pub fn take_with<E: From<Error>>(
 ) -> Result<Backup, E> {
     let source = LogReader::open(log.as_ref())?; // before anything is made for a mistyped path
     drop(source);
+    check_apart(log.as_ref(), to.as_ref())?;
     if !to.as_ref().exists() {
         make_dir(to.as_ref())?;
     }
@@ -171,6 +176,7 @@ pub fn restore_with<E: From<Error>>(
     beside: impl FnMut() -> Result<(), E>,
 ) -> Result<Restored, E> {
     drop(open(backup.as_ref())?); // before anything is made for a mistyped path
+    check_apart(backup.as_ref(), to.as_ref())?;
     if !to.as_ref().exists() {
         make_dir(to.as_ref())?;
     }

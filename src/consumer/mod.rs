@@ -23,10 +23,10 @@ use crate::streams::Stream;
 
 pub(crate) use file::on_device;
 pub(crate) use registry::{
-    check_position, check_start, drop_consumer, plan_seek, read_state, register, seek,
+    check_position, check_start, drop_consumer, is_diverged, plan_seek, read_state, register, seek,
 };
 
-use registry::{check_history, check_name, find_checkpoint};
+use registry::{check_history, check_name, find_checkpoint, user};
 
 /// Where a new consumer starts. One that exists goes on where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,14 @@ pub struct ConsumerInfo {
     pub start: Sequence,
     /// Whether it acknowledged anything behind that ([`Consumer::has_acknowledged`]).
     pub has_acknowledged: bool,
+    /// What it acknowledged is not on this log's history: it has more, or something else. It gets nothing before it is moved
+    /// ([`seek_consumer`](crate::LogReader::seek_consumer)); what it lacks can't be told by counting.
+    pub diverged: bool,
+    /// The process that has it now; `None` if none has, or the system does not tell.
+    pub used_by: Option<u32>,
+    /// What is wrong with its file, where that can't be read: it counts as having nothing then, and holds everything, until it is
+    /// moved ([`seek_consumer`](crate::LogReader::seek_consumer)) or dropped.
+    pub damage: Option<String>,
 }
 
 /// Whole checkpoints to be delivered together. It owns what it needs: the consumer can go on.
@@ -183,10 +191,8 @@ impl Consumer {
         }
         let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
         let lock = lock.ok_or_else(|| {
-            Error::new(
-                ErrorKind::ConsumerBusy,
-                format!("consumer {name} is used by another process or another part of this one"),
-            )
+            let (user, one) = (user(&*storage, &file_name), "one at a time may read as it");
+            Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use by {user}; {one}"))
         })?;
         let file = storage.open(&file_name, Access::Write).map_err(io)?;
         // What a predecessor wrote and did not flush has to be durable before it is built on; so has its name.
@@ -346,6 +352,7 @@ impl Consumer {
 
     /// One stream's records up to here are delivered for good. The others stay as they are.
     pub fn acknowledge_stream(&mut self, stream: &Stream, position: Position) -> Result<()> {
+        stream.check_log(self.origin.log())?;
         self.check_position(position)?;
         let ahead = self.ahead.entry(stream.id()).or_insert(self.state.sequence);
         *ahead = position.sequence.max(*ahead);

@@ -79,6 +79,21 @@ pub(super) fn check_history(origin: &Origin, name: &str, state: &ConsumerState) 
     }
 }
 
+/// Whether what a consumer acknowledged is another history. What can't be read is told by who reads it.
+pub(crate) fn is_diverged(origin: &Origin, name: &str, state: &ConsumerState) -> bool {
+    state.log != origin.log()
+        || check_history(origin, name, state).is_err_and(|error| *error.kind() == ErrorKind::Diverged)
+}
+
+/// Who has a consumer, in words.
+pub(super) fn user(storage: &dyn Storage, file_name: &str) -> String {
+    match storage.locker(file_name) {
+        Some(process) if process == std::process::id() => "another part of this process".to_owned(),
+        Some(process) => format!("process {process}"),
+        None => "another process or another part of this one".to_owned(),
+    }
+}
+
 pub(super) fn check_name(name: &str) -> Result<()> {
     if names::is_valid(name) {
         return Ok(());
@@ -177,7 +192,7 @@ pub(crate) fn read_state(storage: &dyn Storage, name: &str) -> Result<Option<Con
                 file_name,
                 0,
                 format!(
-                    "no slot holds a position of consumer {name}; pruning stops until it is dropped or restored"
+                    "no slot holds a position of consumer {name}; it gets nothing, and nothing is pruned, until it is moved or dropped"
                 ),
             )),
         },
@@ -200,11 +215,18 @@ fn read_settled(storage: &dyn Storage, file_name: &str) -> std::io::Result<Vec<u
     Ok(Vec::new())
 }
 
+/// Whether it has a file, of whatever content.
+fn is_registered(storage: &dyn Storage, name: &str) -> Result<bool> {
+    Ok(crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name))
+}
+
 /// Where a consumer would stand that is moved; what would refuse that, refuses this. Whether somebody uses it is not asked: a lock,
 /// however short, could keep somebody from it.
 pub(crate) fn plan_seek(origin: &Origin, name: &str, start: Start) -> Result<Sequence> {
     check_name(name)?;
-    read_state(&*origin.files().storage, name)?.ok_or_else(|| unknown(name))?;
+    if !is_registered(&*origin.files().storage, name)? {
+        return Err(unknown(name));
+    }
     Ok(aim(origin, start)?.sequence)
 }
 
@@ -223,7 +245,12 @@ fn aim(origin: &Origin, start: Start) -> Result<ConsumerState> {
     }
 }
 
-/// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged can be moved,
+fn in_use(storage: &dyn Storage, name: &str) -> Error {
+    let user = user(storage, &names::consumer(name));
+    Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use by {user}; end that first"))
+}
+
+/// Moves a consumer that nobody uses. It is asked of nothing that it says of its place, so one that has diverged, or whose file is damaged, can be moved,
 /// too. Its lag policy stays; streams that were acknowledged further are forgotten. Returns where it stands.
 pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>) -> Result<Sequence> {
     check_name(name)?;
@@ -232,21 +259,33 @@ pub(crate) fn seek(origin: &Origin, name: &str, start: Start, by: Option<By<'_>>
     let file_name = names::consumer(name);
     let io = |e| Error::io(format!("moving consumer {name}"), &file_name, e);
     // Before the lock, which would make the file.
-    read_state(storage, name)?.ok_or_else(|| unknown(name))?;
-    let _lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?.ok_or_else(|| {
-        Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use; end what uses it first"))
-    })?;
+    if !is_registered(storage, name)? {
+        return Err(unknown(name));
+    }
+    let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
+    let _lock = lock.ok_or_else(|| in_use(storage, name))?;
     let file = storage.open(&file_name, Access::Write).map_err(io)?;
     // The newest slot has to be durable before an older one is written over.
     file.sync().map_err(io)?;
-    let before = read_state(storage, name)?.ok_or_else(|| unknown(name))?;
+    let before = match read_state(storage, name) {
+        Ok(state) => Some(state.ok_or_else(|| unknown(name))?),
+        // Damage to what it says of its place is mended by giving it one.
+        Err(error) if *error.kind() == ErrorKind::Corrupt => None,
+        Err(error) => return Err(error),
+    };
     // No pruning passes the new place before it is written.
     let turn = lock::turn_to_hold(storage)?;
-    let after =
-        ConsumerState { generation: before.generation + 1, max_lag: before.max_lag, ..aim(origin, start)? };
+    let after = ConsumerState {
+        generation: before.as_ref().map_or(1, |before| before.generation + 1),
+        max_lag: before.as_ref().and_then(|before| before.max_lag),
+        ..aim(origin, start)?
+    };
+    if before.is_none() {
+        file.allocate(CONSUMER_FILE as u64).map_err(io)?;
+    }
     storage::write_all_at(&*file, &[&after.encode()], after.slot_offset()).map_err(io)?;
     file.sync().map_err(io)?;
-    let (from, to) = (Some(before.sequence), Some(after.sequence));
+    let (from, to) = (before.map(|before| before.sequence), Some(after.sequence));
     notes::add(storage, &note(origin, name, from, to, by)?, &*turn)?;
     Ok(after.sequence)
 }
@@ -274,13 +313,13 @@ pub(crate) fn drop_consumer(origin: &Origin, name: &str, by: Option<By<'_>>) -> 
     by.map_or(Ok(()), |by| by.check())?;
     let storage = &*origin.files().storage;
     let file_name = names::consumer(name);
-    if !crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name) {
+    if !is_registered(storage, name)? {
         return Err(Error::not_found(format!("no consumer {name} in this log")));
     }
     let io = |e| Error::io("dropping a consumer", &file_name, e);
     let lock = storage.try_lock(&file_name, LockMode::Exclusive).map_err(io)?;
     if lock.is_none() {
-        return Err(Error::new(ErrorKind::ConsumerBusy, format!("consumer {name} is in use")));
+        return Err(in_use(storage, name));
     }
     // One whose file is damaged can be dropped: that is what it takes to go on.
     let from = read_state(storage, name).ok().flatten().map(|state| state.sequence);

@@ -60,14 +60,18 @@ pub(crate) enum Kind {
     Pad = 12,
     /// What damage took, and a repair gave up.
     Repaired = 13,
+    /// Who opened the log, and wrote what comes behind.
+    Opened = 14,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Start, Data, Part, Commit, Define, Index, Waypoint, Recovery, Pruned, Seal, Close, Pad, Repaired]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        const ALL: [Kind; 14] = [
+            Start, Data, Part, Commit, Define, Index, Waypoint, Recovery, Pruned, Seal, Close, Pad, Repaired,
+            Opened,
+        ];
+        ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
 
     /// Whether a frame may begin with this byte: a quick look before a checksum is taken.
@@ -78,7 +82,7 @@ impl Kind {
     /// Whether what is written so far holds once this frame is there: frames behind the last settling one belong
     /// to nobody after a crash. A start is nothing without the index behind it.
     pub(crate) fn settles(self) -> bool {
-        !matches!(self, Kind::Data | Kind::Part | Kind::Define | Kind::Pad | Kind::Start)
+        !matches!(self, Kind::Data | Kind::Part | Kind::Define | Kind::Opened | Kind::Pad | Kind::Start)
     }
 }
 

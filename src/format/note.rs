@@ -1,8 +1,29 @@
-//! The bodies of the bookkeeping frames: recovery, pruned, repaired, seal, close.
+//! The bodies of the bookkeeping frames: opened, recovery, pruned, repaired, seal, close.
 
 use crate::format::snapshot::Retained;
 use crate::format::wire::{Decoded, Malformed, Take, put_bytes, put_varint};
 use crate::position::{Address, Sequence};
+
+/// Who opened the log, and writes what comes behind this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub time_us: i64,
+    pub who: String,
+}
+
+impl Opened {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.time_us.to_le_bytes());
+        put_bytes(out, self.who.as_bytes());
+    }
+
+    pub(crate) fn decode(body: &[u8]) -> Decoded<Self> {
+        let mut take = Take::new(body);
+        let note = Opened { time_us: take.i64()?, who: take.text()?.to_owned() };
+        take.finish()?;
+        Ok(note)
+    }
+}
 
 /// What an opening dropped or rewrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +37,8 @@ pub(crate) struct Recovered {
     pub dropped_bytes: u64,
     pub rewritten_bytes: u64,
     pub why: String,
+    /// Who opened the log.
+    pub who: String,
 }
 
 impl Recovered {
@@ -27,6 +50,7 @@ impl Recovered {
         put_varint(out, self.dropped_bytes);
         put_varint(out, self.rewritten_bytes);
         put_bytes(out, self.why.as_bytes());
+        put_bytes(out, self.who.as_bytes());
     }
 
     pub(crate) fn decode(body: &[u8]) -> Decoded<Self> {
@@ -39,6 +63,7 @@ impl Recovered {
             dropped_bytes: take.varint()?,
             rewritten_bytes: take.varint()?,
             why: take.text()?.to_owned(),
+            who: take.text()?.to_owned(),
         };
         take.finish()?;
         Ok(note)
@@ -77,13 +102,13 @@ impl Pruned {
     }
 }
 
-/// What a repair gave up in this place.
+/// What a repair did in this place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Repaired {
     pub time_us: i64,
     /// What it set aside bears this number.
     pub repair: u32,
-    /// The checkpoints that were lost, without gaps.
+    /// The checkpoints that were lost, without gaps. None were if the first is the one behind the last.
     pub first: Sequence,
     pub last: Sequence,
     /// What follows was kept: the numbers stay empty. Else the log ended here, and they are given out again.
@@ -95,6 +120,11 @@ pub(crate) struct Repaired {
 const REPAIRED_SKIPPED: u8 = 1;
 
 impl Repaired {
+    /// The first and the last checkpoint that were lost, if any were.
+    pub(crate) fn lost(&self) -> Option<(Sequence, Sequence)> {
+        (self.first <= self.last).then_some((self.first, self.last))
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.time_us.to_le_bytes());
         out.extend_from_slice(&self.repair.to_le_bytes());
@@ -110,10 +140,12 @@ impl Repaired {
         let (first, last) = (Sequence::new(take.u64()?), Sequence::new(take.u64()?));
         let why = take.text()?.to_owned();
         take.finish()?;
-        if flags & !REPAIRED_SKIPPED != 0 || first > last {
+        let skipped = flags & REPAIRED_SKIPPED != 0;
+        let is_none_lost = !skipped && first == last.next();
+        if flags & !REPAIRED_SKIPPED != 0 || first > last && !is_none_lost {
             return Err(Malformed("a repair's note makes no sense"));
         }
-        Ok(Repaired { time_us, repair, first, last, skipped: flags & REPAIRED_SKIPPED != 0, why })
+        Ok(Repaired { time_us, repair, first, last, skipped, why })
     }
 }
 
@@ -166,6 +198,11 @@ mod tests {
 
     #[test]
     fn notes_round_trip() {
+        let opened = Opened { time_us: 1, who: "process 7".into() };
+        let mut body = Vec::new();
+        opened.encode(&mut body);
+        assert_eq!(Opened::decode(&body).unwrap(), opened);
+
         let recovered = Recovered {
             time_us: 1,
             cut: Address(2),
@@ -174,6 +211,7 @@ mod tests {
             dropped_bytes: 5,
             rewritten_bytes: 6,
             why: "torn".into(),
+            who: "process 7".into(),
         };
         let mut body = Vec::new();
         recovered.encode(&mut body);

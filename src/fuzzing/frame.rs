@@ -15,7 +15,7 @@ use crate::format::frame::{Fault, HEADER, Header, Kind};
 use crate::format::index::Index;
 use crate::format::mark::{MARK_FILE, Mark, SLOT, SLOTS_APART};
 use crate::format::names::{self, FileName};
-use crate::format::note::{Pruned, Recovered, Repaired, Seal};
+use crate::format::note::{Opened, Pruned, Recovered, Repaired, Seal};
 use crate::format::segment::{HeaderFault, SEGMENT_HEADER, SegmentHeader};
 use crate::format::snapshot::{Snapshot, Start};
 use crate::format::wire::{Decoded, Malformed, Take};
@@ -44,6 +44,7 @@ pub fn frame(input: &[u8]) {
         14 => text(bytes),
         15 => same_again(bytes, Repaired::decode, |it, out| it.encode(out)),
         16 => packed(bytes),
+        17 => same_again(bytes, Opened::decode, |it, out| it.encode(out)),
         _ => {}
     }
 }

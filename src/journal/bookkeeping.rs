@@ -1,20 +1,40 @@
-//! Frames that the log writes about itself: waypoints, recovery, pruned, close.
+//! Frames that the log writes about itself: opened, waypoints, recovery, pruned, repaired, close.
 
 use std::sync::atomic::Ordering;
 
 use super::flush::PATIENCE;
 use super::{Journal, State};
+use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{FrameBuf, Kind};
+use crate::format::frame::{FrameBuf, Kind, SealedFrame};
 use crate::format::index;
-use crate::format::note::{Pruned, Recovered, Repaired, encode_close};
+use crate::format::note::{Opened, Pruned, Recovered, Repaired, encode_close};
 use crate::position::Address;
+use crate::sync::MutexGuard;
 
 /// A waypoint comes after so many bytes, or commits: what opening reads at most.
 const WAYPOINT_BYTES: u64 = 4 << 20;
 const WAYPOINT_COMMITS: u64 = 1024;
 
+/// Who opens the log, and when.
+pub(super) fn opened(environment: &dyn Environment) -> SealedFrame {
+    let mut buf = FrameBuf::new(Vec::new());
+    Opened { time_us: environment.now_us(), who: environment.process() }.encode(buf.body_mut());
+    buf.seal(Kind::Opened, 0)
+}
+
 impl Journal {
+    /// Says who opened the log, ahead of a checkpoint: an opening that puts nothing on record writes nothing. Nobody waits for
+    /// room for that: then the next one says it.
+    pub(super) fn say_opened(&self, state: &mut MutexGuard<'_, State>) -> Result<()> {
+        let Some(bytes) = state.opened.as_ref().map(SealedFrame::len) else { return Ok(()) };
+        self.ensure_room(state, 0)?;
+        if self.has_room_to_spare(state, bytes) {
+            state.opened.take().map(|frame| state.push(frame));
+        }
+        Ok(())
+    }
+
     /// Writes a waypoint if the last is far behind and there is room.
     pub(super) fn waypoint_if_due(&self, state: &mut State) {
         if state.since_waypoint_bytes >= WAYPOINT_BYTES || state.since_waypoint_commits >= WAYPOINT_COMMITS {
@@ -49,6 +69,7 @@ impl Journal {
 
     /// Puts on record what this opening dropped or rewrote, flushed.
     pub(crate) fn note_recovery(&self, note: &Recovered) -> Result<()> {
+        self.state().opened = None; // that says it, too
         let mut buf = FrameBuf::new(Vec::new());
         note.encode(buf.body_mut());
         self.note(buf.seal(Kind::Recovery, 0), |_| Ok(()))
@@ -77,13 +98,13 @@ impl Journal {
         })
     }
 
-    fn note(
-        &self,
-        frame: crate::format::frame::SealedFrame,
-        then: impl FnOnce(&mut State) -> Result<()>,
-    ) -> Result<()> {
+    fn note(&self, frame: SealedFrame, then: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
         let mut state = self.state();
         self.ensure_room_for_bookkeeping(&mut state, frame.len())?;
+        let both = state.opened.as_ref().map(|opened| opened.len() + frame.len());
+        if both.is_some_and(|both| self.has_room(&state, both)) {
+            state.opened.take().map(|opened| state.push(opened));
+        }
         state.push(frame);
         then(&mut state)?;
         let end = state.head.address();

@@ -85,6 +85,7 @@ impl Journal {
         let _span = tracing::debug_span!("highwater.commit").entered();
         let mut state = self.state();
         self.check(&state)?;
+        self.say_opened(&mut state)?;
         let parts = self.push_state_parts(&mut state, request)?;
         let states: Vec<(StreamId, NewState<'_>)> = request
             .states

@@ -71,8 +71,9 @@ impl Journal {
         config: Config,
         mark: Box<dyn StorageFile>,
         lock: Box<dyn Lock>,
-        state: State,
+        mut state: State,
     ) -> Self {
+        state.opened = Some(bookkeeping::opened(&*config.environment));
         Journal {
             files,
             boot: config.environment.boot(),

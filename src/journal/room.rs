@@ -75,6 +75,11 @@ impl Journal {
         fits(state, bytes, seal_bytes())
     }
 
+    /// The same without touching what is kept for bookkeeping that has to be.
+    pub(super) fn has_room_to_spare(&self, state: &State, bytes: u32) -> bool {
+        fits(state, bytes, seal_bytes() + BOOKKEEPING_BYTES)
+    }
+
     /// Seals the active segment and begins the next.
     fn roll(&self, state: &mut State) {
         let Some(next) = state.next.take() else { return };

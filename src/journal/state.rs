@@ -103,6 +103,8 @@ pub(crate) struct State {
     pub epoch_is_known: bool,
     /// Something was written by this opening: its close says so in the log.
     pub dirty: bool,
+    /// Who opened the log, as long as the log does not say it.
+    pub opened: Option<SealedFrame>,
     /// Definitions that the next commit of their stream writes.
     pub unwritten: HashMap<StreamId, Definition>,
     /// Names given out, written or not.
@@ -170,6 +172,7 @@ impl State {
             mark_generation,
             epoch_is_known: true,
             dirty: false,
+            opened: None,
             unwritten: HashMap::new(),
             registered: HashMap::new(),
             owners: HashMap::new(),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config::Retention;
-use crate::consumer::{ConsumerInfo, on_device, read_state};
+use crate::consumer::{ConsumerInfo, is_diverged, on_device, read_state};
 use crate::environment::micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{ConsumerState, LagPolicy, MaxLag};
@@ -14,7 +14,7 @@ use crate::format::snapshot::Retained;
 use crate::journal::Journal;
 use crate::origin::{Horizon, Origin};
 use crate::pin;
-use crate::position::{Address, Sequence};
+use crate::position::{Address, CheckpointId, Sequence};
 use crate::recovery::Survey;
 use crate::segment::Files;
 use crate::storage::{Access, Storage};
@@ -84,7 +84,12 @@ impl Holds {
     ) -> Result<Holds> {
         let files = origin.files();
         let wanted = Wanted { retention, purpose, now_us: origin.now_us() };
-        collect(files, horizon, wanted, positions(&*files.storage)?)
+        let first = horizon.retained.first_sequence;
+        let as_known = |standing: Standing| {
+            (standing.name, standing.state.unwrap_or_else(|_| at_the_beginning(origin, first)))
+        };
+        let positions = standings(&*files.storage)?.into_iter().map(as_known).collect();
+        collect(files, horizon, wanted, positions)
     }
 
     pub(crate) fn of_journal(
@@ -158,7 +163,7 @@ fn collect(
         holds.needs.push((younger_than(files, horizon, before)?, Holder::MinAge));
     }
     for (name, state) in positions {
-        let lag = lag_bytes(files, &horizon.retained, state.at, horizon.end);
+        let lag = bytes_between(files, &horizon.retained, state.at, horizon.end);
         match state.max_lag {
             Some(MaxLag { bytes, then: LagPolicy::Detach }) if lag > bytes && purpose == Purpose::Prune => {
                 holds.detached.push((name.clone(), state.sequence));
@@ -231,30 +236,67 @@ pub(crate) fn positions(storage: &dyn Storage) -> Result<Vec<(String, ConsumerSt
         .collect()
 }
 
+/// A registered consumer, with its position or what is wrong with its file.
+struct Standing {
+    name: String,
+    state: Result<ConsumerState>,
+}
+
+/// Every registered consumer: damage to the file of one keeps nobody from looking at the others.
+fn standings(storage: &dyn Storage) -> Result<Vec<Standing>> {
+    let mut standings = Vec::new();
+    for name in Survey::of(storage)?.consumers {
+        let state = match read_state(storage, &name) {
+            Ok(None) => continue,
+            Ok(Some(state)) => Ok(state),
+            Err(error) if *error.kind() == ErrorKind::Corrupt => Err(error),
+            Err(error) => return Err(error),
+        };
+        standings.push(Standing { name, state });
+    }
+    Ok(standings)
+}
+
+/// Who needs everything that is kept.
+fn at_the_beginning(origin: &Origin, first: Sequence) -> ConsumerState {
+    let (sequence, id, at) = (first.previous(), CheckpointId::NONE, Address::NONE);
+    let (log, start, ahead) = (origin.log(), Sequence::NONE, Vec::new());
+    ConsumerState { log, generation: 1, sequence, id, start, at, max_lag: None, ahead }
+}
+
 /// The consumers with their lag.
 pub(crate) fn consumers(origin: &Origin) -> Result<Vec<ConsumerInfo>> {
     let horizon = origin.horizon()?;
-    let mut consumers: Vec<ConsumerInfo> = positions(&*origin.files().storage)?
-        .into_iter()
-        .map(|(name, state)| ConsumerInfo {
-            name,
-            start: state.start,
-            has_acknowledged: state.has_acknowledged(),
-            acknowledged: state.sequence,
-            lag_checkpoints: horizon.last.sequence.get().saturating_sub(state.sequence.get()),
-            lag_bytes: if state.sequence >= horizon.last.sequence {
-                0
-            } else {
-                lag_bytes(origin.files(), &horizon.retained, state.at, horizon.end)
-            },
-        })
-        .collect();
+    let standings = standings(&*origin.files().storage)?;
+    let mut consumers: Vec<_> =
+        standings.into_iter().map(|standing| info(origin, &horizon, standing)).collect();
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(consumers)
 }
 
+fn info(origin: &Origin, horizon: &Horizon, standing: Standing) -> ConsumerInfo {
+    let damage = standing.state.as_ref().err().map(ToString::to_string);
+    let diverged = standing.state.as_ref().is_ok_and(|state| is_diverged(origin, &standing.name, state));
+    let state = standing.state.unwrap_or_else(|_| at_the_beginning(origin, Sequence::FIRST));
+    ConsumerInfo {
+        diverged,
+        used_by: origin.files().storage.locker(&names::consumer(&standing.name)),
+        name: standing.name,
+        start: state.start,
+        has_acknowledged: state.has_acknowledged(),
+        acknowledged: state.sequence,
+        lag_checkpoints: horizon.last.sequence.get().saturating_sub(state.sequence.get()),
+        lag_bytes: if state.sequence >= horizon.last.sequence {
+            0
+        } else {
+            bytes_between(origin.files(), &horizon.retained, state.at, horizon.end)
+        },
+        damage,
+    }
+}
+
 /// Bytes of segments between two places.
-fn lag_bytes(files: &Files, retained: &Retained, from: Address, end: Address) -> u64 {
+pub(crate) fn bytes_between(files: &Files, retained: &Retained, from: Address, end: Address) -> u64 {
     let first = from.segment().max(retained.first_live);
     if first >= end.segment() {
         return u64::from(end.offset().saturating_sub(from.offset()));
@@ -269,7 +311,7 @@ pub(crate) fn check_lag(journal: &Journal) -> Result<()> {
     let horizon = super::horizon(journal);
     for (name, state) in positions(journal.storage())? {
         let Some(MaxLag { bytes, then: LagPolicy::Block }) = state.max_lag else { continue };
-        let lag = lag_bytes(&journal.files, &horizon.retained, state.at, horizon.end);
+        let lag = bytes_between(&journal.files, &horizon.retained, state.at, horizon.end);
         if lag > bytes {
             return Err(Error::new(
                 ErrorKind::Full,

@@ -32,7 +32,9 @@ use crate::view::read_start;
 
 pub(crate) use base::{next_number, restore_reserve, write as write_base};
 pub use hold::Holder;
-pub(crate) use hold::{Holds, Purpose, check_lag, consumers, positions, somebody_lags, what_holds};
+pub(crate) use hold::{
+    Holds, Purpose, bytes_between, check_lag, consumers, positions, somebody_lags, what_holds,
+};
 pub(crate) use units::move_out;
 
 /// What a pruning removes, or did remove.

@@ -12,10 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::{self, Commit, Extent, decode_extents_part};
 use crate::format::define::StreamName;
 use crate::format::frame::Kind;
-use crate::format::note::Repaired;
 use crate::format::snapshot::LastCheckpoint;
 use crate::locate::{self, Met};
-use crate::origin::{Horizon, Origin, gap};
+use crate::origin::{Horizon, Origin, gap, lost};
 use crate::position::{Address, Position, SegmentId, Sequence, StreamId};
 use crate::protection::Protection;
 use crate::segment::Walker;
@@ -197,14 +196,6 @@ impl Reader {
 /// Whether the log begins with this one, and compacted it.
 fn is_base(horizon: &Horizon, sequence: Sequence) -> bool {
     horizon.retained.compacted.is_some() && horizon.retained.first_sequence == sequence
-}
-
-/// The error for checkpoints that damage took.
-fn lost(first: Sequence, note: &Repaired) -> Error {
-    Error::new(
-        ErrorKind::Gap { first, last: note.last },
-        format!("they were lost to damage ({}) and given up by repair {}", note.why, note.repair),
-    )
 }
 
 /// What a checkpoint holds of one stream.

@@ -63,6 +63,9 @@ fn fill(salvage: Salvage, found: &Assessment, plan: &RepairPlan, journal: &Arc<J
             why: lost.why.clone(),
         })?;
     }
+    if plan.lost.is_empty() {
+        note_nothing_lost(plan, journal)?;
+    }
     match plan.mode {
         Mode::Cut => {
             if let Some(lost) = plan.lost.iter().find(|lost| lost.first > plan.last_before) {
@@ -88,6 +91,19 @@ fn fill(salvage: Salvage, found: &Assessment, plan: &RepairPlan, journal: &Arc<J
     }
     let origin = Origin::Live(journal.clone());
     plan.consumers_reset.iter().try_for_each(|name| consumer::register(&origin, name, Start::Oldest, None))
+}
+
+/// A repair is on record, also one that gives no checkpoint up.
+fn note_nothing_lost(plan: &RepairPlan, journal: &Journal) -> Result<()> {
+    let last = journal.state().view.last.sequence;
+    journal.note_repaired(&Repaired {
+        time_us: journal.config.environment.now_us(),
+        repair: plan.number,
+        first: last.next(),
+        last,
+        skipped: false,
+        why: plan.problems.first().cloned().unwrap_or_default(),
+    })
 }
 
 /// What had been pruned below whole checkpoints stays so.

@@ -105,6 +105,11 @@ impl Storage for Disk {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn locker(&self, name: &str) -> Option<u32> {
+        super::locker::locker(&self.at(name))
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn watch(&self, name: &str) -> io::Result<Option<Box<dyn Watch>>> {
         super::watch::watch(&self.at(name))
     }

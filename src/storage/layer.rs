@@ -61,6 +61,10 @@ pub trait Layer: Send + Sync + fmt::Debug {
         self.below().try_lock(name, mode)
     }
 
+    fn locker(&self, name: &str) -> Option<u32> {
+        self.below().locker(name)
+    }
+
     fn watch(&self, name: &str) -> io::Result<Option<Box<dyn Watch>>> {
         self.below().watch(name)
     }
@@ -93,6 +97,10 @@ impl<T: Layer> Storage for T {
 
     fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>> {
         Layer::try_lock(self, name, mode)
+    }
+
+    fn locker(&self, name: &str) -> Option<u32> {
+        Layer::locker(self, name)
     }
 
     fn watch(&self, name: &str) -> io::Result<Option<Box<dyn Watch>>> {

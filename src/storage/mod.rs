@@ -4,6 +4,8 @@
 mod disk;
 mod filesystem;
 mod layer;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod locker;
 mod map;
 mod memory;
 mod orphan;
@@ -66,6 +68,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Tries to lock a file, made if need be; `None` if somebody else holds it. It is given up when it is dropped
     /// and when the process ends.
     fn try_lock(&self, name: &str, mode: LockMode) -> io::Result<Option<Box<dyn Lock>>>;
+
+    /// Which process holds an exclusive lock of a file, without taking it for a moment; `None` if none does, or nobody can tell.
+    fn locker(&self, _name: &str) -> Option<u32> {
+        None
+    }
 
     /// Something that tells of writes to a file, by whomever; `None` where there is no such thing, and one has to look.
     fn watch(&self, _name: &str) -> io::Result<Option<Box<dyn Watch>>> {

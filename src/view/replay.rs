@@ -218,7 +218,7 @@ impl Replay {
                 self.seal = (at, end);
             }
             Kind::Close => self.closed = true,
-            Kind::Recovery | Kind::Data | Kind::Part | Kind::Pad => {}
+            Kind::Recovery | Kind::Opened | Kind::Data | Kind::Part | Kind::Pad => {}
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use highwater::ErrorKind;
 use highwater::backup::Backup;
 use highwater_connect::beside::{self, Beside};
 use highwater_connect::quantity::{bytes, checkpoints, plural};
@@ -58,7 +59,12 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     drop(log);
     let made = beside::back_up(&path, &args.to, &mut |copied| bar.set_position(copied));
     bar.finish_and_clear();
-    let (made, beside) = made.map_err(|failure| Failure::from(failure).into_directory(&args.to))?;
+    let (made, beside) = made.map_err(|failure| {
+        let is_no_log = failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::NotALog);
+        let failure = Failure::from(failure).into_directory(&args.to);
+        // The log was opened already: it is the other directory that is none.
+        if is_no_log { failure.of_log(&args.to) } else { failure }
+    })?;
     if args.json {
         output::json(Json { made: &made, beside: &beside })?;
         return Ok(Code::Well);

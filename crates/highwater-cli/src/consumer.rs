@@ -13,6 +13,7 @@ use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
 use crate::place;
+use crate::terminal;
 use highwater_connect::quantity::{bytes, count};
 use highwater_connect::text::tame;
 
@@ -90,6 +91,13 @@ fn list(args: &List) -> Result<Code, Failure> {
             count(consumer.lag_checkpoints),
             bytes(consumer.lag_bytes),
         ]);
+        if consumer.damage.is_some() {
+            terminal::warning(format!(
+                "where consumer {0} stands can't be read: highwater consumer seek {1} {0} --to SEQ, or drop it",
+                tame(&consumer.name),
+                args.log.display()
+            ));
+        }
     }
     let mut out = output::buffered();
     writeln!(out, "{}", table.trim_fmt())?;
@@ -112,6 +120,8 @@ struct Json<'a> {
     missed: Vec<Tally>,
     /// What it gets again.
     again: Vec<Tally>,
+    /// It is a destination that stores its own position, which decides instead.
+    destination_decides: bool,
 }
 
 impl<'a> Json<'a> {
@@ -123,6 +133,7 @@ impl<'a> Json<'a> {
             acknowledged: None,
             missed: Vec::new(),
             again: Vec::new(),
+            destination_decides: false,
         }
     }
 }

@@ -1,15 +1,17 @@
 //! `highwater deliver`: one destination of a pipeline, in a process of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use highwater::ErrorKind;
+use highwater_connect::Failure as Why;
 use highwater_connect::alerts::Alerts;
 use highwater_connect::event::Reporter;
-use highwater_connect::runtime;
+use highwater_connect::runtime::{self, Outcome};
 
-use crate::failure::{Code, Failure};
+use crate::failure::{Code, Failure, quoted};
 use crate::known;
-use crate::run::{Watcher, listening};
+use crate::run::{Conclusion, Watcher, code_of, listening};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,26 +45,38 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let stop = listening(&pipeline, &reporter)?;
     let delivered = runtime::deliver_only(&pipeline, &args.only, args.until_end, &reporter, &stop);
     alerts.finish(alerts.timeout());
-    watcher.finish();
-    match delivered {
-        Ok(()) if args.until_end && stop.is_asked() => {
-            Err(Failure::with_code(Code::TryAgain, "stopped on request; start it again to go on"))
-        }
-        Ok(()) => Ok(Code::Well),
-        Err(failure) => Err(delivery_failed(&args.only, &failure, &reporter)),
-    }
+    let Err(why) = delivered else {
+        let is_stopped = args.until_end && stop.is_asked();
+        watcher.finish(&Conclusion::of(Outcome { is_stopped, ..Outcome::default() }, &reporter));
+        return match is_stopped {
+            true => Err(Failure::with_code(Code::TryAgain, "stopped on request; start it again to go on")),
+            false => Ok(Code::Well),
+        };
+    };
+    let failure = failed(&args.only, &why, &reporter);
+    watcher.finish(&Conclusion::failed(&args.only, &why, failure.code(), &reporter));
+    let next = next(failure.code(), &args.pipeline);
+    Err(failure.hint(next).of(&pipeline.log))
 }
 
-fn delivery_failed(name: &str, failure: &highwater_connect::Failure, reporter: &Reporter) -> Failure {
-    use highwater_connect::FailureKind;
-    let text = format!("destination {name}: {}", reporter.shown(&failure.to_string()));
-    let code = match (failure.log_error().map(highwater::Error::kind), failure.kind()) {
-        (Some(highwater::ErrorKind::ConsumerBusy), _) => Code::Locked,
-        (Some(highwater::ErrorKind::Corrupt), _) => Code::Damage,
-        (Some(highwater::ErrorKind::NotFound | highwater::ErrorKind::Gap { .. }), _) => Code::NotFound,
-        (_, FailureKind::Diverged | FailureKind::Paused) => Code::Paused,
-        (_, kind) if kind.is_worth_a_retry() => Code::TryAgain,
-        _ => Code::DestinationFailed,
+fn failed(name: &str, why: &Why, reporter: &Reporter) -> Failure {
+    let text = format!("destination {name}: {}", reporter.shown(&why.to_string()));
+    let code = match why.log_error().map(highwater::Error::kind) {
+        Some(ErrorKind::ConsumerBusy) => Code::Locked,
+        Some(ErrorKind::NotFound | ErrorKind::Gap { .. }) => Code::NotFound,
+        _ => code_of(why, Code::DestinationFailed),
     };
     Failure::with_code(code, text)
+}
+
+/// The next command.
+fn next(code: Code, file: &Path) -> String {
+    let file = quoted(file);
+    match code {
+        Code::Locked => "end the process that has it, or leave the destination to it".to_owned(),
+        Code::Damage => "cp -a LOG LOG.copy && highwater verify LOG".to_owned(),
+        Code::NotFound => "highwater consumer list LOG".to_owned(),
+        Code::DestinationFailed => format!("highwater check {file}"),
+        _ => format!("highwater status {file}"),
+    }
 }

@@ -26,7 +26,7 @@ Examples:
 
 A line is what the destination jsonl writes: {\"namespace\", \"stream\", \"checkpoint\", \"committed_us\", \"generation\", \"op\", \"emitted_us\",
 \"key\", \"meta\", \"data\"}. A Parquet file has the columns that the destination parquet writes: those of the stream's schema at the last checkpoint that
-is exported, and _highwater_extra with what has no column there.";
+is exported, and _highwater_extra with what has no column there. Bytes that are not JSON come as \"data_base64\".";
 
 /// Write a log's records, with their operations and keys, for other programs
 ///

@@ -1,5 +1,6 @@
 //! How a command fails: an exit code, one line, and the next command to run where there is one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ pub(crate) struct Failure {
     /// Nothing is printed when it is empty.
     text: String,
     /// The next command; `LOG` in it stands for the log's path, `PIPELINE` for that of the pipeline file.
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     /// The log, where it is another than the one that the command works on.
     log: Option<PathBuf>,
 }
@@ -59,10 +60,6 @@ impl Failure {
     /// The command line asks for what can't be done.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self::new(Code::Usage, text)
-    }
-
-    pub(crate) fn is_damage(&self) -> bool {
-        self.code == Code::Damage
     }
 
     /// What it says.
@@ -103,9 +100,20 @@ impl Failure {
     }
 
     #[must_use]
-    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
+    pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
         self
+    }
+
+    /// Of this log, for the hint.
+    #[must_use]
+    pub(crate) fn of(mut self, log: &Path) -> Self {
+        self.log = Some(log.to_owned());
+        self
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
     }
 
     /// Says which line of the input it was.
@@ -131,12 +139,35 @@ impl Failure {
         self
     }
 
+    /// Of a pipeline that could not begin, in these words.
+    pub(crate) fn of_pipeline(failure: &highwater_connect::Failure, text: String) -> Self {
+        use highwater_connect::FailureKind;
+        if let Some(error) = failure.log_error() {
+            return Failure::new(code_of_log(error.kind()), text).hinted(error.kind());
+        }
+        let code = match failure.kind() {
+            FailureKind::Config => Code::Usage,
+            FailureKind::Diverged | FailureKind::Paused => Code::Paused,
+            FailureKind::Full => Code::DiskFull,
+            FailureKind::Transient | FailureKind::RateLimit { .. } | FailureKind::Cancelled => Code::TryAgain,
+            _ => Code::Error,
+        };
+        Failure::new(code, text)
+    }
+
+    fn hinted(self, kind: &ErrorKind) -> Self {
+        match hint_of_log(kind) {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// Prints it, with the next command for what this one worked on, and gives the exit code.
     pub(crate) fn report(&self, subject: Option<&Path>) -> Code {
         if !self.text.is_empty() {
             terminal::error(&self.text);
         }
-        if let Some(hint) = self.hint {
+        if let Some(hint) = &self.hint {
             let subject = subject.unwrap_or(Path::new("LOG"));
             let log = self.log.clone().unwrap_or_else(|| log_of(subject));
             terminal::hint(hint.replace("PIPELINE", &quoted(subject)).replace("LOG", &quoted(&log)));
@@ -152,7 +183,7 @@ fn log_of(subject: &Path) -> PathBuf {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
@@ -170,7 +201,8 @@ fn code_of_log(kind: &ErrorKind) -> Code {
     match kind {
         ErrorKind::Corrupt => Code::Damage,
         ErrorKind::Full => Code::DiskFull,
-        ErrorKind::Locked => Code::Locked,
+        ErrorKind::Locked | ErrorKind::ConsumerBusy => Code::Locked,
+        ErrorKind::Diverged => Code::Paused,
         ErrorKind::NotFound | ErrorKind::Gap { .. } => Code::NotFound,
         _ => Code::Error,
     }
@@ -180,7 +212,8 @@ fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Corrupt => "cp -a LOG LOG.copy && highwater verify LOG",
         ErrorKind::Full => "highwater prune PIPELINE --dry-run",
-        ErrorKind::Locked => "end the process that holds it; ingest can wait for it with --lock-wait 60",
+        ErrorKind::Locked | ErrorKind::ConsumerBusy => "end the process that holds it, or wait for its end",
+        ErrorKind::Diverged => "highwater consumer list LOG",
         ErrorKind::NotFound => "highwater checkpoints LOG --last 5",
         ErrorKind::Gap { .. } => "highwater checkpoints LOG    lists what is left",
         ErrorKind::NotALog => "ls -la LOG    (a log is a directory of its own)",
@@ -194,26 +227,14 @@ fn hint_of_log(kind: &ErrorKind) -> Option<&'static str> {
 impl From<highwater::Error> for Failure {
     fn from(error: highwater::Error) -> Self {
         let kind = error.kind();
-        Failure { hint: hint_of_log(kind), ..Failure::new(code_of_log(kind), error.to_string()) }
+        Failure::new(code_of_log(kind), error.to_string()).hinted(kind)
     }
 }
 
 /// Of a pipeline that could not begin.
 impl From<highwater_connect::Failure> for Failure {
     fn from(failure: highwater_connect::Failure) -> Self {
-        use highwater_connect::FailureKind;
-        let text = failure.to_string();
-        if let Some(error) = failure.log_error() {
-            let kind = error.kind();
-            return Failure { hint: hint_of_log(kind), ..Failure::new(code_of_log(kind), text) };
-        }
-        let code = match failure.kind() {
-            FailureKind::Config => Code::Usage,
-            FailureKind::Diverged | FailureKind::Paused => Code::Paused,
-            FailureKind::Transient | FailureKind::RateLimit { .. } | FailureKind::Cancelled => Code::TryAgain,
-            _ => Code::Error,
-        };
-        Failure::new(code, text)
+        Self::of_pipeline(&failure, failure.to_string())
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use highwater::repair::{self, Mode};
 use highwater::{ErrorKind, LogReader, Verification};
 use highwater_connect::quantity::{bytes, count, plural};
+use highwater_connect::text::tame;
 use serde::Serialize;
 use serde_json::json;
 
@@ -98,6 +99,13 @@ fn print(args: &Args, found: &Verification) -> Result<Code, Failure> {
     )?;
     if code(found) == Code::Damage {
         write_savable(&mut out, args)?;
+    }
+    for name in &found.damaged_consumers {
+        let (log, name) = (args.log.display(), tame(name));
+        writeln!(
+            out,
+            "consumer {name} goes on once it is moved or dropped: highwater consumer seek {log} {name} --to SEQ"
+        )?;
     }
     out.flush()?;
     match code(found) {

@@ -40,12 +40,24 @@ pub struct Beside {
 /// backup counts; and a letter is put before its batch is acknowledged. So no consumer in a backup is ahead of its letters, wherever it was
 /// interrupted. `progress` is told the bytes of the log copied so far. Blocks for reading and writing all of that.
 pub fn back_up(log: &Path, backup: &Path, progress: &mut dyn FnMut(u64)) -> Result<(Backup, Beside)> {
+    check_apart(log, backup)?;
     let mut beside = Beside::default();
     let made = backup::take_with(log, backup, progress, || {
         beside = copied(log, backup)?;
         Ok::<(), Failure>(())
     })?;
     Ok((made, beside))
+}
+
+/// Neither a log nor what lies beside it may have the copy of either in it, nor the other way round.
+fn check_apart(from: &Path, to: &Path) -> Result<()> {
+    let (beside_from, beside_to) = (directory(from)?, directory(to)?);
+    for from in [from, &beside_from] {
+        for to in [to, &beside_to] {
+            backup::check_apart(from, to)?;
+        }
+    }
+    Ok(())
 }
 
 fn copied(log: &Path, backup: &Path) -> Result<Beside> {
@@ -71,6 +83,7 @@ fn copied(log: &Path, backup: &Path) -> Result<Beside> {
 /// Makes a log out of a backup, as of checkpoint `at` or of its last one, and brings back what lies beside it. What is there already,
 /// because only the log was lost, is newer, and stays. Blocks for reading and writing all of that; interrupted, it can be run again.
 pub fn restore(backup: &Path, log: &Path, at: Option<Sequence>, by: By<'_>) -> Result<(Restored, Beside)> {
+    check_apart(backup, log)?;
     let mut beside = Beside::default();
     let restored = backup::restore_with(backup, log, at, by, Config::default(), || {
         beside = brought_back(backup, log, by)?;

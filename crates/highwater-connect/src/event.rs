@@ -10,6 +10,9 @@ use crate::pipeline::Secrets;
 use crate::schema::Change;
 use crate::text::tame;
 
+/// What failed where a run could not begin.
+pub const PIPELINE: &str = "pipeline";
+
 /// Something happened. As JSON it is an object whose `event` says what.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -77,7 +80,7 @@ pub enum Event {
     },
     /// A part failed.
     Failed {
-        /// `source`, or the destination's name.
+        /// `source`, the destination's name, or [`PIPELINE`].
         of: String,
         /// The kind of the failure.
         kind: &'static str,

@@ -27,6 +27,8 @@ pub enum FailureKind {
     Diverged,
     /// Something has changed that a person has to decide about before it goes on.
     Paused,
+    /// The log is at its cap, and nothing frees space any more. A person has to make room.
+    Full,
     /// Somebody asked us to stop.
     Cancelled,
 }
@@ -47,6 +49,7 @@ impl FailureKind {
             FailureKind::Config => "config",
             FailureKind::Diverged => "diverged",
             FailureKind::Paused => "paused",
+            FailureKind::Full => "full",
             FailureKind::Cancelled => "cancelled",
         }
     }
@@ -105,6 +108,11 @@ impl Failure {
         Self::new(FailureKind::Paused, message)
     }
 
+    /// See [`FailureKind::Full`].
+    pub fn full(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Full, message)
+    }
+
     /// See [`FailureKind::Cancelled`].
     pub fn cancelled() -> Self {
         Self::new(FailureKind::Cancelled, "stopped on request")
@@ -157,8 +165,11 @@ impl Error for Failure {
 
 impl From<highwater::Error> for Failure {
     fn from(error: highwater::Error) -> Self {
+        // Whoever else fills the disk may make room on it again; a cap is of our own making.
+        let is_at_cap = Error::source(&error).is_none();
         let kind = match error.kind() {
             ErrorKind::Diverged => FailureKind::Diverged,
+            ErrorKind::Full if is_at_cap => FailureKind::Full,
             ErrorKind::Full | ErrorKind::Failed | ErrorKind::Io | ErrorKind::Timeout => {
                 FailureKind::Transient
             }

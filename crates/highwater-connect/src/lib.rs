@@ -31,6 +31,7 @@ pub mod pipeline;
 pub mod process;
 pub mod pump;
 pub mod quantity;
+pub mod record;
 pub mod refresh;
 mod reject;
 pub mod rules;

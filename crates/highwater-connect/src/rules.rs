@@ -1,7 +1,7 @@
 //! What a pipeline file says that holds for its log whoever works on it: what is kept there, and what destinations make of records that
 //! come twice. A run writes it down beside the log, for people who name the log and not the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::files;
 use crate::pipeline::{Pipeline, work_directory};
-use crate::runtime::on_repeat;
+use crate::runtime::{on_repeat, stores_position};
 
 /// In the pipeline's own directory.
 pub(crate) const FILE: &str = "rules.json";
@@ -60,9 +60,14 @@ pub struct Rules {
     version: u32,
     /// The pipeline's name.
     pub pipeline: String,
+    /// The most that the log's segments may occupy, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
     retain: Retain,
     /// What its destinations make of records that come twice.
     pub destinations: BTreeMap<String, OnRepeat>,
+    /// Those of them that store their own position, and go on from there wherever their consumer stands.
+    pub store_position: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,14 +80,22 @@ impl Rules {
     /// As the pipeline file says.
     pub fn of(pipeline: &Pipeline) -> Result<Rules> {
         let Retention { min_count, min_age } = pipeline.storage.retain;
+        let mut store_position = BTreeSet::new();
+        for name in pipeline.destination_names() {
+            if stores_position(pipeline, name)? {
+                store_position.insert(name.to_owned());
+            }
+        }
         let names = pipeline.destination_names();
         let destinations = names.map(|name| Ok((name.to_owned(), on_repeat(pipeline, name)?)));
         let min_age_ms = u64::try_from(min_age.as_millis()).unwrap_or(u64::MAX);
         Ok(Rules {
             version: VERSION,
             pipeline: pipeline.name.clone(),
+            max_size: pipeline.storage.max_size,
             retain: Retain { min_count, min_age_ms },
             destinations: destinations.collect::<Result<_>>()?,
+            store_position,
         })
     }
 
@@ -184,6 +197,7 @@ mod tests {
         assert_eq!([of("a"), of("e")], [OnRepeat::ByKey; 2]);
         assert_eq!(of("b"), OnRepeat::Versions);
         assert_eq!([of("c"), of("d"), of("f")], [OnRepeat::Appends; 3]);
+        assert!(read.store_position.iter().eq(["a", "b", "c", "f"]));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Each attempt to read the source, on record in the log: when it began, how it ended, what it brought.
 //!
 //! They are records of the stream `runs` of our namespace: one when the attempt begins, and one when it ends. An attempt with
-//! no end was killed, or is under way.
+//! no end was killed, or is under way. Where the log is at its cap they go beyond it, a little, once nobody else writes.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use highwater::{Commit, Log, LogReader, Op, Sequence, StreamSpec};
+use highwater::{Commit, Config, ErrorKind, Log, LogReader, Op, Sequence, StreamSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::bookkeeping::{self, NAMESPACE};
@@ -57,19 +58,46 @@ impl Journal {
         Journal { run: format!("{:x}-{:x}", now_us(), std::process::id()) }
     }
 
-    /// An attempt begins; it is on record, durably, when this returns.
+    /// An attempt begins; it is on record, durably, when this returns. A log that is full gets it with its end.
     pub(crate) fn begin(&self, log: &Log, attempt: u32) -> Result<Attempt> {
         let attempt = Attempt { run: self.run.clone(), attempt, started_us: now_us(), end: None };
-        write(log, &attempt)?;
-        Ok(attempt)
+        match write(log, &attempt) {
+            Err(failure) if !is_full(&failure) => Err(failure),
+            _ => Ok(attempt),
+        }
     }
 
-    /// It has ended.
-    pub(crate) fn end(log: &Log, mut attempt: Attempt, end: End) -> Result<()> {
+    /// It has ended. Returned is what a full log has no room for: see [`put_beyond_cap`].
+    pub(crate) fn end(log: &Log, mut attempt: Attempt, end: End) -> Result<Option<Attempt>> {
         attempt.end = Some(end);
-        write(log, &attempt)
+        match write(log, &attempt) {
+            Err(failure) if is_full(&failure) => Ok(Some(attempt)),
+            put => put.map(|()| None),
+        }
     }
 }
+
+fn is_full(failure: &Failure) -> bool {
+    failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::Full)
+}
+
+/// What attempts may take beyond the cap, in bytes: as much as the reserve of a log, which no commit may take, since a pruning may
+/// need it. Some hundred attempts at the cap fit in; then there are enough of them on record.
+const BEYOND_CAP_BYTES: u64 = 1 << 20;
+
+/// Puts attempts on record in a log that has no room for them under its cap. `config` is what the log was written with; it may not
+/// be open. Where the disk itself is full it fails.
+///
+/// *Why open it again?* A cap is for all writers of an opening, and what is put beyond it must not give a source room.
+pub(crate) fn put_beyond_cap(path: &Path, config: Config, attempts: &[Attempt]) -> Result<()> {
+    let size_max = config.size_max.map(|cap| cap.saturating_add(BEYOND_CAP_BYTES));
+    let (log, _) = Log::open(path, Config { size_max, segment_bytes: SEGMENT_BYTES, ..config })?;
+    attempts.iter().try_for_each(|attempt| write(&log, attempt))?;
+    Ok(log.close()?)
+}
+
+/// The smallest segment.
+const SEGMENT_BYTES: u32 = 64 << 10;
 
 /// The present, in microseconds since 1970.
 pub fn now_us() -> i64 {
@@ -113,7 +141,6 @@ pub fn attempts(log: &LogReader, last: usize) -> Result<Vec<Attempt>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use highwater::Config;
 
     #[test]
     fn an_attempt_is_found_with_its_end() {
@@ -131,7 +158,7 @@ mod tests {
             first: Sequence::new(2),
             last: Sequence::new(4),
         };
-        Journal::end(&log, first.clone(), end.clone()).unwrap();
+        assert_eq!(Journal::end(&log, first.clone(), end.clone()).unwrap(), None);
         let second = journal.begin(&log, 2).unwrap();
         let ended = Attempt { end: Some(end), ..first };
         assert_eq!(attempts(&log, 9).unwrap(), [ended, second.clone()]);

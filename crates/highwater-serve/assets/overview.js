@@ -13,7 +13,7 @@ export const overview = (root) => {
   const body = () => h("div", { class: "chart" });
   const [volume, latency, ways, space] = [body(), body(), h("div"), h("div")];
   const tool = h("span");
-  const legend = h("span", { class: "legend" }, h("span", {}, h("i", { class: "k-record" }), "p50"), h("span", {}, h("i", { class: "k-p99" }), "p99"));
+  const legend = h("span", { class: "legend", hidden: true }, h("span", {}, h("i", { class: "k-record" }), "p50"), h("span", {}, h("i", { class: "k-p99" }), "p99"));
   const ranges = () => fill(tool, range, () => choices("Range", [["1h", "1 h"], ["24h", "24 h"], ["7d", "7 d"], ["all", "all"]], range, take));
   const take = (value) => {
     range = value;
@@ -30,7 +30,7 @@ export const overview = (root) => {
   return async (seen) => {
     drawTiles(tiles, seen);
     drawWays(ways, seen);
-    await Promise.all([drawVolume(volume), drawLatency(latency, seen), drawSegments(space)]);
+    await Promise.all([drawVolume(volume), drawLatency(latency, legend, seen), drawSegments(space)]);
   };
 };
 
@@ -41,7 +41,7 @@ const drawTiles = (tiles, seen) => {
   const quick = writer && writer.commits > 0;
   const all = [
     ["Last checkpoint", log.end ? count(log.end.sequence) : "none", log.last_checkpoint_us ? ago(log.last_checkpoint_us) : "nothing is committed yet"],
-    ["Records", short(log.records), `${bytes(log.bytes)} since the log was made`],
+    ["Records", short(log.records), `${bytes(log.bytes)} since it was made`],
     ["Streams", count(log.streams), `${plural(log.checkpoints, "checkpoint")} kept`],
     ["On disk", bytes(log.disk_bytes), log.max_size ? `of ${bytes(log.max_size)} at most` : `${bytes(log.disk_free)} free on the disk`],
     ["Commit, p99", quick ? `≤ ${span(writer.commit_p99_us)}` : "–", quick ? `p50 ≤ ${span(writer.commit_p50_us)}, ${plural(writer.commits, "commit")}` : "the writer tells nothing"],
@@ -58,8 +58,9 @@ const drawVolume = async (root) => {
     bars("Records committed over time", records, { shown: short, from: when(from), to: when(to), tell }));
 };
 
-const drawLatency = async (root, seen) => {
+const drawLatency = async (root, legend, seen) => {
   const { points, buckets } = await ask("latency");
+  legend.hidden = points.length <= 1; // only lines have more than one colour
   if (points.length > 1) {
     const times = points.map((point) => point.time_us);
     const series = [
@@ -95,8 +96,9 @@ const drawWays = (root, seen) => {
 const way = (consumer, log) => {
   const last = log.end?.sequence ?? 0;
   const first = Math.max(log.first, 1) - 1;
-  const late = consumer.lag_us > 3_600_000_000 || consumer.delivery?.given_up || consumer.delivery?.failing > 0;
-  const lag = consumer.lag_checkpoints === 0
+  const late = consumer.diverged || consumer.lag_us > 3_600_000_000 || consumer.delivery?.given_up || consumer.delivery?.failing > 0;
+  const lag = consumer.diverged ? h("span", { class: "tag act" }, "has diverged")
+    : consumer.lag_checkpoints === 0
     ? h("span", { class: "tag well" }, "has everything")
     : [h("strong", {}, `${plural(consumer.lag_checkpoints, "checkpoint")} behind`), h("div", { class: "small quiet" }, `${bytes(consumer.lag_bytes)}, ${span(consumer.lag_us)} old`)];
   const delivery = consumer.delivery;
@@ -111,5 +113,6 @@ const way = (consumer, log) => {
 
 const drawSegments = async (root) => {
   const space = await ask("space");
-  fill(root, space, () => segments(space));
+  const width = Math.round(root.clientWidth);
+  fill(root, [space, width], () => segments(space, width));
 };

@@ -52,12 +52,18 @@ const drawRecovery = (opening, entry) => {
   return [last, recorded, !last && !recorded && h("p", { class: "none" }, "Nothing was ever dropped, as far as segments are kept.")];
 };
 
+const signed = (one) => `${one.who ? `, by ${one.who}` : ""}${one.why ? `: ${one.why}` : ""}`;
+
 const events = {
-  recovery: (one) => ["look", "recovery", `dropped ${plural(one.dropped_frames, "frame")} (${bytes(one.dropped_bytes)}), wrote ${bytes(one.rewritten_bytes)} again${one.why ? `: ${one.why}` : ""}`],
+  opening: (one) => ["", "opened", `by ${one.who}`],
+  activation: (one) => ["", "generation", `${count(one.generation)} of ${named(one.stream)} is whole, ${one.replaces ? "in the place of" : "beside"} what was there`],
+  consumer: (one) => ["hand", "consumer", `${one.consumer} was ${one.to === null ? "dropped" : `moved to ${count(one.to)}`}${one.from === null ? "" : `, from ${count(one.from)}`}${signed(one)}`],
+  recovery: (one) => ["look", "recovery", `dropped ${plural(one.dropped_frames, "frame")} (${bytes(one.dropped_bytes)}), wrote ${bytes(one.rewritten_bytes)} again${one.why ? `: ${one.why}` : ""}; opened by ${one.who}`],
   pruning: (one) => ["", "pruning", `the oldest checkpoint is ${count(one.first)}${one.detached.length ? `; left behind: ${one.detached.map(([name]) => name).join(", ")}` : ""}`],
   compaction: (one) => ["", "compaction", `checkpoint ${count(one.first)} tells what was before it`],
-  repair: (one) => ["act", "repair", `gave up ${count(one.first)} to ${count(one.last)}: ${one.why}`],
-  operation: (one) => ["hand", "by hand", `checkpoint ${count(one.position.sequence)}: ${one.what}${one.who ? `, by ${one.who}` : ""}${one.why ? `: ${one.why}` : ""}`],
+  repair: (one) => ["act", "repair", `${one.first === null ? "gave nothing up" : `gave up ${count(one.first)} to ${count(one.last)}`}: ${one.why}`],
+  work: (one) => ["hand", "by hand", `${one.work}${signed(one)}`],
+  operation: (one) => ["hand", "by hand", `checkpoint ${count(one.position.sequence)}: ${one.what}${signed(one)}`],
 };
 
 const drawAudit = (entries) => {

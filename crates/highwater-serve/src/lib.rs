@@ -24,4 +24,4 @@ pub use metrics::{
     tell_verified,
 };
 pub use server::{Listen, Server};
-pub use subject::{Known, Subject};
+pub use subject::{Known, Subject, disk};

@@ -100,7 +100,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Free bytes of the file system that the log lies on, for who is not its superuser, and all of them.
-pub(crate) fn disk(log: &Path) -> Option<(u64, u64)> {
+pub fn disk(log: &Path) -> Option<(u64, u64)> {
     let stat = rustix::fs::statvfs(log).ok()?;
     Some((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
 }

@@ -228,6 +228,9 @@ fn check_consumers(log: &LogReader, model: &Model, end: u64) -> Checked {
         demand!(there || !consumer.certain, "P11: consumer {name} is gone");
     }
     for info in found {
+        if let Some(damage) = info.damage {
+            return Err(Violation::refusal(damage));
+        }
         let number = (0..crate::program::CONSUMERS).find(|number| consumer_name(*number) == info.name);
         let consumer = number.and_then(|number| model.consumers.get(&number));
         let at = info.acknowledged.get();

@@ -96,6 +96,13 @@ fn segment_size(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "expected 64KiB to 2GiB".to_owned())
 }
 
+/// Who finds another at work can wait for it.
+fn not_opened(error: highwater::Error) -> Failure {
+    let is_locked = *error.kind() == highwater::ErrorKind::Locked;
+    let failure = Failure::from(error);
+    if is_locked { failure.hint("the same with --lock-wait 60, which waits for its end") } else { failure }
+}
+
 fn read_catalog(path: &std::path::Path) -> Result<Vec<catalog::Configured>, Failure> {
     let doing = || format!("reading the catalog {}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| Failure::io(doing(), &e))?;
@@ -159,7 +166,7 @@ impl Args {
         if let Some(size) = self.segment_bytes {
             config.segment_bytes = size;
         }
-        let Some(phases) = debug else { return Ok(Log::open(&self.log, config)?) };
+        let Some(phases) = debug else { return Log::open(&self.log, config).map_err(not_opened) };
         std::fs::create_dir_all(&self.log)
             .map_err(|e| Failure::io(format!("making {}", self.log.display()), &e))?;
         Ok(Log::open_on(Arc::new(DebugStorage::new(&self.log, phases)), config)?)

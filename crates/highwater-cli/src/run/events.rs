@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use highwater_connect::quantity::timestamp;
 
+use super::conclusion::Conclusion;
+use super::tally::Totals;
+
 /// The present, in microseconds since 1970.
 fn now_us() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -27,6 +30,24 @@ pub(super) fn json(event: &Event) -> String {
     let timed = Timed { version: 1, time: timestamp(now_us()), event };
     // An event has nothing that JSON can't say.
     serde_json::to_string(&timed).unwrap_or_default()
+}
+
+/// How it all ended, and what was done: the last JSON object of a run.
+#[derive(Serialize)]
+struct Ended<'a> {
+    version: u32,
+    time: String,
+    event: &'static str,
+    #[serde(flatten)]
+    conclusion: &'a Conclusion,
+    #[serde(flatten)]
+    totals: &'a Totals<'a>,
+}
+
+pub(super) fn ended(totals: &Totals<'_>, conclusion: &Conclusion) -> String {
+    let time = timestamp(now_us());
+    let ended = Ended { version: 1, time, event: "ended", conclusion, totals };
+    serde_json::to_string(&ended).unwrap_or_default()
 }
 
 /// As a line that people and `grep` read: time, event, and `key=value`.

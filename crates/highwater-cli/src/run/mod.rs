@@ -1,5 +1,6 @@
 //! `highwater run`: a pipeline from its source to its destinations.
 
+mod conclusion;
 mod events;
 mod measuring;
 mod signals;
@@ -12,14 +13,14 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use highwater_connect::alerts::Alerts;
-use highwater_connect::event::Reporter;
+use highwater_connect::event::{PIPELINE, Reporter};
 use highwater_connect::pipeline::Resume;
-use highwater_connect::runtime::{self, Outcome};
-use highwater_connect::{FailureKind, Pipeline, Stop};
+use highwater_connect::runtime;
+use highwater_connect::{Failure as Why, Pipeline, Stop};
 
-use crate::failure::{Code, Failure};
+use crate::failure::{Code, Failure, quoted};
 use crate::known;
-use crate::terminal;
+pub(crate) use conclusion::{Conclusion, code_of};
 use measuring::Measuring;
 pub(crate) use watcher::Watcher;
 
@@ -77,16 +78,38 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         tell_no_beginning(failure, &reporter);
     }
     alerts.finish(alerts.timeout());
-    watcher.finish();
+    let ended = match outcome {
+        Ok(outcome) => {
+            let conclusion = Conclusion::of(outcome, &reporter);
+            watcher.finish(&conclusion);
+            conclusion.conclude(&args.pipeline, &pipeline)
+        }
+        Err(why) => {
+            let failure = not_begun(&why, &args.pipeline, &pipeline, &reporter);
+            watcher.conclude(&Conclusion::failed(PIPELINE, &why, failure.code(), &reporter));
+            Err(failure)
+        }
+    };
     measuring.finish();
-    conclude(outcome?, &reporter)
+    ended
+}
+
+/// Where another run is at work, this one can wait for it.
+fn not_begun(why: &Why, file: &Path, pipeline: &Pipeline, reporter: &Reporter) -> Failure {
+    let failure = Failure::of_pipeline(why, reporter.shown(&why.to_string())).of(&pipeline.log);
+    match failure.code() {
+        Code::Locked => {
+            failure.hint(format!("highwater run {} --wait 60    waits for its end", quoted(file)))
+        }
+        _ => failure,
+    }
 }
 
 /// Nobody need be woken because another run is at work.
-fn tell_no_beginning(failure: &highwater_connect::Failure, reporter: &Reporter) {
+fn tell_no_beginning(failure: &Why, reporter: &Reporter) {
     let is_locked = failure.log_error().is_some_and(|error| *error.kind() == highwater::ErrorKind::Locked);
     if !is_locked {
-        reporter.failed("pipeline", failure, 1, None);
+        reporter.failed(PIPELINE, failure, 1, None);
     }
 }
 
@@ -96,34 +119,6 @@ pub(crate) fn listening(pipeline: &Pipeline, reporter: &Reporter) -> Result<Stop
     signals::listen(stop.clone(), reporter.clone(), &pipeline.work)
         .map_err(|e| Failure::io("listening to signals", &e))?;
     Ok(stop)
-}
-
-/// The exit code: the source's failure first, since nothing new comes without it.
-fn conclude(outcome: Outcome, reporter: &Reporter) -> Result<Code, Failure> {
-    for (name, failure) in &outcome.destinations {
-        terminal::error(format!("destination {name}: {}", reporter.shown(&failure.to_string())));
-    }
-    if let Some(failure) = outcome.source {
-        let text = format!("source: {}", reporter.shown(&failure.to_string()));
-        return Err(Failure::with_code(code_of(&failure, Code::SourceFailed), text));
-    }
-    if let Some((name, failure)) = outcome.destinations.first() {
-        let text = format!("destination {name} was given up; what it lacks is in the log");
-        return Err(Failure::with_code(code_of(failure, Code::DestinationFailed), text));
-    }
-    if outcome.is_stopped {
-        let text = "stopped on request; run it again to go on";
-        return Err(Failure::with_code(Code::TryAgain, text));
-    }
-    Ok(Code::Well)
-}
-
-fn code_of(failure: &highwater_connect::Failure, otherwise: Code) -> Code {
-    match failure.kind() {
-        FailureKind::Diverged | FailureKind::Paused => Code::Paused,
-        FailureKind::Transient | FailureKind::RateLimit { .. } => Code::TryAgain,
-        _ => otherwise,
-    }
 }
 
 /// The file as a path that hints can show.

@@ -7,6 +7,7 @@ use highwater::StreamName;
 use highwater_connect::event::{Event, StreamProgress};
 use highwater_connect::quantity::{count, plural};
 use highwater_connect::text::tame;
+use serde::Serialize;
 
 /// So many streams are shown while it runs.
 const SHOWN_MAX: usize = 8;
@@ -24,6 +25,33 @@ pub(super) struct Tally {
     /// The last checkpoint in the log.
     last: u64,
     checkpoints: u64,
+    /// Records in them: told with each, and so right at every moment.
+    committed: u64,
+}
+
+/// What was done, for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Totals<'a> {
+    checkpoints: u64,
+    records: u64,
+    streams: Vec<StreamTotals<'a>>,
+    destinations: Vec<DestinationTotals<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamTotals<'a> {
+    stream: &'a StreamName,
+    records: u64,
+    committed: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct DestinationTotals<'a> {
+    destination: &'a str,
+    records: u64,
+    rejected: u64,
+    /// The last checkpoint that it has.
+    last: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -49,9 +77,10 @@ impl Tally {
                 self.begun = Some(Instant::now());
             }
             Event::Progress { streams } => self.progress(streams),
-            Event::Committed { sequence, .. } => {
+            Event::Committed { sequence, records } => {
                 self.last = sequence.get();
                 self.checkpoints += 1;
+                self.committed += records;
             }
             Event::Delivered { destination, last, records, rejected, verified, .. } => {
                 let delivered = self.destinations.entry(destination.clone()).or_default();
@@ -130,13 +159,32 @@ impl Tally {
         }
     }
 
+    pub(super) fn totals(&self) -> Totals<'_> {
+        let streams = self.streams().into_iter();
+        let destinations = self.destinations.iter();
+        Totals {
+            checkpoints: self.checkpoints,
+            records: self.committed,
+            streams: streams
+                .map(|(stream, Sums { records, committed })| StreamTotals { stream, records, committed })
+                .collect(),
+            destinations: destinations
+                .map(|(destination, delivered)| DestinationTotals {
+                    destination,
+                    records: delivered.records,
+                    rejected: delivered.rejected,
+                    last: delivered.last,
+                })
+                .collect(),
+        }
+    }
+
     /// One line when it is over. Where no source was read, nothing is said of one.
     pub(super) fn summary(&self) -> String {
         let mut parts = Vec::new();
         if self.begun.is_some() || self.checkpoints > 0 {
-            let committed = self.streams().values().map(|sums| sums.committed).sum();
             let checkpoints = plural(self.checkpoints, "checkpoint");
-            parts.push(format!("committed {checkpoints} with {}", plural(committed, "record")));
+            parts.push(format!("committed {checkpoints} with {}", plural(self.committed, "record")));
         }
         for (name, delivered) in &self.destinations {
             let mut text = format!("{name} got {}", plural(delivered.records, "record"));
@@ -160,6 +208,7 @@ fn lag(checkpoints: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use highwater::Sequence;
 
     #[test]
     fn attempts_are_added_up_by_what_they_committed() {
@@ -167,11 +216,12 @@ mod tests {
         let stream = StreamName { namespace: None, name: "s".to_owned() };
         for (records, committed) in [(10, 6), (4, 4)] {
             tally.take(&Event::Reading { sync: 1, attempt: 1 });
+            tally.take(&Event::Committed { sequence: Sequence::new(committed), records: committed });
             let stream = stream.clone();
             tally.take(&Event::Progress { streams: vec![StreamProgress { stream, records, committed }] });
         }
         assert_eq!(tally.records(), 10);
-        assert_eq!(tally.summary(), "committed 0 checkpoints with 10 records");
+        assert_eq!(tally.summary(), "committed 2 checkpoints with 10 records");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use highwater_connect::quantity::{self, plural};
 use highwater_connect::text::tame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::conclusion::Conclusion;
 use super::events;
 use super::tally::Tally;
 use crate::terminal;
@@ -26,8 +27,8 @@ impl Watcher {
         Watcher { json, bar, tally: Mutex::default() }
     }
 
-    /// Takes the moving lines away, and says what was done.
-    pub(crate) fn finish(&self) {
+    /// Takes the moving lines away, and says what was done and how it ended.
+    pub(crate) fn finish(&self, conclusion: &Conclusion) {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -36,6 +37,25 @@ impl Watcher {
         if !self.json {
             terminal::say(tally.summary());
         }
+        drop(tally);
+        self.conclude(conclusion);
+    }
+
+    /// How it ended, for programs: their last line. People are told by whoever ends the command.
+    pub(crate) fn conclude(&self, conclusion: &Conclusion) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if self.json {
+            let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+            Self::print(&events::ended(&tally.totals(), conclusion));
+        }
+    }
+
+    fn print(line: &str) {
+        let mut out = std::io::stdout().lock();
+        // Whoever closes it does not want to know; the pipeline goes on.
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     }
 
     fn on_terminal(bar: &ProgressBar, event: &Event) {
@@ -105,9 +125,7 @@ impl Observer for Watcher {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.take(&event);
         if self.json {
-            let mut out = std::io::stdout().lock();
-            // Whoever closes it does not want to know; the pipeline goes on.
-            let _ = writeln!(out, "{}", events::json(&event)).and_then(|()| out.flush());
+            Self::print(&events::json(&event));
         } else if let Some(bar) = &self.bar {
             Self::on_terminal(bar, &event);
             bar.set_message(tally.lines());

@@ -65,7 +65,7 @@ fn with_old(
     format: Format,
 ) -> Result<NewState, Failure> {
     if let Some(stream) = &name {
-        log.find_stream(stream)?;
+        log.find_stream(stream).map_err(|error| Failure::from(error).hint("highwater info LOG"))?;
     }
     let old = target::text(states, &name)?;
     // Around a state in a list nobody can tell whose white space it is.

@@ -57,8 +57,8 @@ pub fn destination<S: Subject>(mut make: impl FnMut(usize) -> S) -> Result<(), F
         ("opened again with nothing new", opened_again),
         ("killed before it could tell what it refused", refusals::told_after_a_kill),
         ("told to refuse nothing", refusals::fail_if_so_told),
-        ("another log", another_log),
         ("what it says of its position", loss::says_what_it_is),
+        ("another log", another_log),
         ("emptied after it was acknowledged", loss::gets_everything_again),
     ];
     for (number, (name, case)) in cases.iter().enumerate() {

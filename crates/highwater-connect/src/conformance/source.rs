@@ -124,6 +124,7 @@ impl World {
             reporter: Reporter::new(cutter.clone(), Secrets::default()),
             stop: stop.clone(),
             waits_when_full: true,
+            destinations: Default::default(),
             given_up: Arc::default(),
             labels: Vec::new(),
             schema: SchemaPolicy::default(),

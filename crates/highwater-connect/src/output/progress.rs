@@ -25,7 +25,7 @@ impl Output<'_> {
         self.entries.iter().map(progress).collect()
     }
 
-    pub(super) fn tell_progress(&self) {
+    pub(crate) fn tell_progress(&self) {
         self.around.reporter.tell(Event::Progress { streams: self.progress() });
     }
 }

@@ -18,7 +18,9 @@ pub struct Surroundings {
     pub stop: Stop,
     /// At the log's cap the source waits, rather than fail.
     pub waits_when_full: bool,
-    /// Destinations from which nothing is to be waited for.
+    /// The pipeline's destinations: somebody delivers to each of them, here or elsewhere.
+    pub destinations: BTreeSet<String>,
+    /// Those of them from which nothing is to be waited for.
     pub given_up: Arc<Mutex<BTreeSet<String>>>,
     /// Labels of every checkpoint: a run, fingerprints.
     pub labels: Vec<(String, String)>,

@@ -15,6 +15,7 @@ pub(super) fn around(min_interval: Duration) -> Surroundings {
         reporter: Reporter::silent(),
         stop: Stop::default(),
         waits_when_full: true,
+        destinations: Default::default(),
         given_up: Arc::default(),
         labels: vec![("run".to_owned(), "1".to_owned())],
         schema: SchemaPolicy::default(),

@@ -32,7 +32,7 @@ use tending::Tending;
 pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
 pub use holding::{Holding, compare, holding};
-pub use parts::{destination, on_repeat, source, source_connector};
+pub use parts::{destination, on_repeat, source, source_connector, stores_position};
 pub use reading::{Ended, read};
 pub use resume::verify;
 pub use retry::Retry;
@@ -45,6 +45,7 @@ use crate::failure::{Failure, Result};
 use crate::output::Surroundings;
 use crate::pipeline::{Pipeline, Resume};
 use crate::rules;
+use crate::runs;
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -76,10 +77,16 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
     reporter.opened(&log);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
-    if pipeline.resume == Resume::Hard {
-        verify(pipeline, &log, reporter, stop)?;
-    }
     let mut outcome = Outcome::default();
+    if pipeline.resume == Resume::Hard {
+        for (name, failure) in verify(pipeline, &log, reporter, stop)? {
+            ready::give_up(pipeline, name, failure, &mut outcome, reporter);
+        }
+        if !outcome.destinations.is_empty() {
+            log.close()?;
+            return Ok(outcome);
+        }
+    }
     let ready = ready::get(pipeline, &log, &mut outcome, reporter, stop)?;
     let given_up = GivenUp::default();
     lock(&given_up).extend(outcome.destinations.iter().map(|(name, _)| name.clone()));
@@ -88,6 +95,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         reporter: reporter.clone(),
         stop: stop.clone(),
         waits_when_full: !pipeline.storage.fails_when_full,
+        destinations: pipeline.destination_names().map(str::to_owned).collect(),
         given_up: given_up.clone(),
         labels: vec![("pipeline".to_owned(), pipeline.name.clone())],
         schema: pipeline.schema,
@@ -96,6 +104,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         lookback: pipeline.lookback,
     };
     let goal = Goal::default();
+    let mut unrecorded = Vec::new();
     std::thread::scope(|scope| {
         let reader: &LogReader = &log;
         let deliveries: Vec<_> = ready
@@ -109,7 +118,8 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
             .collect();
         let log = &log;
         let (source, around, retry) = (&mut source, &around, pipeline.retry);
-        let reading = scope.spawn(move || read(log, &mut **source as &mut dyn Source, around, retry));
+        let left = &mut unrecorded;
+        let reading = scope.spawn(move || read(log, &mut **source as &mut dyn Source, around, retry, left));
         let mut tending = Tending::new(pipeline, log, reporter);
         while !reading.is_finished() {
             std::thread::sleep(LOOK_EVERY);
@@ -139,6 +149,11 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
     outcome.is_stopped |= stop.is_asked();
     tending::prune(&log, pipeline, reporter);
     log.close()?;
+    if !unrecorded.is_empty()
+        && let Err(failure) = runs::put_beyond_cap(&pipeline.log, pipeline.storage.config(), &unrecorded)
+    {
+        reporter.warning(format!("how this run ended is not on record: {failure}"));
+    }
     Ok(outcome)
 }
 

@@ -162,6 +162,13 @@ pub fn on_repeat(pipeline: &Pipeline, name: &str) -> Result<OnRepeat> {
     })
 }
 
+/// Whether the destination stores its position together with the records: then it goes on from there, wherever its consumer stands.
+pub fn stores_position(pipeline: &Pipeline, name: &str) -> Result<bool> {
+    let (_, mut section) = pipeline.destination(name)?;
+    let kind = needed(&mut section, DESTINATIONS)?;
+    Ok(!matches!(kind, DestinationType::Airbyte | DestinationType::Singer))
+}
+
 fn needed<T: Copy>(section: &mut Section<'_>, types: &[(&str, T)]) -> Result<T> {
     match section.choice("type", types)? {
         Some(meant) => Ok(meant),

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::output::{self, Output, Surroundings};
 use crate::pipeline::RetryPolicy;
-use crate::runs::{self, End, Journal};
+use crate::runs::{self, Attempt, End, Journal};
 use crate::source::Source;
 
 /// How it ended, if it did not fail.
@@ -22,22 +22,25 @@ pub enum Ended {
     Stopped,
 }
 
-/// Reads until the source has sent everything, somebody asks to stop, or it is given up. Blocks for all of that.
-pub fn read(log: &Log, source: &mut dyn Source, around: &Surroundings, retry: RetryPolicy) -> Result<Ended> {
+/// Reads until the source has sent everything, somebody asks to stop, or it is given up. Blocks for all of that. Attempts whose
+/// end a full log has no room for are left in `unrecorded`.
+pub fn read(
+    log: &Log,
+    source: &mut dyn Source,
+    around: &Surroundings,
+    retry: RetryPolicy,
+    unrecorded: &mut Vec<Attempt>,
+) -> Result<Ended> {
     let mut retry = Retry::new(retry);
     let mut places = Places::default();
     places.is_new(log)?;
     let journal = Journal::new();
     for attempt in 1.. {
-        let recorded = journal.begin(log, attempt)?;
         let mut brought = Brought { first: next(log), ..Brought::default() };
-        let ended = once(log, source, around, attempt, &mut brought);
-        let end = brought.end(log, around, &ended);
-        // A log that takes nothing more can't take this either; why is in the failure.
-        let put = Journal::end(log, recorded, end);
+        let ended = record(log, source, around, (&journal, attempt), &mut brought, unrecorded);
         let failure = match ended {
-            Ok(ended) => return put.map(|()| ended),
-            Err(failure) if failure.kind() == FailureKind::Cancelled => return put.map(|()| Ended::Stopped),
+            Ok(ended) => return Ok(ended),
+            Err(failure) if failure.kind() == FailureKind::Cancelled => return Ok(Ended::Stopped),
             Err(failure) => failure,
         };
         // The log takes nothing more before it is opened again.
@@ -54,6 +57,27 @@ pub fn read(log: &Log, source: &mut dyn Source, around: &Surroundings, retry: Re
         }
     }
     Ok(Ended::Stopped)
+}
+
+/// One attempt, with its record.
+fn record(
+    log: &Log,
+    source: &mut dyn Source,
+    around: &Surroundings,
+    (journal, attempt): (&Journal, u32),
+    brought: &mut Brought,
+    unrecorded: &mut Vec<Attempt>,
+) -> Result<Ended> {
+    let recorded = journal.begin(log, attempt)?;
+    let ended = once(log, source, around, attempt, brought);
+    let end = brought.end(log, around, &ended);
+    match Journal::end(log, recorded, end) {
+        Ok(left) => unrecorded.extend(left),
+        Err(failure) if ended.is_ok() => return Err(failure),
+        // A log that takes nothing more can't take this either; why is in the failure.
+        Err(_) => {}
+    }
+    ended
 }
 
 /// The number of the next checkpoint.
@@ -125,6 +149,8 @@ fn once(
         Err(failure) => settle_after(&mut out, failure),
     };
     brought.records = out.committed();
+    // However it ended: who adds up has it all.
+    out.tell_progress();
     ended
 }
 

@@ -4,33 +4,41 @@ use highwater::LogReader;
 
 use super::holding::{Holding, holding};
 use crate::event::Reporter;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::pipeline::Pipeline;
 use crate::quantity::plural;
 use crate::stop::Stop;
 
 /// Reads every checkpoint that is kept, and compares it with its counts and digests; asks every destination what it holds, and
-/// compares that with the log's history. Changes nothing in either. Blocks for reading the whole log.
+/// compares that with the log's history. Changes nothing in either. Blocks for reading the whole log. Returned are the destinations
+/// that do not fit, each with why: [`FailureKind::Diverged`](crate::FailureKind::Diverged) if it holds something else than the log,
+/// or needs what is gone from it, and what it says itself if it can't be asked.
 ///
-/// Fails with the engine's [`Corrupt`](highwater::ErrorKind::Corrupt) if the log is damaged, with
-/// [`FailureKind::Diverged`](crate::FailureKind::Diverged) if a destination holds something else than the log, or needs what is
-/// gone from it, and with what the destination says if it can't be asked.
-pub fn verify(pipeline: &Pipeline, log: &LogReader, reporter: &Reporter, stop: &Stop) -> Result<()> {
+/// Fails with the engine's [`Corrupt`](highwater::ErrorKind::Corrupt) if the log is damaged.
+pub fn verify(
+    pipeline: &Pipeline,
+    log: &LogReader,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<Vec<(String, Failure)>> {
     let found = log.verify(&mut |_| {})?;
     found.check()?;
-    let mut asked = 0;
-    for name in pipeline.destination_names() {
-        check_destination(pipeline, log, name, (reporter, stop))
-            .map_err(|failure| failure.while_doing(format!("destination {name}")))?;
-        asked += 1;
+    let names: Vec<&str> = pipeline.destination_names().collect();
+    let mut unfit = Vec::new();
+    for name in &names {
+        if let Err(failure) = check_destination(pipeline, log, name, (reporter, stop)) {
+            unfit.push(((*name).to_owned(), failure));
+        }
     }
-    reporter.note(format!(
-        "verified: {} in {}, and what {} may hold",
-        plural(found.records, "record"),
-        plural(found.checkpoints, "checkpoint"),
-        plural(asked, "destination"),
-    ));
-    Ok(())
+    if unfit.is_empty() {
+        reporter.note(format!(
+            "verified: {} in {}, and what {} may hold",
+            plural(found.records, "record"),
+            plural(found.checkpoints, "checkpoint"),
+            plural(names.len() as u64, "destination"),
+        ));
+    }
+    Ok(unfit)
 }
 
 fn check_destination(

@@ -59,6 +59,7 @@ impl World {
             reporter: Reporter::silent(),
             stop: Stop::default(),
             waits_when_full: true,
+            destinations: Default::default(),
             given_up: std::sync::Arc::default(),
             labels: Vec::new(),
             schema: Default::default(),

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use highwater::{AuditEntry, Histogram, LogReader, Sequence, Space, States, StreamInfo};
+use highwater::{Histogram, LogReader, Sequence, Space, States, StreamInfo};
+use highwater_connect::record::Entry;
 use highwater_connect::runs::now_us;
 
 use super::cache::Cache;
@@ -40,7 +41,7 @@ pub(crate) struct App {
     pub(super) streams: Cache<u64, Vec<StreamInfo>>,
     pub(super) states: Cache<Sequence, States>,
     pub(super) space: Cache<Sequence, Space>,
-    pub(super) audit: Cache<Sequence, VecDeque<AuditEntry>>,
+    pub(super) audit: Cache<Sequence, VecDeque<Entry>>,
 }
 
 /// All commits of the writing process up to a moment.

@@ -67,7 +67,7 @@ pub(crate) fn checkpoints(app: &App, question: Question) -> Result<Answer, Refus
     let last = log.end().map_or(Sequence::NONE, |end| end.sequence);
     let first = log.first();
     let before = question.before.unwrap_or(u64::MAX).min(last.get() + 1);
-    let from = before.saturating_sub(limit(question.limit) as u64).max(first.get());
+    let from = before.saturating_sub(limit(question.limit)? as u64).max(first.get());
     let mut checkpoints = Vec::new();
     each(log, from, before, |checkpoint| checkpoints.push(Row::of(checkpoint)))?;
     checkpoints.reverse();

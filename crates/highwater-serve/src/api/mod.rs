@@ -45,6 +45,12 @@ fn check_stream(log: &LogReader, name: Option<&StreamName>) -> Result<(), Refuse
 /// So many entries are answered at once.
 const LIMIT_MAX: usize = 200;
 
-fn limit(asked: Option<usize>) -> usize {
-    asked.unwrap_or(50).clamp(1, LIMIT_MAX)
+/// Unless it is said.
+const LIMIT: usize = 50;
+
+fn limit(asked: Option<usize>) -> Result<usize, Refused> {
+    match asked.unwrap_or(LIMIT) {
+        limit @ 1..=LIMIT_MAX => Ok(limit),
+        other => Err(Refused::question(format!("limit is {other}, and has to be from 1 to {LIMIT_MAX}"))),
+    }
 }

@@ -150,6 +150,9 @@ fn facts<'a>(
     is_live: bool,
     now_us: i64,
 ) -> Facts<'a> {
+    let diverged = status.consumers.iter().filter(|consumer| consumer.diverged);
+    let readable = consumers.iter().filter(|of| of.info.damage.is_none());
+    let damaged = consumers.iter().filter(|of| of.info.damage.is_some());
     Facts {
         now_us,
         log: log.path().display().to_string(),
@@ -159,11 +162,13 @@ fn facts<'a>(
         last_checkpoint_us: status.last_checkpoint_us,
         late_after: app.subject.late_after(),
         unconfirmed: log.unconfirmed(),
-        disk_bytes: status.disk_bytes,
+        size_bytes: status.size_bytes,
         max_size: app.subject.pipeline.as_ref().and_then(|known| known.max_size),
         disk: subject::disk(log.path()),
         measured,
-        lags: consumers.iter().map(|of| (of.info.name.clone(), of.lag_us)).collect(),
+        diverged: diverged.map(|of| (of.name.clone(), of.acknowledged.get())).collect(),
+        lags: readable.map(|of| (of.info.name.clone(), of.lag_us)).collect(),
+        damaged: damaged.map(|of| of.info.name.clone()).collect(),
         ..Facts::default()
     }
 }

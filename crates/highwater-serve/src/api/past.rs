@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use highwater::{AuditEntry, Sequence};
+use highwater::{AuditEvent, Sequence};
+use highwater_connect::record::{Entry, record};
 use highwater_connect::runs::{Attempt, now_us};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ pub(crate) fn runs(app: &App, question: Question) -> Result<Runs, Refused> {
     let mut attempts = history.attempts().to_vec();
     let total = attempts.len();
     attempts.reverse();
-    attempts.truncate(limit(question.limit));
+    attempts.truncate(limit(question.limit)?);
     let live = app.log()?.is_live()? && attempts.first().is_some_and(|last| last.end.is_none());
     Ok(Runs { attempts, total, live, habit })
 }
@@ -43,9 +44,9 @@ pub(crate) fn runs(app: &App, question: Question) -> Result<Runs, Refused> {
 #[derive(Serialize)]
 pub(crate) struct Audit {
     /// The newest first.
-    entries: Vec<AuditEntry>,
+    entries: Vec<Entry>,
     /// The newest recovery that dropped something or wrote something again, as far as it is on record.
-    recovery: Option<AuditEntry>,
+    recovery: Option<Entry>,
 }
 
 pub(crate) fn audit(app: &App, _: Nothing) -> Result<Audit, Refused> {
@@ -53,14 +54,15 @@ pub(crate) fn audit(app: &App, _: Nothing) -> Result<Audit, Refused> {
     log.refresh()?;
     let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
     let entries = app.audit.get(end, || read(app))?;
-    let is_recovery = |entry: &&AuditEntry| matches!(entry.event, highwater::AuditEvent::Recovery { .. });
+    let is_recovery =
+        |entry: &&Entry| matches!(entry, Entry::Log(one) if matches!(one.event, AuditEvent::Recovery { .. }));
     let recovery = entries.iter().rev().find(is_recovery).cloned();
     Ok(Audit { entries: entries.iter().rev().take(super::LIMIT_MAX).cloned().collect(), recovery })
 }
 
-fn read(app: &App) -> highwater::Result<VecDeque<AuditEntry>> {
+fn read(app: &App) -> highwater_connect::Result<VecDeque<Entry>> {
     let mut entries = VecDeque::new();
-    app.log()?.audit(&mut |entry| {
+    record(app.log()?, &mut |entry| {
         if entries.len() == ENTRIES_MAX {
             entries.pop_front();
         }

@@ -39,6 +39,15 @@ impl Refused {
     }
 }
 
+impl From<highwater_connect::Failure> for Refused {
+    fn from(failure: highwater_connect::Failure) -> Self {
+        match failure.log_error() {
+            Some(error) => error.clone().into(),
+            None => Refused::new(500, "bookkeeping", tame(&failure.to_string())),
+        }
+    }
+}
+
 impl From<highwater::Error> for Refused {
     fn from(error: highwater::Error) -> Self {
         let kind = error.kind();

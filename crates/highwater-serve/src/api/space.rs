@@ -1,6 +1,6 @@
 //! Where the log's bytes are, as a picture: cells of some segments each, and who holds which.
 
-use highwater::{Held, SegmentSpace, Sequence, Space};
+use highwater::{Growth, Held, SegmentSpace, Sequence, Space};
 use serde::Serialize;
 
 use super::{App, Nothing, Refused};
@@ -21,7 +21,9 @@ pub(crate) struct Answer {
     spare_bytes: u64,
     spare_segments: u64,
     aside_bytes: u64,
+    reserve_bytes: u64,
     other_bytes: u64,
+    growth: Option<Growth>,
     reclaimable_bytes: u64,
     /// The first segments, which a pruning would free.
     reclaimable_segments: u64,
@@ -68,7 +70,9 @@ impl Answer {
             spare_bytes: space.spare_bytes,
             spare_segments: space.spare_segments,
             aside_bytes: space.aside_bytes,
+            reserve_bytes: space.reserve_bytes,
             other_bytes: space.other_bytes,
+            growth: space.growth,
             reclaimable_bytes: space.reclaimable_bytes,
             reclaimable_segments: space.reclaimable_segments,
             cells: space.segment_list.chunks(together).filter_map(Cell::of).collect(),

@@ -54,7 +54,7 @@ pub(crate) fn history(app: &App, question: Question) -> Result<History, Refused>
     let name = which(question.stream, question.namespace, question.global)?;
     let log = app.log()?;
     check_stream(log, name.as_ref())?;
-    let limit = limit(question.limit);
+    let limit = limit(question.limit)?;
     let first = log.first().get();
     let (mut found, from) = {
         let index = app.index();

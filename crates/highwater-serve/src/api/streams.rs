@@ -85,7 +85,7 @@ pub(crate) fn streams(app: &App, question: Question) -> Result<Answer, Refused> 
     };
     sort(&mut found, question.sort);
     let (total, matching) = (of_sources().count(), found.len());
-    let page = found.into_iter().skip(question.offset).take(limit(question.limit));
+    let page = found.into_iter().skip(question.offset).take(limit(question.limit)?);
     let streams = page.map(|(info, seen)| row(app, info, seen)).collect::<Result<_, _>>()?;
     let counted_from = app.index().from;
     Ok(Answer { total, matching, offset: question.offset, streams, counted_from })

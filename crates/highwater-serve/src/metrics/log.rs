@@ -81,6 +81,13 @@ fn tell_space(text: &mut Exposition, subject: &Subject, log: &LogReader, status:
     let reclaimable = log.plan_prune(&subject.retention())?.bytes;
     text.gauge("highwater_reclaimable_bytes", "What a pruning would free now.", &[], reclaimable);
     if let Some(max) = subject.pipeline.as_ref().and_then(|known| known.max_size) {
+        let counted = status.size_bytes;
+        text.gauge(
+            "highwater_log_capped_bytes",
+            "What the cap counts: segments and base files.",
+            &[],
+            counted,
+        );
         text.gauge("highwater_log_size_max_bytes", "The most that the log may occupy.", &[], max);
     }
     tell_disk(text, log.path());
@@ -106,6 +113,12 @@ fn tell_consumer(text: &mut Exposition, log: &LogReader, consumer: &ConsumerInfo
         "Bytes of the log behind what the consumer has acknowledged, about.",
         &labels,
         consumer.lag_bytes,
+    );
+    text.flag(
+        "highwater_consumer_diverged",
+        "Whether what the consumer has acknowledged is not on the log's history: it gets nothing, and its lag says nothing.",
+        &labels,
+        consumer.diverged,
     );
     if let Some(lag) = lag_us(log, consumer)? {
         text.gauge(

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Router, middleware};
+use highwater_connect::text::tame;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,7 +67,7 @@ where
     get(move |State(app): State<Arc<App>>, question: Result<Query<Q>, QueryRejection>| async move {
         match question {
             Ok(Query(question)) => blocking(move || json(&answer(&app, question)?)).await,
-            Err(wrong) => refusal(&Refused::question(wrong.body_text())),
+            Err(wrong) => refusal(&Refused::question(in_our_words(&wrong.body_text()))),
         }
     })
 }
@@ -80,9 +81,21 @@ where
     post(move |State(app): State<Arc<App>>, order: Result<Json<Q>, JsonRejection>| async move {
         match order {
             Ok(Json(order)) => blocking(move || json(&act(&app, order)?)).await,
-            Err(wrong) => refusal(&Refused::question(wrong.body_text())),
+            Err(wrong) => refusal(&Refused::question(in_our_words(&wrong.body_text()))),
         }
     })
+}
+
+/// What is wrong with a question or an order, from what the library says of it: `what it failed at: the part: why`, or without the part.
+fn in_our_words(text: &str) -> String {
+    let document = "/api/openapi.json tells what may be asked";
+    let why = text.split_once(": ").map_or(text, |(_, why)| why);
+    let missing = why.split_once("missing field `").and_then(|(_, name)| name.split_once('`'));
+    match (missing, why.split_once(": ")) {
+        (Some((name, _)), _) => format!("{name} is missing; {document}"),
+        (None, Some((part, _))) => format!("{} is nothing that can be used here; {document}", tame(part)),
+        (None, None) => format!("that can't be understood ({}); {document}", tame(why)),
+    }
 }
 
 async fn scrape(State(app): State<Arc<App>>) -> Response {
@@ -134,6 +147,15 @@ pub(super) fn refusal(refused: &Refused) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_question_is_told_in_our_words() {
+        let told = in_our_words("Failed to deserialize query string: limit: invalid digit found in string");
+        assert!(told.starts_with("limit is nothing that can be used here; /api"), "{told}");
+        let told = in_our_words("Failed to deserialize query string: missing field `sequence`");
+        assert!(told.starts_with("sequence is missing;"), "{told}");
+        assert!(in_our_words("Expected a body").starts_with("that can't be understood (Expected a body);"));
+    }
 
     #[test]
     fn the_document_has_every_address_and_no_other() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use highwater_connect::event::PIPELINE;
 use highwater_connect::quantity::{bytes, count, plural, time, timestamp};
 use highwater_connect::runs::Attempt;
 use highwater_connect::text::tame;
@@ -57,15 +58,20 @@ pub(crate) struct Facts<'a> {
     pub unconfirmed: Option<String>,
     /// Why the history can't be read on.
     pub trouble: Option<String>,
-    pub disk_bytes: u64,
+    /// What the cap counts.
+    pub size_bytes: u64,
     pub max_size: Option<u64>,
     /// Free bytes of the file system, and all of them.
     pub disk: Option<(u64, u64)>,
     pub measured: Option<&'a Measured>,
     pub last_attempt: Option<&'a Attempt>,
     pub habit: Habit,
+    /// Consumers that stand where the log has something else, or nothing, each with what it has acknowledged.
+    pub diverged: Vec<(String, u64)>,
     /// Consumers, each with the age of what it lacks.
     pub lags: Vec<(String, Option<i64>)>,
+    /// Consumers whose files are damaged.
+    pub damaged: Vec<String>,
 }
 
 /// A delivery that is so late is worth a look.
@@ -142,8 +148,8 @@ impl Facts<'_> {
             let text = "There is no room: appends wait or fail, nothing is lost";
             Self::add(reasons, Level::Act, text.to_owned(), next());
         }
-        if let Some(max) = self.max_size.filter(|max| self.disk_bytes > max / 10 * 9) {
-            let text = format!("The log has {} of at most {}", bytes(self.disk_bytes), bytes(max));
+        if let Some(max) = self.max_size.filter(|max| self.size_bytes > max / 10 * 9) {
+            let text = format!("The log has {} of at most {}", bytes(self.size_bytes), bytes(max));
             Self::add(reasons, Level::Look, text, next());
         }
         if let Some((free, all)) = self.disk
@@ -212,13 +218,23 @@ impl Facts<'_> {
     }
 
     fn judge_destinations(&self, reasons: &mut Vec<Reason>) {
-        let measured = self.measured.into_iter().flat_map(|measured| &measured.destinations);
         let mut told: Vec<&str> = Vec::new();
+        for (name, acknowledged) in &self.diverged {
+            let text = format!(
+                "{} has diverged: it has acknowledged checkpoint {acknowledged}, which is not of this log, and gets nothing",
+                tame(name)
+            );
+            told.push(name);
+            Self::add(reasons, Level::Act, text, Some(format!("highwater status {}", self.argument)));
+        }
+        let measured = self.measured.into_iter().flat_map(|measured| &measured.destinations);
+        let measured: Vec<_> = measured.filter(|(name, _)| !told.contains(&name.as_str())).collect();
         for (name, part) in measured {
             let Part { given_up, failing, breaker_open, .. } = *part;
             let why = self.newest_failure(name).map_or_else(String::new, |why| format!(": {why}"));
             let name_shown = tame(name);
             let (level, text) = match (given_up, failing > 0 && self.is_live) {
+                (true, _) if name == PIPELINE => (Level::Act, format!("The last run could not begin{why}")),
                 (true, _) => {
                     let lacks = "what it lacks is in the log";
                     (Level::Act, format!("Destination {name_shown} was given up; {lacks}{why}"))
@@ -235,6 +251,12 @@ impl Facts<'_> {
             };
             told.push(name);
             Self::add(reasons, level, text, Some(format!("highwater status {}", self.argument)));
+        }
+        for name in self.damaged.iter().map(|name| tame(name)) {
+            let text =
+                format!("Where consumer {name} stands can't be read: it gets nothing, and nothing is pruned");
+            let next = format!("highwater consumer seek {} {name} --to SEQ", self.log);
+            Self::add(reasons, Level::Act, text, Some(next));
         }
         for (name, lag) in self.lags.iter().filter(|(name, _)| !told.contains(&name.as_str())) {
             if let Some(lag) = lag.filter(|lag| *lag > DELIVERY_LATE_US) {

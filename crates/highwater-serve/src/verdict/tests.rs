@@ -59,9 +59,12 @@ fn each_trouble_is_told_with_the_next_command() {
     let late = Facts { last_checkpoint_us: Some(NOW_US - 40 * MINUTE_US), ..facts() };
     says(&late, Level::Look, "committed nothing for 40 min");
     says(&Facts { is_live: false, ..late }, Level::Well, "");
-    says(&Facts { max_size: Some(100), disk_bytes: 95, ..facts() }, Level::Look, "at most 100 B");
+    says(&Facts { max_size: Some(100), size_bytes: 95, ..facts() }, Level::Look, "at most 100 B");
     says(&Facts { disk: Some((1 << 30, 100 << 30)), ..facts() }, Level::Look, "1.0 GiB are free");
     says(&Facts { disk: Some((1 << 30, 2 << 30)), ..facts() }, Level::Well, "");
+    let diverged = Facts { diverged: vec![("lake".to_owned(), 67)], ..facts() };
+    says(&diverged, Level::Act, "lake has diverged: it has acknowledged checkpoint 67");
+    assert_eq!(diverged.judge().reasons[0].next.as_deref(), Some("highwater status pipeline.toml"));
     let lags = vec![("lake".to_owned(), Some(2 * 60 * MINUTE_US)), ("new".to_owned(), None)];
     says(&Facts { lags, ..facts() }, Level::Look, "lake lacks what was committed 2 h ago");
     let failed = attempt(Some("wrong password"));

@@ -134,6 +134,9 @@ fn what_is_answered_is_what_the_log_holds() {
     let site = Site::new().ready();
     let streams = site.get("/api/streams?sort=records").json();
     assert_eq!((&streams["total"], &streams["matching"]), (&json!(2), &json!(2)));
+    assert_eq!(site.get("/api/overview").json()["log"]["streams"], 2, "the runtime's own is none of them");
+    let opened = site.get("/api/audit").json()["entries"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&opened["event"], &opened["after"]), (&json!("opening"), &json!(0)));
     let orders = &streams["streams"][0];
     assert_eq!(
         (&orders["name"], &orders["records"], &orders["last"]),
@@ -150,6 +153,10 @@ fn what_is_answered_is_what_the_log_holds() {
         difference["changes"][0],
         json!({"op": "replace", "path": "/cursor", "value": 19, "text": "~ /cursor: 20 -> 19"})
     );
+    for (wrong, told) in [("0", "from 1 to 200"), ("201", "from 1 to 200"), ("x", "limit is nothing")] {
+        let refused = site.get(&format!("/api/checkpoints?limit={wrong}")).is(400).json();
+        assert!(refused["error"]["text"].as_str().unwrap().contains(told), "{refused}");
+    }
     let page = site.get("/api/checkpoints?before=10&limit=3").json();
     let numbers: Vec<_> =
         page["checkpoints"].as_array().unwrap().iter().map(|row| &row["sequence"]).collect();

@@ -50,3 +50,25 @@ fn it_is_shown_again_once_it_can_be_read() {
     }
     assert!(site.get("/metrics").is(200).body.contains("highwater_checkpoints_total"));
 }
+
+/// What is wrong with one consumer's file keeps nobody from seeing the rest.
+#[test]
+fn a_damaged_consumer_is_named_beside_everything_else() {
+    let site = Site::new().ready();
+    let name = std::fs::read_dir(site.dir.path()).unwrap().find_map(|entry| {
+        entry.unwrap().file_name().into_string().ok()?.strip_prefix("consumer.").map(str::to_owned)
+    });
+    let name = name.unwrap();
+    std::fs::write(site.dir.path().join(format!("consumer.{name}")), b"").unwrap();
+    let answer = site.get("/api/overview").is(200).json();
+    let consumers = answer["consumers"].as_array().unwrap();
+    let damaged = consumers.iter().find(|consumer| consumer["name"] == name.as_str()).unwrap();
+    assert!(damaged["damage"].as_str().unwrap().contains("no slot"), "{answer:#}");
+    let reasons = answer["verdict"]["reasons"].as_array().unwrap();
+    let told = reasons.iter().find(|reason| reason["text"].as_str().unwrap().contains("can't be read"));
+    let next = told.unwrap()["next"].as_str().unwrap();
+    assert!(next.starts_with("highwater consumer seek ") && next.contains(&name), "{answer:#}");
+    site.get("/api/space").is(200);
+    site.get("/api/streams").is(200);
+    site.get("/metrics").is(200);
+}

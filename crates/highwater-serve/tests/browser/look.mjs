@@ -50,6 +50,9 @@ const go = async (page, address, view) => {
 };
 const shoot = (page, name) => page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
 
+/** Which of these do not show all of their words. */
+const cut = (page, selector) => page.$$eval(selector, (found) => found.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent));
+
 /** Contrast, names, roles: what axe-core finds, if anything. */
 const accessible = async (page, where) => {
   await page.evaluate(AXE);
@@ -81,7 +84,8 @@ const read = async (address) => {
   }
 };
 
-console.log(`large: first screen while the history is still being read: ${Math.round(await firstLoad(large, "large, cold"))} ms`);
+// While the history is still being read.
+assert.ok((await firstLoad(large, "large, cold")) < FIRST_LOAD_MS_MAX, "the large log is too slow while its history is being read");
 console.log(`large: the history was read after another ${await read(large)} ms`);
 await read(small);
 assert.ok((await firstLoad(large, "large, warm")) < FIRST_LOAD_MS_MAX, "the large log is too slow");
@@ -91,6 +95,9 @@ for (const scheme of ["light", "dark"]) {
   const page = await open(small, scheme);
   await shown(page, "overview");
   assert.match(await text(page, "#verdict"), /to look at|done/);
+  assert.match(await text(page, ".tiles"), /Streams\s+3\s/, "the runtime's own streams are not counted");
+  assert.deepEqual(await cut(page, ".tile dd"), [], "words are cut off");
+  assert.equal(await page.$$eval(".legend .k-p99", (keys) => keys.filter((key) => key.offsetParent).length), 0, "a legend without lines");
   await accessible(page, `${scheme} overview`);
   await shoot(page, `overview-${scheme}`);
 
@@ -200,13 +207,32 @@ for (const scheme of ["light", "dark"]) {
   await page.browserContext().close();
 }
 
-// On a narrow screen nothing hangs over.
-{
-  const page = await open(small, "light", 420);
+// On a narrow screen nothing hangs over, no way is cut off, and the pictures' words can be read.
+const WORDS_MIN = 9;
+for (const [width, scheme] of [[360, "light"], [390, "light"], [420, "dark"], [768, "light"]]) {
+  const page = await open(small, scheme, width);
   await shown(page, "overview");
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(over <= 0, `the page is ${over} pixels too wide`);
-  await shoot(page, "narrow-light");
+  const fits = async (where) => {
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(over <= 0, `${where} is ${over} pixels too wide on ${width}`);
+    const links = await page.$$eval("nav a", (found) => found.map((one) => ({ text: one.textContent, right: one.getBoundingClientRect().right, high: one.offsetHeight, cut: one.scrollWidth > one.clientWidth })));
+    for (const link of links) assert.ok(link.right <= width && link.high < 40 && !link.cut, `${width}: ${JSON.stringify(link)}`);
+  };
+  await fits("overview");
+  assert.deepEqual(await cut(page, ".tile dd"), [], `words are cut off on ${width}`);
+  const words = await page.$$eval(".tape text, .chart text", (found) => found.map((one) => {
+    const svg = one.ownerSVGElement;
+    return { text: one.textContent, px: parseFloat(getComputedStyle(one).fontSize) * (svg.clientWidth / svg.viewBox.baseVal.width), right: one.getBoundingClientRect().right };
+  }));
+  assert.ok(words.length > 5, "the pictures have words");
+  for (const word of words) assert.ok(word.px >= WORDS_MIN && word.right <= width, `${width}: ${JSON.stringify(word)}`);
+  await accessible(page, `${width} overview`);
+  if (width === 390 || width === 420) await shoot(page, `narrow-${scheme}`);
+  for (const [address, view] of [["#/streams", "streams"], ["#/state?stream=orders&namespace=shop", "state"], ["#/checkpoints", "checkpoints"], ["#/past", "past"]]) {
+    await go(page, address, view);
+    await fits(view);
+    if (width === 390) await shoot(page, `narrow-${view}`);
+  }
   await page.browserContext().close();
 }
 

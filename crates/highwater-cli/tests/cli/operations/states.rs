@@ -49,7 +49,9 @@ fn a_state_for_the_wrong_stream_or_of_the_wrong_shape_is_refused() {
     let log = two_streams();
     let refused =
         |options: &[&str], input: &str, code| log.run_with("state set", &by_hand(options), input).exits(code);
-    refused(&[], &format!("[{}]", stream_state("nope", "1")), 6).says("no stream nope");
+    refused(&[], &format!("[{}]", stream_state("nope", "1")), 6)
+        .says("no stream nope")
+        .says("highwater info");
     refused(&["--stream", "b"], &format!("[{}]", stream_state("a", "1")), 2)
         .says("it is a state of a, not of b");
     refused(&["--stream", "a"], r#"{"cursor":1}"#, 1).says("a source would not take it");

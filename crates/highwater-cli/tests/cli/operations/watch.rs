@@ -16,7 +16,12 @@ fn space_is_told_by_holder() {
     let on_disk: u64 =
         std::fs::read_dir(&log.path).unwrap().map(|f| f.unwrap().metadata().unwrap().len()).sum();
     assert!(on_disk - part("disk_bytes") < 1000, "all but the locks: {on_disk} {space}");
+    assert_eq!(part("reserve_bytes"), 1 << 20);
+    assert!(space["growth"].is_null(), "younger than a minute: {space}");
+    assert_eq!(space["full"][0]["bound"], "disk");
+    assert!(space["full"][0]["left_bytes"].as_u64().unwrap() > 0 && space["full"][0]["seconds"].is_null());
     let shown = log.run("du", &["--min-age", "7d"]).exits(0).out;
+    assert!(shown.contains("reserve      1.0 MiB") && shown.contains("by the disk"), "{shown}");
     assert!(
         shown.contains("consumer lake") && shown.contains("min_age") && shown.contains("reclaimable now"),
         "{shown}"

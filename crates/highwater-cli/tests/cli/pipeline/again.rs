@@ -49,6 +49,22 @@ fn a_stream_is_read_again_when_somebody_asked_and_no_other() {
         (&asked["what"], &asked["who"], &asked["why"]),
         (&"refresh a, replacing what is there".into(), &"ops".into(), &"a test".into())
     );
+    // When it was whole is on record, too, with each run that wrote, in the order in which it happened.
+    let entries = audit["entries"].as_array().unwrap();
+    let of = |event: &str| entries.iter().filter(|entry| entry["event"] == event).collect::<Vec<_>>();
+    let [whole] = of("activation")[..] else { panic!("{audit}") };
+    assert_eq!(
+        (&whole["stream"]["name"], &whole["generation"], &whole["replaces"]),
+        (&"a".into(), &1.into(), &true.into())
+    );
+    assert!(whole["after"].as_u64().unwrap() > asked["after"].as_u64().unwrap(), "{audit}");
+    let openings = of("opening");
+    assert!(openings.len() >= 4, "{audit}");
+    assert!(openings.iter().all(|one| one["who"].as_str().unwrap().contains("(highwater)")), "{audit}");
+    let afters: Vec<u64> = entries.iter().map(|entry| entry["after"].as_u64().unwrap()).collect();
+    assert!(afters.is_sorted(), "{audit}");
+    let shown = place.run_on(&place.path("pipe.hw"), "audit", &[]).exits(0).out;
+    assert!(shown.contains("generation 1 of a is whole, in the place of what was there"), "{shown}");
 }
 
 /// The first attempts fail after some pages: each goes on where the last one stopped, in the same generation.

@@ -5,7 +5,7 @@ use super::place::Place;
 #[test]
 fn a_connector_that_quotes_a_secret_is_not_quoted() {
     let place = Place::new("{ a = 5 }", "quotes = true\npassword = '${file:password}'");
-    place.file("password", "hunter2secret\n");
+    place.secret_file("password", "hunter2secret\n");
     let asked = [
         place.run("discover", &[]).exits(75),
         place.act("schema", "diff", &[]).exits(75),

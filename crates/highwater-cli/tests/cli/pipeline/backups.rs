@@ -138,7 +138,10 @@ fn a_restore_that_stops_at_the_letters_can_be_run_again() {
     place.run_on(&log, "info", &[]).exits(5);
     fs::remove_file(obstacle).unwrap();
     let beside = &restore(&place)["beside"];
-    assert_eq!((&beside["dead_letters"], &beside["kept"]), (&json!(["base"]), &json!(["fingerprint.key"])));
+    assert_eq!(
+        (&beside["dead_letters"], &beside["kept"]),
+        (&json!(["base"]), &json!(["fingerprint.key", "rules.json"]))
+    );
     assert_eq!(letters(&place), [(1, 1), (2, 1)]);
 }
 
@@ -149,4 +152,27 @@ fn a_log_alone_leaves_nothing_beside_its_backup() {
     let made = log.run("backup", &[copy.to_str().unwrap(), "--json"]).exits(0).json();
     assert_eq!((&made["beside"]["files"], &made["beside"]["dead_letters"]), (&json!([]), &json!([])));
     assert!(!copy.with_extension("copy.connect").exists());
+}
+
+/// Not in the log, nor in what lies beside it, by whatever name; and a hint names the directory that it is about.
+#[test]
+fn a_backup_inside_of_what_it_is_a_backup_of_is_refused() {
+    let place = place();
+    std::os::unix::fs::symlink(place.path("pipe.hw"), place.path("link")).unwrap();
+    let back_up = |to: &str| {
+        let to = place.path(to);
+        place.run_on(&place.path("pipe.hw"), "backup", &[to.to_str().unwrap()])
+    };
+    for to in ["pipe.hw/in", "pipe.hw.connect/in", "link/in", "link", "."] {
+        back_up(to).exits(1).says("has to lie apart");
+    }
+    assert!(!place.path("pipe.hw/in").exists() && !place.path("pipe.hw.connect/in").exists());
+    back_up("copy.hw").exits(0);
+    let inside = place.path("copy.hw.connect/new.hw");
+    let options = [inside.to_str().unwrap(), "--reason", "a test"];
+    place.run_on(&place.path("copy.hw"), "restore", &options).exits(1).says("has to lie apart");
+    assert!(!inside.exists());
+    fs::create_dir(place.path("other")).unwrap();
+    fs::write(place.path("other/file"), "mine").unwrap();
+    back_up("other").exits(1).says(&format!("ls -la {}", place.path("other").display()));
 }

@@ -7,10 +7,13 @@ mod backups;
 mod beginnings;
 mod check;
 mod columns;
+mod conclusion;
 mod dead_letters;
+mod diverged;
 mod docker;
 mod examples;
 mod failures;
+mod full;
 mod http;
 mod kills;
 mod measured;
@@ -55,7 +58,7 @@ fn streams_are_delivered_in_the_order_that_the_destination_asks_for() {
     place.edit(|text| text.replace("min_interval = '20ms'", "min_interval = '10s'"));
     place.run("run", &[]).exits(0).says("destinations.lake.order names c, and the log has no such stream");
     let text = std::fs::read_to_string(
-        &place
+        place
             .files_below("lake")
             .into_iter()
             .find(|file| file.extension().is_some_and(|e| e == "jsonl"))
@@ -64,6 +67,17 @@ fn streams_are_delivered_in_the_order_that_the_destination_asks_for() {
     .unwrap();
     let streams: Vec<bool> = text.lines().map(|line| line.contains(r#""stream":"a""#)).collect();
     assert!(streams.is_sorted() && streams.len() == 32, "{text}");
+}
+
+#[test]
+fn a_consumer_whose_destination_decides_is_not_moved_in_silence() {
+    let place = Place::new(TWO, "page = 10");
+    place.run("run", &[]).exits(0);
+    let moved = place.act("consumer", "seek", &["lake", "--to", "2", "--yes", "--json"]).exits(0);
+    let moved = moved.says("goes on from there, wherever its consumer stands").json();
+    assert_eq!(moved["destination_decides"], true);
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25), ("b", 7)]);
 }
 
 #[test]

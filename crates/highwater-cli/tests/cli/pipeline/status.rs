@@ -91,3 +91,44 @@ fn it_tells_when_the_log_will_be_full() {
     let hours = status.split("full in ").nth(1).and_then(|left| left.split(" h ").next());
     assert!(hours.is_some_and(|hours| ["13", "14", "15"].contains(&hours)), "{status}");
 }
+
+#[test]
+fn what_is_wrong_beside_a_run_at_work_comes_first() {
+    let place = Place::new("{ a = 400 }", "page = 1\npause_ms = 50");
+    place.file("lake", "");
+    let mut run = place.start();
+    let is_given_up = || place.run("status", &[]).out.contains("given up");
+    wait_for(is_given_up);
+    says(&place, &["is under way"], "highwater check PIPELINE, then highwater deliver PIPELINE --only lake");
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
+
+#[test]
+fn a_source_that_may_go_well_the_next_time_is_to_be_run() {
+    let place = Place::new("{ a = 25 }", "page = 0\nfail_after = 1");
+    place.run("run", &[]).exits(75);
+    says(&place, &["transient", "the source broke"], RUN);
+}
+
+#[test]
+fn of_a_log_alone_it_says_what_the_log_knows() {
+    let place = Place::new("{ a = 8 }", "page = 4");
+    let log = place.path("pipe.hw");
+    let next = || {
+        let status = place.run_on(&log, "status", &["--json"]).exits(0).json();
+        status["next"].as_str().unwrap().to_owned()
+    };
+    place.run("run", &[]).exits(0);
+    assert_eq!(next(), "nothing: every consumer has everything");
+    place.write_file("{ a = 40 }", "page = 4\nfail_after = 2\nkind = 'config_error'", "");
+    place.run("run", &[]).exits(9);
+    assert_eq!(next(), format!("highwater runs {}", log.display()));
+}
+
+#[test]
+fn before_the_first_run_it_says_what_makes_the_log() {
+    let place = Place::new("{ a = 8 }", "page = 4");
+    let file = place.path("pipeline.toml");
+    place.run("status", &[]).exits(6).says(&format!("highwater run {}    makes it", file.display()));
+}

@@ -1,5 +1,6 @@
 //! A record as a line.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use highwater::Record;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -41,26 +42,49 @@ impl Head {
 
     /// Writes the record's line into `out`, or says why it can't be one.
     pub(crate) fn write(&self, record: &Record, out: &mut Vec<u8>) -> std::result::Result<(), String> {
+        self.write_with(record, out, push)
+    }
+
+    /// The same for bytes of whatever kind: what is not JSON comes as a text, `"data_base64"` instead of `"data"`.
+    pub(crate) fn write_any(&self, record: &Record, out: &mut Vec<u8>) {
+        // Nothing is refused, so nothing fails.
+        let _ = self.write_with(record, out, |name, bytes, what, out| {
+            if push(name, bytes, what, out).is_err() {
+                let text = BASE64_STANDARD.encode(bytes);
+                out.extend_from_slice(format!(",\"{name}_base64\":\"{text}\"").as_bytes());
+            }
+            Ok(())
+        });
+    }
+
+    fn write_with(
+        &self,
+        record: &Record,
+        out: &mut Vec<u8>,
+        push: impl Fn(&str, &[u8], &str, &mut Vec<u8>) -> std::result::Result<(), String>,
+    ) -> std::result::Result<(), String> {
         out.clear();
         out.extend_from_slice(&self.text);
         out.extend_from_slice(
             format!(",\"op\":\"{}\",\"emitted_us\":{}", op::name(record.op), record.emitted_us).as_bytes(),
         );
-        push(",\"key\":", &record.key, "key", out)?;
-        push(",\"meta\":", &record.metadata, "metadata", out)?;
-        push(",\"data\":", &record.payload, "payload", out)?;
+        push("key", &record.key, "key", out)?;
+        push("meta", &record.metadata, "metadata", out)?;
+        push("data", &record.payload, "payload", out)?;
         out.extend_from_slice(b"}\n");
         Ok(())
     }
 }
 
-fn push(label: &str, json: &[u8], what: &str, out: &mut Vec<u8>) -> std::result::Result<(), String> {
+fn push(name: &str, json: &[u8], what: &str, out: &mut Vec<u8>) -> std::result::Result<(), String> {
     if json.is_empty() {
         return Ok(());
     }
     let checked: std::result::Result<&RawValue, _> = serde_json::from_slice(json);
     let text = checked.map_err(|e| format!("its {what} is not JSON: {e}"))?.get();
-    out.extend_from_slice(label.as_bytes());
+    for part in [",\"", name, "\":"] {
+        out.extend_from_slice(part.as_bytes());
+    }
     push_line(text, out);
     Ok(())
 }

@@ -52,6 +52,7 @@ impl World {
             reporter: Reporter::new(kept.clone(), Secrets::default()),
             stop: stop.clone(),
             waits_when_full: true,
+            destinations: Default::default(),
             given_up: Arc::default(),
             labels: Vec::new(),
             schema: Default::default(),

@@ -209,7 +209,6 @@ fn begin_generations(log: &Log, numbers: [u64; 2]) -> Sequence {
         log.stream(StreamSpec::new(&name.name).namespace(name.namespace.as_deref().unwrap())).unwrap()
     };
     let (definitions, sync) = (register(definitions_name()), register(sync_name()));
-    log.stream(StreamSpec::new("t")).unwrap();
     let commit = Commit::new()
         .stream_text(&definitions, book.definitions_text().unwrap())
         .stream_text(&sync, book.sync_text().unwrap());
@@ -221,6 +220,10 @@ fn a_new_one_begins_where_every_stream_is_read_anew_and_is_refused_before() {
     let dir = tempfile::tempdir().unwrap();
     let (log, lake) = (open(dir.path()), dir.path().join("lake"));
     begin_generations(&log, [0, 0]);
+    let t = log.stream(StreamSpec::new("t")).unwrap();
+    let mut writer = log.writer(&[&t]).unwrap();
+    writer.append(&t, Op::Insert { key: b"", row: b"{}" }).unwrap();
+    writer.commit(Commit::new().records(&t)).unwrap();
     write(&log, 0..400);
     let _kept = log.consumer("kept", Start::Now).unwrap();
     log.prune(&Retention { min_count: 1, ..Retention::default() }).unwrap();

@@ -1,0 +1,105 @@
+//! A pipeline at its log's cap.
+
+use serde_json::Value;
+
+use super::place::Place;
+
+const SMALL: &str = "[storage]\nmax_size = '512KiB'\nsegment_size = '64KiB'";
+const ONE_TRY: (&str, &str) = ("attempts_without_progress = 3", "attempts_without_progress = 1");
+
+fn full(streams: &str, config: &str, more: &str) -> Place {
+    let place = Place::new("{}", "");
+    place.write_file(streams, config, &format!("{more}{SMALL}"));
+    place.edit(|text| text.replace(ONE_TRY.0, ONE_TRY.1));
+    place
+}
+
+fn attempts(place: &Place) -> Vec<Value> {
+    let runs = place.run_on(&place.path("pipe.hw"), "runs", &["--json", "--last", "100"]).exits(0).json();
+    runs["attempts"].as_array().unwrap().clone()
+}
+
+#[track_caller]
+fn next_is(place: &Place, next: &str) -> String {
+    let status = place.run("status", &[]).exits(0).out;
+    let next = next.replace("PIPELINE", place.path("pipeline.toml").to_str().unwrap());
+    let next = next.replace("LOG", place.path("pipe.hw").to_str().unwrap());
+    assert_eq!(status.lines().last(), Some(format!("next         {next}").as_str()), "{status}");
+    status
+}
+
+#[test]
+fn it_ends_with_7_when_nobody_can_make_room_any_more_and_goes_on_when_somebody_does() {
+    let place = full("{ a = 9000 }", "page = 300", "");
+    place.file("lake", "");
+    let ran = place.run("run", &["--json"]).exits(7);
+    let ran = ran.says("destination lake has to take more first").says("no room: the log occupies");
+    let ended: Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
+    assert_eq!((&ended["event"], &ended["exit_code"]), (&"ended".into(), &7.into()), "{ended}");
+    assert_eq!(ended["failures"][0]["kind"], "full", "{ended}");
+    // What was committed is told right, and how it ended is on record, beyond the cap.
+    let committed = ended["records"].as_u64().unwrap();
+    let first = attempts(&place);
+    let end = &first.last().unwrap()["end"];
+    assert_eq!((&end["outcome"], &end["records"]), (&"full".into(), &committed.into()), "{end}");
+    assert!(committed > 0 && first.len() == 1);
+
+    let next = "highwater check PIPELINE, then highwater deliver PIPELINE --only lake --until-end";
+    let status = next_is(&place, next);
+    for words in ["full: no further file fits; ", "held by consumer lake", " of at most 512.0 KiB ("] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    let percent = status.split(" %)").next().unwrap().rsplit('(').next().unwrap();
+    // What is on record beyond it counts, too.
+    assert!((80..=125).contains(&percent.parse::<u32>().unwrap()), "{status}");
+
+    // Another run is on record, too, though it could not even begin there; its source is not believed to be well.
+    place.run("run", &[]).exits(7);
+    let second = attempts(&place);
+    assert_eq!((second.len(), &second[1]["end"]["outcome"]), (2, &"full".into()));
+    let metrics = place.run("metrics", &[]).exits(0).out;
+    let told = |start: &str, label: &str, value: &str| {
+        metrics.lines().any(|line| line.starts_with(start) && line.contains(label) && line.ends_with(value))
+    };
+    assert!(told("highwater_run_last_success{", "", " 0"), "{metrics}");
+    assert!(told("highwater_given_up{", "part=\"source\"", " 1"), "{metrics}");
+
+    std::fs::remove_file(place.path("lake")).unwrap();
+    place.run("deliver", &["--only", "lake", "--until-end"]).exits(0);
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 9000)]);
+}
+
+#[test]
+fn what_fills_the_cap_alone_is_told() {
+    let place = full("{ a = 9000 }", "page = 9000", "");
+    place.run("run", &[]).exits(7).says("everything is delivered").says("raise storage.max_size");
+    next_is(&place, "raise storage.max_size in PIPELINE: what is kept fills it; then highwater run PIPELINE");
+    place.edit(|text| text.replace("512KiB", "8MiB"));
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 9000)]);
+}
+
+#[test]
+fn a_source_waits_for_a_destination_that_another_process_delivers() {
+    let place = full("{ a = 3000 }", "page = 300", "");
+    place.run("run", &[]).exits(0);
+    place.edit(|text| text.replace("a = 3000", "a = 9000"));
+    let mut elsewhere = place.command("deliver").args(["--only", "lake"]).spawn().unwrap();
+    let log = place.path("pipe.hw");
+    let user = || place.run_on(&log, "status", &["--json"]).json()["consumers"][0]["used_by"].clone();
+    super::failures::wait_for(|| user() == elsewhere.id());
+    let ran = place.run("run", &[]).exits(0);
+    ran.says(&format!(
+        "lake is delivered by another process: consumer lake is in use by process {}",
+        elsewhere.id()
+    ));
+    let end = place.run_on(&log, "info", &["--json"]).json()["status"]["end"]["sequence"].clone();
+    super::failures::wait_for(|| {
+        let status = place.run_on(&log, "status", &["--json"]).json();
+        status["consumers"][0]["acknowledged"] == end
+    });
+    elsewhere.kill().unwrap();
+    elsewhere.wait().unwrap();
+    place.holds(&[("a", 9000)]);
+}
