@@ -206,6 +206,12 @@ impl LogReader {
         crate::consumer::check_position(&self.origin, stored)
     }
 
+    /// Whether a consumer could begin there, without making one; behind which checkpoint it would stand then. Fails with
+    /// [`ErrorKind::Gap`](crate::ErrorKind::Gap) where what follows is pruned.
+    pub fn check_start(&self, start: Start) -> Result<Sequence> {
+        crate::consumer::check_start(&self.origin, start)
+    }
+
     /// Moves a consumer that nobody uses, forward or back: what it passes it will never get, what it goes back over it gets
     /// again. [`tally`](LogReader::tally) tells how much that is. Returns the checkpoint behind which it stands. Durable when it
     /// returns, and on record ([`audit`](LogReader::audit)); blocks for three flushes.

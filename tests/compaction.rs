@@ -158,6 +158,23 @@ fn who_starts_at_the_beginning_gets_the_content_and_then_the_changes() {
 }
 
 #[test]
+fn who_began_with_the_base_checkpoint_can_do_so_again() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    let users = users(&log);
+    churn(&log, &users, 300);
+    let base = compact(&log, &AT_ONCE).first;
+    let mut consumer = log.consumer("lake", Start::Earliest).unwrap();
+    assert!(!consumer.has_acknowledged(), "it stands behind what it never got");
+    let batch = consumer.next_batch(&Limit::default()).unwrap().unwrap();
+    consumer.acknowledge(batch.end()).unwrap();
+    assert!(consumer.has_acknowledged());
+    consumer.restart(consumer.start()).unwrap();
+    let again = consumer.next_batch(&Limit::default()).unwrap().unwrap();
+    assert_eq!((again.checkpoints()[0].sequence(), again.end()), (base, batch.end()));
+}
+
+#[test]
 fn a_destination_aligns_at_the_base_checkpoint_and_not_before() {
     let fixture = Fixture::new();
     let log = fixture.open_small();

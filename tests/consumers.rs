@@ -208,6 +208,67 @@ fn a_destination_may_stand_exactly_where_the_log_begins() {
     }
 }
 
+#[test]
+fn whether_it_has_acknowledged_is_known_and_it_can_begin_anew() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    fixture.write(&log, "a", 0..10);
+    let two = Limit { max_checkpoints: 2, ..Limit::default() };
+    for (start, first) in [(Start::Earliest, 1), (Start::After(Sequence::new(4)), 5)] {
+        let mut lake = log.consumer("lake", start).unwrap();
+        assert_eq!((lake.start(), lake.has_acknowledged()), (start, false));
+        let batch = lake.next_batch(&two).unwrap().unwrap();
+        assert!(!lake.has_acknowledged(), "given out is not acknowledged");
+        lake.acknowledge(batch.end()).unwrap();
+        assert!(lake.has_acknowledged());
+        drop(lake);
+        assert!(log.consumers().unwrap()[0].has_acknowledged);
+        let mut lake = log.consumer("lake", Start::Now).unwrap();
+        lake.restart(lake.start()).unwrap();
+        assert!(!lake.has_acknowledged());
+        let again = lake.next_batch(&two).unwrap().unwrap();
+        assert_eq!((again.checkpoints()[0].sequence().get(), again.end()), (first, batch.end()));
+        drop(lake);
+        log.drop_consumer("lake", None).unwrap();
+    }
+}
+
+#[test]
+fn a_consumer_moved_by_hand_has_acknowledged_nothing_there() {
+    let fixture = Fixture::new();
+    let log = fixture.open();
+    fixture.write(&log, "a", 0..10);
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    let batch = lake.next_batch(&Limit { max_checkpoints: 6, ..Limit::default() }).unwrap().unwrap();
+    lake.acknowledge(batch.end()).unwrap();
+    drop(lake);
+    log.seek_consumer("lake", Start::Now, None).unwrap();
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    assert_eq!((lake.start(), lake.has_acknowledged()), (Start::After(Sequence::new(10)), false));
+    // What it is found to hold was delivered before: from where on nobody knows.
+    lake.align(Some(batch.end())).unwrap();
+    assert_eq!((lake.start(), lake.has_acknowledged()), (Start::Earliest, true));
+}
+
+#[test]
+fn a_consumer_whose_beginning_is_gone_does_not_begin_anew() {
+    let fixture = Fixture::new();
+    let log = fixture.open_small();
+    fixture.write(&log, "a", 0..200);
+    let mut lake = log.consumer("lake", Start::Earliest).unwrap();
+    let batch = lake.next_batch(&Limit { max_checkpoints: 150, ..Limit::default() }).unwrap().unwrap();
+    lake.acknowledge(batch.end()).unwrap();
+    log.prune(&Retention { min_count: 1, ..Retention::default() }).unwrap();
+    let (first, start) = (log.first(), lake.start());
+    assert!(first > Sequence::FIRST);
+    let gap = ErrorKind::Gap { first: Sequence::FIRST, last: first.previous() };
+    assert_eq!(*lake.restart(start).unwrap_err().kind(), gap);
+    let next = lake.next_batch(&Limit::default()).unwrap().unwrap();
+    assert_eq!(next.checkpoints()[0].sequence().get(), 151, "it stays where it is");
+    lake.restart(Start::Oldest).unwrap();
+    assert_eq!(lake.next_batch(&Limit::default()).unwrap().unwrap().checkpoints()[0].sequence(), first);
+}
+
 /// It costs neither the others nor anybody who looks at the log; what it stops is pruning. Moving or dropping it mends that.
 #[test]
 fn a_consumer_whose_file_is_damaged_is_told_and_mended_by_moving_it() {

@@ -2,6 +2,7 @@
 
 mod file;
 mod registry;
+mod restart;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::streams::Stream;
 
 pub(crate) use file::on_device;
 pub(crate) use registry::{
-    check_position, drop_consumer, is_diverged, plan_seek, read_state, register, seek,
+    check_position, check_start, drop_consumer, is_diverged, plan_seek, read_state, register, seek,
 };
 
 use registry::{check_history, check_name, find_checkpoint, user};
@@ -72,6 +73,10 @@ pub struct ConsumerInfo {
     pub lag_checkpoints: u64,
     /// Bytes of the log behind that, about.
     pub lag_bytes: u64,
+    /// The checkpoint behind which it was made or moved by hand; 0 at the log's beginning.
+    pub start: Sequence,
+    /// Whether it acknowledged anything behind that ([`Consumer::has_acknowledged`]).
+    pub has_acknowledged: bool,
     /// What it acknowledged is not on this log's history: it has more, or something else. It gets nothing before it is moved
     /// ([`seek_consumer`](crate::LogReader::seek_consumer)); what it lacks can't be told by counting.
     pub diverged: bool,
@@ -248,7 +253,7 @@ impl Consumer {
 
     /// Compares with the position that the destination holds, and goes on from there.
     ///
-    /// `None`, a destination that knows of nothing, changes nothing. A destination further than the last
+    /// `None`, a destination that stores no position, changes nothing. A destination further than the last
     /// acknowledgement counts as acknowledged; one behind it (restored from a backup) is delivered to again. Fails with
     /// [`ErrorKind::Diverged`] for another log, a destination ahead of this one, or another checkpoint under that number.
     pub fn align(&mut self, stored: Option<Position>) -> Result<()> {
@@ -264,6 +269,10 @@ impl Consumer {
         self.ahead.retain(|_, ahead| *ahead > stored.sequence);
         let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
+        if stored.sequence < self.state.start {
+            // It was delivered to before this consumer was put where it is: nobody knows from where on.
+            self.state.start = Sequence::NONE;
+        }
         self.write()?;
         self.sync()?;
         // A pruning or a compaction may have passed it meanwhile.

@@ -146,8 +146,8 @@ fn begins_complete(origin: &Origin, horizon: &Horizon) -> Result<bool> {
     Ok(base.and_then(|commit| commit.compacted).is_some_and(|compacted| compacted.from == Sequence::FIRST))
 }
 
-/// The first state of a new consumer.
-fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
+/// The first state of a consumer that begins there.
+pub(super) fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
     let horizon = origin.horizon()?;
     let oldest = horizon.retained.first_sequence.previous();
     let sequence = match start {
@@ -172,7 +172,14 @@ fn starting(origin: &Origin, start: Start) -> Result<ConsumerState> {
         }
     };
     let at = if at.is_none() { Address::new(horizon.retained.first_live, crate::format::BLOCK) } else { at };
-    Ok(ConsumerState { log: origin.log(), generation: 1, sequence, id, at, max_lag: None, ahead: Vec::new() })
+    let start = if start == Start::Earliest { Sequence::NONE } else { sequence };
+    let (log, ahead) = (origin.log(), Vec::new());
+    Ok(ConsumerState { log, generation: 1, sequence, id, start, at, max_lag: None, ahead })
+}
+
+/// Whether a consumer could begin there; behind which checkpoint it would stand.
+pub(crate) fn check_start(origin: &Origin, start: Start) -> Result<Sequence> {
+    starting(origin, start).map(|state| state.sequence)
 }
 
 /// A consumer's position; `None` if it was never registered. A file that can't be read is an error: it never means that nobody needs the records.

@@ -40,6 +40,8 @@ pub(crate) struct ConsumerState {
     /// Every checkpoint up to here is acknowledged.
     pub sequence: Sequence,
     pub id: CheckpointId,
+    /// Where it was put when it was made or moved by hand; [`Sequence::NONE`]: at the log's beginning.
+    pub start: Sequence,
     /// Where that checkpoint's commit lies: for the lag in bytes.
     pub at: Address,
     pub max_lag: Option<MaxLag>,
@@ -48,6 +50,11 @@ pub(crate) struct ConsumerState {
 }
 
 impl ConsumerState {
+    /// Whether anything was acknowledged behind its start. Who passed a gap has acknowledged nothing of it.
+    pub(crate) fn has_acknowledged(&self) -> bool {
+        self.id != CheckpointId::NONE && self.sequence > self.start
+    }
+
     pub(crate) fn slot_offset(&self) -> u64 {
         self.generation % CONSUMER_SLOTS * CONSUMER_SLOT as u64
     }
@@ -59,6 +66,7 @@ impl ConsumerState {
         out.extend_from_slice(&self.generation.to_le_bytes());
         out.extend_from_slice(&self.sequence.get().to_le_bytes());
         out.extend_from_slice(&self.id.0.as_u128().to_le_bytes());
+        out.extend_from_slice(&self.start.get().to_le_bytes());
         out.extend_from_slice(&self.at.0.to_le_bytes());
         let (then, bytes) = match self.max_lag {
             None => (0u8, 0),
@@ -91,6 +99,7 @@ impl ConsumerState {
         let log = LogId(uuid::Uuid::from_u128(take.u128()?));
         let (generation, sequence) = (take.u64()?, Sequence::new(take.u64()?));
         let id = CheckpointId(uuid::Uuid::from_u128(take.u128()?));
+        let start = Sequence::new(take.u64()?);
         let at = Address(take.u64()?);
         let (then, bytes) = (take.u8()?, take.u64()?);
         let max_lag = match then {
@@ -108,7 +117,7 @@ impl ConsumerState {
             ahead.push((StreamId::new(take.u32()?), Sequence::new(take.u64()?)));
         }
         take.finish()?;
-        Ok(ConsumerState { log, generation, sequence, id, at, max_lag, ahead })
+        Ok(ConsumerState { log, generation, sequence, id, start, at, max_lag, ahead })
     }
 
     /// The newest valid slot of a consumer's file.
@@ -131,6 +140,7 @@ mod tests {
             generation,
             sequence: Sequence::new(generation),
             id: CheckpointId(uuid::Uuid::from_u128(6)),
+            start: Sequence::new(4),
             at: Address(7),
             max_lag: Some(MaxLag { bytes: 8, then: LagPolicy::Detach }),
             ahead: vec![(StreamId::new(1), Sequence::new(9)); AHEAD_MAX],

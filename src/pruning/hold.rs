@@ -260,7 +260,8 @@ fn standings(storage: &dyn Storage) -> Result<Vec<Standing>> {
 /// Who needs everything that is kept.
 fn at_the_beginning(origin: &Origin, first: Sequence) -> ConsumerState {
     let (sequence, id, at) = (first.previous(), CheckpointId::NONE, Address::NONE);
-    ConsumerState { log: origin.log(), generation: 1, sequence, id, at, max_lag: None, ahead: Vec::new() }
+    let (log, start, ahead) = (origin.log(), Sequence::NONE, Vec::new());
+    ConsumerState { log, generation: 1, sequence, id, start, at, max_lag: None, ahead }
 }
 
 /// The consumers with their lag.
@@ -281,6 +282,8 @@ fn info(origin: &Origin, horizon: &Horizon, standing: Standing) -> ConsumerInfo 
         diverged,
         used_by: origin.files().storage.locker(&names::consumer(&standing.name)),
         name: standing.name,
+        start: state.start,
+        has_acknowledged: state.has_acknowledged(),
         acknowledged: state.sequence,
         lag_checkpoints: horizon.last.sequence.get().saturating_sub(state.sequence.get()),
         lag_bytes: if state.sequence >= horizon.last.sequence {

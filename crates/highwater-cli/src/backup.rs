@@ -60,10 +60,14 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let made = beside::back_up(&path, &args.to, &mut |copied| bar.set_position(copied));
     bar.finish_and_clear();
     let (made, beside) = made.map_err(|failure| {
-        let is_no_log = failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::NotALog);
+        let kind = failure.log_error().map(|error| error.kind().clone());
         let failure = Failure::from(failure).into_directory(&args.to);
         // The log was opened already: it is the other directory that is none.
-        if is_no_log { failure.of_log(&args.to) } else { failure }
+        match kind {
+            Some(ErrorKind::NotALog) => failure.of_log(&args.to),
+            Some(ErrorKind::Diverged) => failure.of_log(&args.to).hint("highwater info LOG"),
+            _ => failure,
+        }
     })?;
     if args.json {
         output::json(Json { made: &made, beside: &beside })?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use highwater_connect::FailureKind;
 use highwater_connect::event::Reporter;
 use highwater_connect::quantity::plural;
-use highwater_connect::runtime::{self, Checked, Found, Part};
+use highwater_connect::runtime::{self, Checked, Found, Holding, Part};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
@@ -75,12 +75,7 @@ fn say(checked: &Checked, reporter: &Reporter) {
             terminal::say(format!("{of}: works with its configuration, and has {streams} to read"));
             notes.iter().for_each(|note| terminal::say(format!("{of}: {}", reporter.shown(note))));
         }
-        Ok(Found::Destination { stored: Some(position) }) => {
-            terminal::say(format!("{of}: holds the log up to checkpoint {}", position.sequence));
-        }
-        Ok(Found::Destination { stored: None }) => {
-            terminal::say(format!("{of}: well, and tells of no delivery yet"));
-        }
+        Ok(Found::Destination(holding)) => terminal::say(format!("{of}: {holding}")),
         Err(failure) => {
             let text = reporter.shown(&failure.to_string());
             // What is wrong in the file says where by itself.
@@ -131,6 +126,9 @@ struct PartJson<'a> {
     /// The last checkpoint that a destination holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     holds: Option<highwater::Sequence>,
+    /// A destination has nothing of what it had acknowledged, and gets it again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lost: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,13 +143,14 @@ impl<'a> PartJson<'a> {
             Part::Destination(name) => ("destination", Some(name.as_str())),
         };
         let failure = checked.found.as_ref().err();
-        let (mut streams, mut notes, mut holds) = (None, Vec::new(), None);
+        let (mut streams, mut notes, mut holds, mut lost) = (None, Vec::new(), None, false);
         match &checked.found {
             Ok(Found::Source { streams: count, notes: told }) => {
                 streams = Some(*count);
                 notes.extend(told.iter().map(|note| reporter.shown(note)));
             }
-            Ok(Found::Destination { stored }) => holds = stored.map(|position| position.sequence),
+            Ok(Found::Destination(Holding::UpTo(position))) => holds = Some(position.sequence),
+            Ok(Found::Destination(Holding::Lost { .. })) => lost = true,
             _ => {}
         }
         PartJson {
@@ -162,6 +161,7 @@ impl<'a> PartJson<'a> {
             streams,
             notes,
             holds,
+            lost,
             kind: failure.map(|failure| failure.kind().name()),
             text: failure.map(|failure| reporter.shown(&failure.to_string())),
         }

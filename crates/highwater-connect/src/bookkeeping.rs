@@ -133,6 +133,34 @@ impl Book {
         Self::parse(text(definitions_name())?.as_deref(), text(sync_name())?.as_deref())
     }
 
+    /// As it was at a checkpoint that is kept.
+    pub(crate) fn at(log: &LogReader, sequence: Sequence) -> Result<Book> {
+        let states = log.state_at(sequence)?;
+        let text = |name| text_of(&states, &name);
+        Self::parse(text(definitions_name())?.as_deref(), text(sync_name())?.as_deref())
+    }
+
+    /// Takes what the next checkpoint changes; whether it did.
+    pub(crate) fn follow(&mut self, checkpoint: &Checkpoint) -> Result<bool> {
+        let ours: Vec<StreamName> = checkpoint
+            .states()
+            .into_iter()
+            .filter_map(|(name, is_set)| name.filter(|name| is_set && is_ours(name)))
+            .collect();
+        // Definitions first: they say which streams there are.
+        for name in [definitions_name(), sync_name()] {
+            if !ours.contains(&name) {
+                continue;
+            }
+            match checkpoint.state_text(Some(&name))? {
+                Some(text) if name == sync_name() => self.take_sync(&text)?,
+                Some(text) => self.take_definitions(&text)?,
+                None => {}
+            }
+        }
+        Ok(!ours.is_empty())
+    }
+
     fn take_definitions(&mut self, text: &str) -> Result<()> {
         let found: DefinitionsText<'_> =
             serde_json::from_str(text).map_err(|e| unreadable("definitions", &e))?;
@@ -249,21 +277,15 @@ impl Tracker {
     pub(crate) fn at(&mut self, checkpoint: &Checkpoint) -> Result<Shared> {
         let changed = match &mut self.book {
             None => {
-                self.book = Some(self.begin(checkpoint)?);
+                self.book = Some(Book::at(&self.log, checkpoint.sequence())?);
                 true
             }
-            Some(book) => follow(book, checkpoint)?,
+            Some(book) => book.follow(checkpoint)?,
         };
         if changed || self.lacks(checkpoint) {
             self.share()?;
         }
         Ok(self.shared.clone())
-    }
-
-    fn begin(&self, checkpoint: &Checkpoint) -> Result<Book> {
-        let states = self.log.state_at(checkpoint.sequence())?;
-        let text = |name| text_of(&states, &name);
-        Book::parse(text(definitions_name())?.as_deref(), text(sync_name())?.as_deref())
     }
 
     fn lacks(&self, checkpoint: &Checkpoint) -> bool {
@@ -284,27 +306,6 @@ impl Tracker {
         self.shared = Arc::new(streams);
         Ok(())
     }
-}
-
-/// Takes what the checkpoint changes.
-fn follow(book: &mut Book, checkpoint: &Checkpoint) -> Result<bool> {
-    let ours: Vec<StreamName> = checkpoint
-        .states()
-        .into_iter()
-        .filter_map(|(name, is_set)| name.filter(|name| is_set && is_ours(name)))
-        .collect();
-    // Definitions first: they say which streams there are.
-    for name in [definitions_name(), sync_name()] {
-        if !ours.contains(&name) {
-            continue;
-        }
-        match checkpoint.state_text(Some(&name))? {
-            Some(text) if name == sync_name() => book.take_sync(&text)?,
-            Some(text) => book.take_definitions(&text)?,
-            None => {}
-        }
-    }
-    Ok(!ours.is_empty())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use highwater::{Consumer, Limit, LogReader, MaxLag, Position, Sequence, Start};
 
 use crate::batch::Batch;
 use crate::bookkeeping::Tracker;
+use crate::destination::Stored;
 use crate::failure::Result;
 
 /// Reads a log for one destination, under a name of its own. Only one process at a time has it.
@@ -45,11 +46,33 @@ impl Feed {
         Ok(Feed { consumer, tracker: Tracker::new(log.clone()) })
     }
 
-    /// Goes on behind what the destination holds. Fails with [`FailureKind::Diverged`](crate::FailureKind::Diverged) if that is
-    /// not on the log's history.
-    pub fn align(&mut self, stored: Option<Position>) -> Result<()> {
+    /// Goes on behind what the destination holds. One that stores positions and has none, although something was acknowledged, has
+    /// lost it: it begins anew where it began.
+    ///
+    /// Fails with [`FailureKind::Diverged`](crate::FailureKind::Diverged) if what it holds is not on the log's history, and with the
+    /// engine's [`Gap`](highwater::ErrorKind::Gap) where what it needs is gone.
+    pub fn align(&mut self, stored: Stored) -> Result<()> {
+        if self.has_lost(stored) {
+            return self.restart(self.start());
+        }
         self.tracker.forget();
-        Ok(self.consumer.align(stored)?)
+        Ok(self.consumer.align(stored.position())?)
+    }
+
+    /// Whether the destination had acknowledged what it does not have any more.
+    pub fn has_lost(&self, stored: Stored) -> bool {
+        stored == Stored::Nothing && self.consumer.has_acknowledged()
+    }
+
+    /// Where it began, or was moved to by hand.
+    pub fn start(&self) -> Start {
+        self.consumer.start()
+    }
+
+    /// Begins anew there. Fails with the engine's [`Gap`](highwater::ErrorKind::Gap) where that is gone.
+    pub fn restart(&mut self, start: Start) -> Result<()> {
+        self.tracker.forget();
+        Ok(self.consumer.restart(start)?)
     }
 
     /// The next batch that is due; blocks at most [`Limit::wait`].

@@ -47,7 +47,7 @@ pub use batch::{Batch, Delivered, Part};
 pub use definition::{Generation, StreamDefinition};
 pub use definitions::Definitions;
 pub use destination::jsonl::JsonLines;
-pub use destination::{Again, Applied, Confirmed, Counted, Destination, Rejected, Retried};
+pub use destination::{Again, Applied, Confirmed, Counted, Destination, Rejected, Retried, Stored};
 pub use failure::{Failure, FailureKind, Result};
 pub use feed::Feed;
 pub use names::Names;

@@ -1,7 +1,7 @@
 //! Somebody else's text, fit for a line of ours.
 
 /// The most characters of somebody else's text that are shown.
-const SHOWN_MAX: usize = 300;
+const SHOWN_MAX: usize = 600;
 
 /// Somebody else's text on one line: control characters are escaped, so that it can't command the terminal, and it
 /// is cut where it gets long.

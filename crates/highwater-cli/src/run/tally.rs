@@ -181,15 +181,15 @@ impl Tally {
         }
     }
 
-    /// One line when it is over.
+    /// One line when it is over. Where no source was read, nothing is said of one.
     pub(super) fn summary(&self) -> String {
-        let mut text = format!(
-            "committed {} with {}",
-            plural(self.checkpoints, "checkpoint"),
-            plural(self.committed, "record")
-        );
+        let mut parts = Vec::new();
+        if self.begun.is_some() || self.checkpoints > 0 {
+            let checkpoints = plural(self.checkpoints, "checkpoint");
+            parts.push(format!("committed {checkpoints} with {}", plural(self.committed, "record")));
+        }
         for (name, delivered) in &self.destinations {
-            text.push_str(&format!("; {name} got {}", plural(delivered.records, "record")));
+            let mut text = format!("{name} got {}", plural(delivered.records, "record"));
             if delivered.rejected > 0 {
                 text.push_str(&format!(" and refused {}", count(delivered.rejected)));
                 text.push_str(" (highwater dead-letters list)");
@@ -197,8 +197,9 @@ impl Tally {
             if delivered.is_unverified {
                 text.push_str(" (unverified: it does not count what it refuses)");
             }
+            parts.push(text);
         }
-        text
+        if parts.is_empty() { "nothing was delivered".to_owned() } else { parts.join("; ") }
     }
 }
 
@@ -223,5 +224,23 @@ mod tests {
         }
         assert_eq!(tally.records(), 10);
         assert_eq!(tally.summary(), "committed 2 checkpoints with 10 records");
+    }
+
+    #[test]
+    fn a_delivery_alone_says_nothing_of_a_source() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.summary(), "nothing was delivered");
+        let (first, last) = (highwater::Sequence::FIRST, highwater::Sequence::new(3));
+        let destination = "lake".to_owned();
+        tally.take(&Event::Delivered {
+            destination,
+            first,
+            last,
+            records: 30,
+            rejected: 0,
+            verified: true,
+            took_ms: 1,
+        });
+        assert_eq!(tally.summary(), "lake got 30 records");
     }
 }

@@ -1,12 +1,13 @@
 //! The suite for destinations, in their way of keeping every record (append).
 
+mod loss;
 mod refusals;
 
 use highwater::{Commit, Config, Limit, Log, Op, Start, Stream, StreamSpec, Writer};
 use serde_json::{Value, json};
 
 use super::Finding;
-use crate::destination::{Confirmed, Destination};
+use crate::destination::{Confirmed, Destination, Stored};
 use crate::failure::{Failure, FailureKind};
 use crate::feed::Feed;
 
@@ -21,6 +22,12 @@ pub trait Subject {
     /// Whether a row may be there again after a failure, as in a place that can't store a position and has no keys. By
     /// default it may not.
     fn may_repeat(&self) -> bool {
+        false
+    }
+
+    /// Empties the place, as somebody does who deletes its files or its tables. By default it can't, and what becomes of a
+    /// destination that has lost everything is not tested.
+    fn lose(&mut self) -> bool {
         false
     }
 
@@ -50,7 +57,9 @@ pub fn destination<S: Subject>(mut make: impl FnMut(usize) -> S) -> Result<(), F
         ("opened again with nothing new", opened_again),
         ("killed before it could tell what it refused", refusals::told_after_a_kill),
         ("told to refuse nothing", refusals::fail_if_so_told),
+        ("what it says of its position", loss::says_what_it_is),
         ("another log", another_log),
+        ("emptied after it was acknowledged", loss::gets_everything_again),
     ];
     for (number, (name, case)) in cases.iter().enumerate() {
         let dir = Scratch::new().map_err(|e| format!("{name}: {e}"))?;
@@ -203,9 +212,6 @@ const ALL: usize = usize::MAX;
 fn one_by_one<S: Subject>(world: &mut World, subject: &mut S) -> Result<(), Finding> {
     world.commit(5)?;
     let mut destination = subject.open();
-    if let Some(stored) = destination.stored().map_err(|e| e.to_string())? {
-        return Err(format!("fresh, it says that it holds {stored}"));
-    }
     deliver(world, &mut *destination, 1, true, ALL).map_err(|e| e.to_string())?;
     world.check(subject)?;
     world.commit(2)?;
@@ -224,7 +230,7 @@ fn killed_before_acknowledgement<S: Subject>(world: &mut World, subject: &mut S)
         // Whoever can't store a position gets the same batch until it is acknowledged.
         let mut destination = subject.open();
         let stored = destination.stored().map_err(|e| e.to_string())?;
-        if stored.is_none() {
+        if stored == Stored::NoPositions {
             deliver(world, &mut *destination, 1, true, 1).map_err(|e| e.to_string())?;
         }
     }
@@ -256,7 +262,7 @@ fn opened_again<S: Subject>(world: &mut World, subject: &mut S) -> Result<(), Fi
     }
     let acknowledged = world.feed()?.acknowledged();
     let stored = subject.open().stored().map_err(|e| e.to_string())?;
-    if let Some(stored) = stored.filter(|stored| stored.sequence != acknowledged) {
+    if let Some(stored) = stored.position().filter(|stored| stored.sequence != acknowledged) {
         return Err(format!("it holds checkpoint {}, and {acknowledged} was acknowledged", stored.sequence));
     }
     world.check(subject)
@@ -265,7 +271,7 @@ fn opened_again<S: Subject>(world: &mut World, subject: &mut S) -> Result<(), Fi
 fn another_log<S: Subject>(world: &mut World, subject: &mut S) -> Result<(), Finding> {
     world.commit(2)?;
     deliver(world, &mut *subject.open(), 1, true, ALL).map_err(|e| e.to_string())?;
-    if subject.open().stored().map_err(|e| e.to_string())?.is_none() {
+    if subject.open().stored().map_err(|e| e.to_string())? == Stored::NoPositions {
         return Ok(());
     }
     let dir = Scratch::new().map_err(|e| e.to_string())?;

@@ -27,6 +27,10 @@
 //!         lines.map(held).collect()
 //!     }
 //!
+//!     fn lose(&mut self) -> bool {
+//!         std::fs::remove_dir_all(&self.0).is_ok()
+//!     }
+//!
 //!     fn refused(&self) -> Option<&'static [u8]> {
 //!         Some(b"no JSON")
 //!     }

@@ -6,7 +6,10 @@ pub mod parquet;
 pub(crate) mod program;
 pub mod singer;
 pub mod sql;
+mod stored;
 mod typed;
+
+pub use stored::Stored;
 
 use highwater::{Position, Record, Sequence, StreamName};
 
@@ -22,15 +25,16 @@ use crate::pipeline::OnReject;
 /// last. A destination with transactions stores [`Batch::end`] together with the records, and returns it from
 /// [`stored`](Destination::stored); the runtime then goes on exactly behind it, so nothing is applied twice.
 pub trait Destination: Send {
-    /// The position up to which everything is applied, as the destination itself has stored it; `None` if it has
-    /// stored nothing, or can't store one: then the log's own record of what was acknowledged counts.
+    /// The position up to which everything is applied, as the destination itself has stored it. That it stores none
+    /// ([`Stored::NoPositions`]) and that it has none yet, or any more ([`Stored::Nothing`]), are two answers: a destination that
+    /// gives the first for the second goes on behind what it has lost.
     ///
     /// Called before the first [`apply`](Destination::apply), and again after each failure. May connect, and block for that.
-    fn stored(&mut self) -> Result<Option<Position>>;
+    fn stored(&mut self) -> Result<Stored>;
 
     /// Applies a batch, all of it and for good: when this returns `Ok`, the records survive a crash of the destination,
     /// and the log may forget them. After an error, either all or nothing of it may be there, unless
-    /// [`stored`](Destination::stored) returns `None` always; then a part may be, and the batch comes again.
+    /// [`stored`](Destination::stored) returns [`Stored::NoPositions`]; then a part may be, and the batch comes again.
     ///
     /// Single records that the destination refuses are returned, and everything else is applied; or, where the batch says so
     /// ([`Batch::on_reject`]), nothing is, and the refusal is the failure ([`Applied::allowed`]).
@@ -59,7 +63,7 @@ pub trait Destination: Send {
     }
 
     /// Whether it could be delivered to, for a person who asks before anything is: as the default, what it holds.
-    fn check(&mut self) -> Result<Option<Position>> {
+    fn check(&mut self) -> Result<Stored> {
         self.stored()
     }
 

@@ -1,9 +1,9 @@
 //! Whether a pipeline would work: every part is asked, whatever the others say.
 
-use highwater::{LogReader, Position};
+use highwater::{ErrorKind, LogReader};
 
+use super::holding::{Holding, compare};
 use super::parts;
-use super::resume::compare;
 use crate::event::Reporter;
 use crate::failure::Result;
 use crate::pipeline::Pipeline;
@@ -44,10 +44,7 @@ pub enum Found {
         notes: Vec<String>,
     },
     /// The destination can be delivered to.
-    Destination {
-        /// What it holds of the log; `None` if nothing yet, or if it can't tell.
-        stored: Option<Position>,
-    },
+    Destination(Holding),
 }
 
 /// Asks the source whether it can work with its configuration and which streams it has, and each destination what it holds, for
@@ -117,21 +114,21 @@ impl Checker<'_> {
             Err(failure) => Checked::unasked(part, Err(failure)),
             Ok(_) if self.offline => Checked::unasked(part, Ok(Found::Written)),
             Ok(mut destination) => {
-                let stored = destination.check().and_then(|stored| {
+                let found = destination.check().and_then(|stored| {
                     destination.close()?;
-                    self.compare(stored)?;
-                    Ok(Found::Destination { stored })
+                    Ok(Found::Destination(compare(self.log()?.as_ref(), name, stored)?))
                 });
-                Checked::asked(part, stored)
+                Checked::asked(part, found)
             }
         }
     }
 
-    /// What it holds has to be of this log, if there is one yet that can be read.
-    fn compare(&self, stored: Option<Position>) -> Result<()> {
-        match (stored, LogReader::open(&self.pipeline.log)) {
-            (Some(stored), Ok(log)) => compare(&log, stored),
-            _ => Ok(()),
+    /// The log, unless it is not made yet.
+    fn log(&self) -> Result<Option<LogReader>> {
+        match LogReader::open(&self.pipeline.log) {
+            Ok(log) => Ok(Some(log)),
+            Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 }

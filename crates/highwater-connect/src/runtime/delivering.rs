@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::time::Instant;
 
-use highwater::{ErrorKind, Limit, LogReader, Position, Sequence};
+use highwater::{Limit, LogReader, Position, Sequence};
 
 use super::breaker::Breaker;
 use super::flight::{Flight, Sent};
-use super::rejected;
 use super::retry::Retry;
 use super::trouble::TroubleFile;
+use super::{beginning, holding, rejected};
 use crate::batch::Batch;
 use crate::destination::{Confirmed, Destination};
 use crate::event::{Event, Reporter};
@@ -90,7 +90,7 @@ pub struct Deliverer<'a> {
 impl Deliverer<'_> {
     /// Takes the consumer. Done for all before the source starts, so that nothing is pruned that one of them needs.
     pub fn open(&self) -> Result<Feed> {
-        Feed::open(self.log, self.name, self.delivery.start, self.delivery.max_lag)
+        beginning::open(self.log, self.name, self.delivery, self.reporter)
     }
 
     /// Delivers until the goal is reached, somebody asks to stop, or it is given up. Blocks for all of that.
@@ -217,16 +217,15 @@ impl Deliverer<'_> {
     fn align(&self, feed: &mut Feed, destination: &mut dyn Destination) -> Result<()> {
         let stored = destination.stored()?;
         let before = feed.acknowledged();
-        if let Some(stored) = stored.filter(|stored| stored.sequence > before) {
+        if feed.has_lost(stored) {
+            return self.begin_again(feed);
+        }
+        if let Some(stored) = stored.position().filter(|stored| stored.sequence > before) {
             self.find_rejected(feed, destination, stored)?;
         }
-        feed.align(stored).map_err(|failure| {
-            let is_other = failure.log_error().is_some_and(|error| *error.kind() == ErrorKind::Diverged);
-            if is_other {
-                Failure::diverged("the destination holds something else than this log").because(failure)
-            } else {
-                failure
-            }
+        feed.align(stored).map_err(|failure| match failure.log_error() {
+            Some(error) => holding::refused(error.clone()),
+            None => failure,
         })?;
         let after = feed.acknowledged();
         if after < before {
@@ -235,6 +234,20 @@ impl Deliverer<'_> {
                 self.name
             ));
         }
+        Ok(())
+    }
+
+    /// The destination has lost what it got.
+    fn begin_again(&self, feed: &mut Feed) -> Result<()> {
+        let before = feed.acknowledged();
+        let start = beginning::again(self.log, self.name, feed.start(), before)?;
+        feed.restart(start)?;
+        self.reporter.warning(format!(
+            "{}: the destination holds nothing, and checkpoints up to {before} were acknowledged: it gets everything again that is \
+             behind checkpoint {}",
+            self.name,
+            feed.acknowledged()
+        ));
         Ok(())
     }
 

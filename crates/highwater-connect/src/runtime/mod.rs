@@ -1,10 +1,12 @@
 //! A pipeline at work: the source's thread writes the log, each destination's thread delivers from it. None waits for another,
 //! but at the log's cap, where the source waits for who has still to read.
 
+mod beginning;
 mod breaker;
 mod check;
 mod delivering;
 mod flight;
+mod holding;
 mod monitor;
 mod parts;
 mod reading;
@@ -29,6 +31,7 @@ use tending::Tending;
 
 pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
+pub use holding::{Holding, compare, holding};
 pub use parts::{Discovery, destination, discover, on_repeat, source, stores_position};
 pub use reading::{Ended, read};
 pub use resume::verify;

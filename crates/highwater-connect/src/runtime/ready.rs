@@ -3,7 +3,7 @@
 use highwater::{ErrorKind, Log};
 
 use super::trouble::TroubleFile;
-use super::{Outcome, parts};
+use super::{Outcome, beginning, parts};
 use crate::destination::Destination;
 use crate::event::Reporter;
 use crate::failure::{Failure, FailureKind, Result};
@@ -22,8 +22,8 @@ pub(super) struct Ready {
     pub(super) feed: Feed,
 }
 
-/// All that can be delivered to. One whose section is wrong is told before anything starts; one that has diverged is given up, and
-/// the rest goes on.
+/// All that can be delivered to. One whose section is wrong is told before anything starts; one that has diverged, or can't begin
+/// without a hole, is given up, and the rest goes on.
 pub(super) fn get(
     pipeline: &Pipeline,
     log: &Log,
@@ -35,7 +35,7 @@ pub(super) fn get(
     for name in pipeline.destination_names() {
         let (delivery, section) = pipeline.destination(name)?;
         let destination = parts::destination(pipeline, name, section, reporter, stop)?;
-        match Feed::open(log, name, delivery.start, delivery.max_lag) {
+        match beginning::open(log, name, &delivery, reporter) {
             Ok(feed) => {
                 let letters = pipeline.dead_letters(name, &delivery);
                 let trouble = TroubleFile::new(&pipeline.work, name);
@@ -45,7 +45,7 @@ pub(super) fn get(
                 reporter.note(format!("{name} is delivered by another process: {failure}"));
                 outcome.elsewhere.push(name.to_owned());
             }
-            Err(failure) if failure.kind() == FailureKind::Diverged => {
+            Err(failure) if matches!(failure.kind(), FailureKind::Diverged | FailureKind::Config) => {
                 give_up(pipeline, name.to_owned(), failure, outcome, reporter);
             }
             Err(failure) => return Err(failure.while_doing(format!("destination {name}"))),

@@ -1,8 +1,8 @@
 //! A hard resume: what a run goes on from is verified before it does.
 
-use highwater::{ErrorKind, LogReader, Position};
+use highwater::LogReader;
 
-use super::parts::destination;
+use super::holding::{Holding, holding};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::pipeline::Pipeline;
@@ -14,7 +14,7 @@ use crate::stop::Stop;
 /// that do not fit, each with why: [`FailureKind::Diverged`](crate::FailureKind::Diverged) if it holds something else than the log,
 /// or needs what is gone from it, and what it says itself if it can't be asked.
 ///
-/// Fails with the engine's [`ErrorKind::Corrupt`] if the log is damaged.
+/// Fails with the engine's [`Corrupt`](highwater::ErrorKind::Corrupt) if the log is damaged.
 pub fn verify(
     pipeline: &Pipeline,
     log: &LogReader,
@@ -47,20 +47,9 @@ fn check_destination(
     name: &str,
     (reporter, stop): (&Reporter, &Stop),
 ) -> Result<()> {
-    let (_, section) = pipeline.destination(name)?;
-    let mut destination = destination(pipeline, name, section, reporter, stop)?;
-    let stored = destination.stored()?;
-    destination.close()?;
-    stored.map_or(Ok(()), |stored| compare(log, stored))
-}
-
-/// Whether the log could go on behind what a destination holds.
-pub(super) fn compare(log: &LogReader, stored: Position) -> Result<()> {
-    log.check_position(stored).map_err(|error| match error.kind() {
-        ErrorKind::Diverged => Failure::diverged(format!("it holds something else than this log: {error}")),
-        ErrorKind::Gap { .. } => {
-            Failure::diverged(format!("it needs what this log does not hold any more: {error}"))
-        }
-        _ => error.into(),
-    })
+    let found = holding(pipeline, log, name, reporter, stop)?;
+    if matches!(found, Holding::Lost { .. }) {
+        reporter.warning(format!("{name}: {found}"));
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! What an Airbyte destination is told.
 
 use highwater::{Sequence, Start};
-use highwater_connect::FailureKind;
+use highwater_connect::{FailureKind, Stored};
 use serde_json::{Value, json};
 
 use crate::world::{ANEW, ONWARD, World, put};
@@ -158,7 +158,7 @@ fn its_error_is_told_and_its_kind_kept() {
 #[test]
 fn check_asks_for_its_modes_and_its_configuration() {
     let world = World::new();
-    assert_eq!(world.open("airbyte", "", "").check().unwrap(), None);
+    assert_eq!(world.open("airbyte", "", "").check().unwrap(), Stored::NoPositions);
     let refused = world.open("airbyte", "", "refuse = 'no way in'").check().unwrap_err();
     assert!(refused.to_string().contains("no way in"), "{refused}");
     let refused = world.open("airbyte", "mode = 'upsert'", "").check().unwrap_err();

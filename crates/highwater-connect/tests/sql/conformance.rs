@@ -31,6 +31,11 @@ impl conformance::Subject for Case<'_> {
         held
     }
 
+    fn lose(&mut self) -> bool {
+        self.subject.lose();
+        true
+    }
+
     fn refused(&self) -> Option<&'static [u8]> {
         Some(b"no JSON")
     }

@@ -48,6 +48,7 @@ checks!(
     order::parents_come_before_their_children,
     pipelines::two_pipelines_do_not_meet,
     pipelines::a_table_keeps_its_mode_and_its_key,
+    pipelines::a_table_that_was_renamed_by_hand_is_made_anew,
     positions::a_redelivery_from_anywhere_changes_nothing,
     positions::a_crash_between_applying_and_acknowledging,
     positions::killed_at_any_moment,
@@ -61,5 +62,6 @@ checks!(
     types::values_come_back_exactly,
     types::columns_are_added_and_widened,
     types::a_change_that_would_lose_values_is_refused_by_name,
+    types::a_column_that_was_renamed_by_hand_is_made_anew,
     types::row_identity_survives_added_columns,
 );

@@ -1,12 +1,12 @@
 //! Several deliveries into one database.
 
-use highwater::OpKind;
-use highwater_connect::FailureKind;
+use highwater::{OpKind, StreamSpec};
 use highwater_connect::destination::sql::{Deletes, Mode, Settings};
+use highwater_connect::{FailureKind, Stored};
 
-use crate::modes::{busy_world, check_tables};
+use crate::modes::{busy_world, check_tables, table_of};
 use crate::subject::Subject;
-use crate::world::World;
+use crate::world::{Definition, World};
 
 pub(crate) fn two_pipelines_do_not_meet(subject: &dyn Subject) {
     let worlds = [busy_world(41, 6), busy_world(42, 6)];
@@ -27,6 +27,37 @@ pub(crate) fn two_pipelines_do_not_meet(subject: &dyn Subject) {
     check_tables(subject, &worlds[0], Mode::Upsert, Deletes::Hard, "one");
 }
 
+/// The way out that the refusal names: what was renamed keeps its rows, and the table is made anew.
+pub(crate) fn a_table_that_was_renamed_by_hand_is_made_anew(subject: &dyn Subject) {
+    for mode in [Mode::Upsert, Mode::History, Mode::Overwrite] {
+        let mut world = World::new();
+        let write = |world: &mut World, key: &str, value: u64| {
+            let stream = world.log.stream(StreamSpec::new("s").key([key]).allow_key_change()).unwrap();
+            world.add(&stream);
+            let row = format!("{{\"id\":{value},\"no\":{value}}}");
+            world.append(&stream, OpKind::Upsert, &format!("[{value}]"), &row);
+            let schema = r#"{"properties":{"id":{"type":"integer"},"no":{"type":"integer"}}}"#;
+            world.commit_defined(&[Definition { name: "s", key: &[key], schema, generation: (0, 0, false) }]);
+        };
+        write(&mut world, "id", 1);
+        let settings = Settings::new(mode.name()).mode(mode);
+        let mut destination = subject.open(settings.clone());
+        world.deliver(&mut *destination).unwrap();
+        let name = table_of(subject, mode.name(), "s");
+        write(&mut world, "no", 2);
+        let failure = world.deliver(&mut *destination).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Config);
+        assert!(failure.to_string().contains("rename the table by hand"), "{failure}");
+        let before = format!("before_{}", mode.name());
+        subject.run(&format!("ALTER TABLE {} RENAME TO {before}", subject.table(&name)));
+        world.deliver(&mut *destination).unwrap();
+        assert_eq!(table_of(subject, mode.name(), "s"), name, "it has the name that it had");
+        write(&mut world, "no", 3);
+        world.deliver(&mut *subject.open(settings)).unwrap();
+        assert_eq!((subject.count(&name), subject.count(&before)), (2, 1), "{mode:?}");
+    }
+}
+
 pub(crate) fn a_table_keeps_its_mode_and_its_key(subject: &dyn Subject) {
     let mut world = World::new();
     let orders = world.stream("orders", &["id"], None);
@@ -34,7 +65,7 @@ pub(crate) fn a_table_keeps_its_mode_and_its_key(subject: &dyn Subject) {
     world.commit();
     // A table of the user's is not touched.
     let destination = &mut *subject.open(Settings::new("shop"));
-    assert_eq!(destination.stored().unwrap(), None);
+    assert_eq!(destination.stored().unwrap(), Stored::Nothing);
     subject.run(&format!("CREATE TABLE {} (x text)", subject.table("orders")));
     world.deliver(destination).unwrap();
     assert_eq!(subject.texts(&format!("SELECT 'x' FROM {}", subject.table("orders"))).len(), 0);

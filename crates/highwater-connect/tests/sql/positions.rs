@@ -26,7 +26,7 @@ pub(crate) fn a_redelivery_from_anywhere_changes_nothing(subject: &dyn Subject) 
                     assert_eq!(destination.apply(batch).unwrap().rejected, []);
                 }
             }
-            let stored = destination.stored().unwrap().unwrap();
+            let stored = destination.stored().unwrap().position().unwrap();
             assert_eq!(stored.sequence, if round == 0 { Sequence::new(4) } else { Sequence::new(9) });
         }
         check_tables(subject, &world, mode, Deletes::Soft, &name);
@@ -122,7 +122,7 @@ pub(crate) fn a_failed_batch_leaves_nothing(subject: &dyn Subject) {
         world.commit();
         let batch = &world.batches("again", 100)[0];
         assert_eq!(destination.apply(batch).unwrap_err().kind(), FailureKind::Config);
-        assert_eq!(destination.stored().unwrap().unwrap().sequence, Sequence::FIRST);
+        assert_eq!(destination.stored().unwrap().position().unwrap().sequence, Sequence::FIRST);
         assert_eq!(subject.dump(&table_of(subject, "shop", "a")).len(), 1);
         assert!(!subject.tables().contains(&"b".to_owned()));
     }

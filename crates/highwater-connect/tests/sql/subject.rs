@@ -25,6 +25,8 @@ pub(crate) trait Subject: Sync {
     fn is_sqlite(&self) -> bool;
 
     fn tables(&self) -> Vec<String>;
+    /// Deletes the database, with everything in it.
+    fn lose(&self);
     /// Ends all connections of destinations, where there are such.
     fn disconnect(&self);
 
@@ -125,6 +127,12 @@ impl Subject for InSqlite {
         rows.into_iter().filter_map(|mut row| row.remove(0)).collect()
     }
 
+    fn lose(&self) {
+        for file in std::fs::read_dir(self.dir.path()).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
+
     fn disconnect(&self) {}
 }
 
@@ -150,6 +158,10 @@ impl InPostgres {
         Some(InPostgres { url, program, schema: format!("Raw \"{process}\" {number}") })
     }
 
+    fn drop_schema(&self) -> String {
+        format!("DROP SCHEMA {} CASCADE", quote(&self.schema))
+    }
+
     fn client(&self) -> postgres::Client {
         let mut client = postgres::Client::connect(&self.url, postgres::NoTls).unwrap();
         client.batch_execute("SET TimeZone = 'Asia/Tokyo'").unwrap();
@@ -159,7 +171,7 @@ impl InPostgres {
 
 impl Drop for InPostgres {
     fn drop(&mut self) {
-        let _ = self.client().batch_execute(&format!("DROP SCHEMA {} CASCADE", quote(&self.schema)));
+        let _ = self.client().batch_execute(&self.drop_schema());
     }
 }
 
@@ -212,6 +224,10 @@ impl Subject for InPostgres {
     fn tables(&self) -> Vec<String> {
         let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = $1 ORDER BY tablename";
         self.client().query(sql, &[&self.schema]).unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
+    fn lose(&self) {
+        self.run(&self.drop_schema());
     }
 
     fn disconnect(&self) {

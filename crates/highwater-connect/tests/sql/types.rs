@@ -5,6 +5,7 @@ use highwater_connect::FailureKind;
 use highwater_connect::destination::sql::{Mode, Settings};
 
 use crate::model::canonical;
+use crate::modes::table_of;
 use crate::subject::{Row, Subject};
 use crate::world::{Definition, World};
 
@@ -186,6 +187,40 @@ pub(crate) fn a_change_that_would_lose_values_is_refused_by_name(subject: &dyn S
     world.commit();
     world.deliver(&mut *destination).unwrap();
     assert_eq!(values(&subject.dump("s"), "price"), ["\"cheap\"", "5", "6"]);
+}
+
+/// The way out that the refusal names: what was renamed keeps its values, and the column is made anew.
+pub(crate) fn a_column_that_was_renamed_by_hand_is_made_anew(subject: &dyn Subject) {
+    for mode in [Mode::Append, Mode::Upsert, Mode::History] {
+        let mut world = World::new();
+        let key: &[&str] = if mode == Mode::Append { &[] } else { &["id"] };
+        let insert = |world: &mut World, kind: &str, id: u64, price: &str| {
+            let stream = world.stream("s", key, Some(&schema(&[("id", INTEGER), ("price", kind)])));
+            let key = if mode == Mode::Append { String::new() } else { format!("[{id}]") };
+            let row = format!("{{\"id\":{id},\"price\":{price}}}");
+            world.append(&stream, OpKind::Upsert, &key, &row);
+            world.commit();
+        };
+        insert(&mut world, INTEGER, 1, "5");
+        let settings = Settings::new(mode.name()).mode(mode);
+        let mut destination = subject.open(settings);
+        world.deliver(&mut *destination).unwrap();
+        let name = table_of(subject, mode.name(), "s");
+        insert(&mut world, STRING, 2, "\"cheap\"");
+        let failure = world.deliver(&mut *destination).unwrap_err();
+        assert!(failure.to_string().contains("rename that column by hand"), "{failure}");
+        let table = subject.table(&name);
+        subject.run(&format!("ALTER TABLE {table} RENAME COLUMN price TO price_before"));
+        world.deliver(&mut *destination).unwrap();
+        let rows = subject.dump(&name);
+        let of = |column: &str| rows.iter().map(|row| row[column].clone()).collect::<Vec<_>>();
+        assert_eq!(of("price_before"), [Some("5".to_owned()), None]);
+        assert_eq!(of("price"), [None, Some("cheap".to_owned())]);
+        // It goes on, and so does another process.
+        insert(&mut world, STRING, 3, "\"dear\"");
+        world.deliver(&mut *subject.open(Settings::new(mode.name()).mode(mode))).unwrap();
+        assert_eq!(subject.count(&name), 3);
+    }
 }
 
 pub(crate) fn row_identity_survives_added_columns(subject: &dyn Subject) {

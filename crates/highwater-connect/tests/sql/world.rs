@@ -60,6 +60,11 @@ impl World {
         stream
     }
 
+    /// A stream that was registered in another way.
+    pub(crate) fn add(&mut self, stream: &Stream) {
+        self.writer.add(stream).unwrap();
+    }
+
     pub(crate) fn append(&mut self, stream: &Stream, op: OpKind, key: &str, row: &str) {
         let (key, row) = (key.as_bytes(), row.as_bytes());
         let op = match op {

@@ -19,7 +19,7 @@ fn all_parts_are_asked_whatever_the_others_say() {
     ] {
         assert!(ran.err.contains(&format!("highwater: {part}")), "{part}: {}", ran.err);
     }
-    ran.says("destination base: well, and tells of no delivery yet").does_not_say("hunter2secret");
+    ran.says("destination base: well, and holds nothing yet").does_not_say("hunter2secret");
     let told = place.run("check", &["--json"]).exits(9).json();
     assert_eq!((&told["pipeline"], &told["well"]), (&"pipe".into(), &false.into()));
     let parts = told["parts"].as_array().unwrap();

@@ -104,7 +104,8 @@ fn one_that_waits_for_another_is_told_how() {
     let ran = place.run("run", &["--wait", "1"]).exits(5).says(&waits);
     ran.does_not_say("--lock-wait").does_not_say("committed 0");
     let log = place.path("pipe.hw");
-    place.run_on(&log, "prune", &["--yes"]).exits(5).does_not_say("--lock-wait");
+    let by_hand = ["--stream", "a", "--reason", "a test", "--yes"];
+    place.act("state", "clear", &by_hand).exits(5).does_not_say("--lock-wait");
     let dropped = Command::new(crate::helpers::HIGHWATER)
         .args(["consumer", "drop", log.to_str().unwrap(), "lake", "--reason", "a test", "--yes"])
         .output();

@@ -4,6 +4,7 @@ mod again;
 mod alerts;
 mod asking;
 mod backups;
+mod beginnings;
 mod check;
 mod columns;
 mod conclusion;

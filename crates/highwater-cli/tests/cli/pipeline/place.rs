@@ -77,6 +77,11 @@ impl Place {
         Ran::of(&run.output().unwrap())
     }
 
+    /// `highwater COMMAND OPTIONS`, without the pipeline file.
+    pub(super) fn command_of(&self, command: &str, options: &[&str]) -> Ran {
+        Ran::of(&Command::new(HIGHWATER).arg(command).args(options).output().unwrap())
+    }
+
     /// A run that is in the middle of its work.
     pub(super) fn start(&self) -> Child {
         self.command("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

@@ -137,10 +137,7 @@ fn before_the_first_run_it_says_what_makes_the_log() {
 fn before_the_first_run_other_commands_say_that_too() {
     let place = Place::new("{ a = 5 }", "page = 5");
     let file = place.path("pipeline.toml");
-    let asked = [
-        place.run("runs", &[]),
-        place.run("deliver", &["--only", "lake", "--until-end"]),
-    ];
+    let asked = [place.run("runs", &[]), place.run("deliver", &["--only", "lake", "--until-end"])];
     for ran in asked {
         ran.exits(6).says(&format!("try: highwater run {}", file.display())).does_not_say("ingest");
     }

@@ -36,7 +36,7 @@ pub(super) fn told_after_a_kill<S: Subject>(world: &mut World, subject: &mut S) 
     // Who was told is gone.
     drop(first);
     let mut second = subject.open();
-    if second.stored().map_err(|e| e.to_string())?.is_some() {
+    if second.stored().map_err(|e| e.to_string())?.position().is_some() {
         for (behind, expected) in [(Sequence::NONE, &told[..]), (Sequence::new(at), &[])] {
             let again = second.rejected_after(behind).map_err(|e| e.to_string())?;
             if again != expected {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use highwater::{Position, Sequence};
 use serde::{Deserialize, Serialize};
 
-use super::{Applied, Destination, Rejected};
+use super::{Applied, Destination, Rejected, Stored};
 use crate::batch::Batch;
 use crate::failure::{Failure, Result};
 use crate::files;
@@ -169,7 +169,7 @@ struct Written {
 }
 
 impl Destination for JsonLines {
-    fn stored(&mut self) -> Result<Option<Position>> {
+    fn stored(&mut self) -> Result<Stored> {
         fs::create_dir_all(&self.directory).map_err(|e| self.failed("making", e))?;
         let ranges = self.look().map_err(|e| self.failed("listing", e))?;
         let foreign = |what: &str| {
@@ -179,7 +179,7 @@ impl Destination for JsonLines {
             ))
         };
         let Some(marker) = self.marker()? else {
-            return if ranges.is_empty() { Ok(None) } else { Err(foreign("no marker tells of")) };
+            return if ranges.is_empty() { Ok(Stored::Nothing) } else { Err(foreign("no marker tells of")) };
         };
         let position = marker.position().transpose().map_err(|_| foreign("do not fit the marker"))?;
         // What was published, when a crash came before the marker was written.
@@ -188,10 +188,10 @@ impl Destination for JsonLines {
             None if ranges.len() > 1 => return Err(foreign("do not fit the marker")),
             None => ranges.first(),
         };
-        let Some(ahead) = ahead else { return Ok(position) };
+        let Some(ahead) = ahead else { return Ok(position.into()) };
         let position = marker.at(ahead).ok_or_else(|| foreign("do not fit the marker"))?;
         self.set_marker(marker.log, Some(position))?;
-        Ok(Some(position))
+        Ok(Stored::UpTo(position))
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<Applied> {

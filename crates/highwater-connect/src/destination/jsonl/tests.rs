@@ -31,7 +31,7 @@ fn a_line_has_the_record_as_it_was() {
     let log = log_of(&dir.path().join("log"), &[b"{\"id\": 1,\n\"x\":12345678901234567890123}", b"no json"]);
     let mut lake = JsonLines::new(dir.path().join("lake"));
     let mut feed = Feed::open(&log, "lake", Start::Earliest, None).unwrap();
-    assert_eq!(lake.stored().unwrap(), None);
+    assert_eq!(lake.stored().unwrap(), Stored::Nothing);
     let batch = feed.next(&Limit::default()).unwrap().unwrap();
     let applied = lake.apply(&batch).unwrap();
     assert_eq!((applied.rejected.len(), applied.rejected[0].index), (1, 0));
@@ -43,7 +43,7 @@ fn a_line_has_the_record_as_it_was() {
         "{lines:?}"
     );
     assert!(lines[0].ends_with(r#""key":[1],"data":{"id": 1, "x":12345678901234567890123}}"#), "{lines:?}");
-    assert_eq!(lake.stored().unwrap(), Some(batch.end()));
+    assert_eq!(lake.stored().unwrap(), Stored::UpTo(batch.end()));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_crash_between_file_and_marker_delivers_nothing_twice() {
     fs::write(place.join(format!("{}.tmp", Range::of(&second).name())), "half").unwrap();
 
     let stored = lake.stored().unwrap();
-    assert_eq!(stored, Some(second.end()));
+    assert_eq!(stored, Stored::UpTo(second.end()));
     feed.align(stored).unwrap();
     lake.apply(&feed.next(&Limit::default()).unwrap().unwrap()).unwrap();
     assert_eq!(content(&place).len(), 3);

@@ -21,7 +21,7 @@ use std::path::Path;
 use highwater::{Position, Sequence, StreamName};
 use parquet::basic::Compression;
 
-use super::{Applied, Destination};
+use super::{Applied, Destination, Stored};
 use crate::batch::{Batch, Delivered};
 use crate::failure::{Failure, Result};
 use crate::pipeline::Section;
@@ -94,8 +94,8 @@ impl Parquet {
 }
 
 impl Destination for Parquet {
-    fn stored(&mut self) -> Result<Option<Position>> {
-        self.place.stored()
+    fn stored(&mut self) -> Result<Stored> {
+        Ok(self.place.stored()?.into())
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<Applied> {

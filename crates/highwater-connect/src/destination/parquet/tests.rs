@@ -27,6 +27,10 @@ impl conformance::Subject for Lake {
         }
         held
     }
+
+    fn lose(&mut self) -> bool {
+        fs::remove_dir_all(&self.0).is_ok()
+    }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -126,19 +130,19 @@ fn what_a_crash_left_before_the_marker_is_written_again_in_other_files() {
     assert_eq!(files(&place.join("n.s")).len(), 3);
     // As if it had been killed with one file published, and another half-written.
     let mut lake = Parquet::new(&place);
-    let end = lake.stored().unwrap().unwrap();
+    let end = lake.stored().unwrap().position().unwrap();
     let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&marker).unwrap()).unwrap();
     told["position"] = serde_json::Value::Null;
     fs::write(&marker, told.to_string()).unwrap();
     let half = files(&place.join("n.s"))[0].with_added_extension("tmp");
     fs::write(&half, "half").unwrap();
     fs::write(place.join("n.s/notes.tmp"), "of somebody else").unwrap();
-    assert_eq!(lake.stored().unwrap(), None);
+    assert_eq!(lake.stored().unwrap(), Stored::Nothing);
     assert_eq!(files(&place.join("n.s")), [place.join("n.s/notes.tmp")]);
     fs::remove_file(place.join("n.s/notes.tmp")).unwrap();
     let mut feed = Feed::open(&log, "other", Start::Earliest, None).unwrap();
     lake.apply(&feed.next(&Limit::default()).unwrap().unwrap()).unwrap();
-    assert_eq!(lake.stored().unwrap(), Some(end));
+    assert_eq!(lake.stored().unwrap(), Stored::UpTo(end));
     assert_eq!((texts(&rows(&place.join("n.s"))), files(&place.join("n.s")).len()), (whole, 1));
 }
 

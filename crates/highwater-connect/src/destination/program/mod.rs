@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use highwater::Position;
 
-use super::{Applied, Confirmed, Counted, Destination, Rejected};
+use super::{Applied, Confirmed, Counted, Destination, Rejected, Stored};
 use crate::airbyte::Connector;
 use crate::batch::{Batch, Delivered};
 use crate::definition::StreamDefinition;
@@ -205,12 +205,12 @@ fn start(
 }
 
 impl<P: Protocol> Destination for Program<P> {
-    fn stored(&mut self) -> Result<Option<Position>> {
+    fn stored(&mut self) -> Result<Stored> {
         // What it was given and did not acknowledge comes again, to another process.
         self.session = None;
         (self.taken, self.taken_bytes, self.confirmed, self.failed) = (None, 0, None, None);
         self.counted = Counted::default();
-        Ok(None)
+        Ok(Stored::NoPositions)
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<Applied> {
@@ -248,8 +248,8 @@ impl<P: Protocol> Destination for Program<P> {
         self.finish()
     }
 
-    fn check(&mut self) -> Result<Option<Position>> {
-        self.protocol.check(&self.connector).map(|()| None)
+    fn check(&mut self) -> Result<Stored> {
+        self.protocol.check(&self.connector).map(|()| Stored::NoPositions)
     }
 }
 

@@ -88,12 +88,14 @@ impl Entry {
         if self.mode != settings.mode {
             let (was, is) = (self.mode.name(), settings.mode.name());
             return Err(Failure::config(format!(
-                "table {table:?} was made in mode {was}, and mode {is} is asked for: use another name for this destination"
+                "table {table:?} was made in mode {was}, and mode {is} is asked for: use another name for this destination, which \
+                 begins anew; or rename the table by hand, and another is made for what comes from here on"
             )));
         }
         if self.key != definition.key {
             return Err(Failure::config(format!(
-                "table {table:?} has rows by the key {:?}, and the stream's key is now {:?}: use another name for this destination",
+                "table {table:?} has rows by the key {:?}, and the stream's key is now {:?}: rename the table by hand, and another \
+                 is made for what comes from here on; a refresh of the stream (highwater refresh) fills it with the rest",
                 self.key, definition.key
             )));
         }
@@ -110,7 +112,8 @@ impl Entry {
         };
         let mut all = declared;
         all.extend(self.undeclared_key(definition, &all));
-        evolution::plan(&self.columns, &all, rules).map_err(refused)
+        let way_out = "rename that column by hand, and another is made for what comes from here on";
+        evolution::plan(&self.columns, &all, rules).map_err(|why| refused(format!("{why}: {way_out}")))
     }
 
     /// Key columns have a column, whether or not a schema declares them.

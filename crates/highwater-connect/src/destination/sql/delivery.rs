@@ -10,7 +10,7 @@ use super::run::Run;
 use super::session::Session;
 use super::settings::Settings;
 use crate::batch::Batch;
-use crate::destination::{Again, Applied, Rejected, Retried};
+use crate::destination::{Again, Applied, Rejected, Retried, Stored};
 use crate::failure::{Failure, Result};
 
 /// What both SQL destinations are, around their sessions.
@@ -27,8 +27,8 @@ impl<S: Session> Delivery<S> {
         Delivery { session, settings, streams: None }
     }
 
-    pub(crate) fn stored(&mut self) -> Result<Option<Position>> {
-        self.in_transaction(|delivery| delivery.ledger().position())
+    pub(crate) fn stored(&mut self) -> Result<Stored> {
+        self.in_transaction(|delivery| Ok(delivery.ledger().position()?.into()))
     }
 
     /// What was refused of the checkpoints behind this one, as it is kept in the database.

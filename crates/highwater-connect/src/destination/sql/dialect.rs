@@ -114,9 +114,9 @@ impl Dialect {
         statements
     }
 
-    /// Finds a key's current version. Its name is of the length that every table's name can have.
+    /// Finds a key's current version.
     fn index_current(&self, table: &str) -> String {
-        let index = quote(&format!("{}_current_{}", super::names::OURS, super::names::hash(table, 0)));
+        let index = quote(&index_current(table));
         let (key, to) = (quote(Own::Key.name()), quote(Own::ValidTo.name()));
         format!("CREATE INDEX {index} ON {} ({key}) WHERE {to} IS NULL", self.table(table))
     }
@@ -157,6 +157,23 @@ impl Dialect {
         ]
     }
 
+    /// Takes the index that [`create`](Dialect::create) made away from a table that has another name now.
+    pub(crate) fn drop_index_current(&self, table: &str) -> String {
+        format!("DROP INDEX IF EXISTS {}", self.table(&index_current(table)))
+    }
+
+    /// The names of a table's columns.
+    pub(crate) fn columns(&self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "SELECT name FROM pragma_table_info(?1)",
+            Dialect::Postgres { .. } => {
+                "SELECT attname::text FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_class c ON c.oid = attrelid \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace \
+                 WHERE n.nspname::text = $1 AND relname::text = $2 AND attnum > 0 AND NOT attisdropped"
+            }
+        }
+    }
+
     /// Every name that a new table can't have.
     pub(crate) fn relations(&self) -> &'static str {
         match self {
@@ -170,4 +187,9 @@ impl Dialect {
             }
         }
     }
+}
+
+/// The name of that index, of a length that every name can have.
+fn index_current(table: &str) -> String {
+    format!("{}_current_{}", super::names::OURS, super::names::hash(table, 0))
 }

@@ -168,6 +168,13 @@ impl<S: Session> Ledger<'_, S> {
         self.session.execute(&sql, &params)
     }
 
+    /// Forgets a stream's table.
+    pub(crate) fn forget_stream(&mut self, stream: &StreamName) -> Result<()> {
+        let (table, name, of) = (self.table(STREAMS), self.params(1, 1), self.params(2, 2));
+        let sql = format!("DELETE FROM {table} WHERE name = {name} AND stream = {of}");
+        self.session.execute(&sql, &[Param::Text(self.name), Param::Text(&identity(stream))])
+    }
+
     /// Keeps what was refused: who delivers may be killed before it has heard of it.
     pub(crate) fn store_rejected(&mut self, rejected: &[Rejected]) -> Result<()> {
         let sql = format!(

@@ -20,6 +20,8 @@
 //! is none of that. *Why is a complete generation copied into its table, and not the table exchanged?* Grants, indexes and views would
 //! be lost with the old one. *Why does the database's commit always wait for the disk?* The log forgets what was acknowledged.
 //! *Why a name for each delivery?* Its position is found by it. Found by the log instead, another log would look like a new one.
+//! *What of a change that a table can't follow?* It is refused, until a person renames the column (or the table, where it is the key): what
+//! was renamed is theirs, with all it holds, and a new one is made. We rename nothing of our own accord: somebody reads it.
 //!
 //! Tables of ours: `_highwater_positions` (how far which delivery is), `_highwater_streams` (which table and columns a stream has),
 //! `_highwater_rejected` (which records were refused and why, and whether they were taken later), `_highwater_version`.
@@ -35,6 +37,7 @@ mod known;
 mod ledger;
 mod names;
 mod postgres;
+mod renamed;
 mod row;
 mod run;
 mod session;

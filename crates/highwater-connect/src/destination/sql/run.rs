@@ -24,7 +24,7 @@ use crate::failure::Result;
 
 pub(crate) struct Run<'r, S> {
     pub(super) session: &'r mut S,
-    settings: &'r Settings,
+    pub(super) settings: &'r Settings,
     pub(super) streams: HashMap<StreamName, Known>,
     rejected: Vec<Rejected>,
 }
@@ -82,7 +82,7 @@ impl<'r, S: Session> Run<'r, S> {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
+    pub(super) fn flush(&mut self) -> Result<()> {
         self.session.flush(&mut self.rejected)
     }
 
@@ -104,14 +104,24 @@ impl<S: Session> Run<'_, S> {
             Some(known) => known,
             None => self.create(definition)?,
         };
-        known.entry.check(definition, self.settings)?;
-        let steps = known.entry.plan(definition, self.session.dialect().names())?;
+        let steps = match self.steps(&known, definition) {
+            Ok(steps) => steps,
+            Err(refused) => {
+                known = self.without_renamed(known, definition)?.ok_or(refused)?;
+                self.steps(&known, definition)?
+            }
+        };
         self.evolve(&mut known, &steps)?;
         known.now_follows(definition);
         Ok(known)
     }
 
-    fn create(&mut self, definition: &StreamDefinition) -> Result<Known> {
+    fn steps(&self, known: &Known, definition: &StreamDefinition) -> Result<Vec<Step>> {
+        known.entry.check(definition, self.settings)?;
+        known.entry.plan(definition, self.session.dialect().names())
+    }
+
+    pub(super) fn create(&mut self, definition: &StreamDefinition) -> Result<Known> {
         let mut taken: Taken = self.session.relations()?.iter().collect();
         // Tables that somebody dropped by hand are still somebody's.
         let promised = Ledger { session: &mut *self.session, name: &self.settings.name }.table_names()?;

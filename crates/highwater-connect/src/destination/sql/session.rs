@@ -41,6 +41,11 @@ impl Cell {
     }
 }
 
+/// The first cell of each row.
+pub(crate) fn texts(rows: &[Vec<Cell>]) -> Result<Vec<String>> {
+    rows.iter().filter_map(|row| row.first()).map(|cell| cell.text().map(str::to_owned)).collect()
+}
+
 fn odd(what: &str) -> Failure {
     Failure::permanent(format!("a table of ours holds {what} where it should not: somebody changed it"))
 }
@@ -77,6 +82,9 @@ pub(crate) trait Session {
 
     /// The names that a new table can't have.
     fn relations(&mut self) -> Result<Vec<String>>;
+
+    /// The columns that a table has, whoever made them; none if it is not there.
+    fn columns(&mut self, table: &str) -> Result<Vec<String>>;
 
     /// Writes a row, now or with a later one; a row that the database refuses is put among the rejected, and changes nothing.
     fn write(&mut self, table: &Table<'_>, row: &Row<'_>, rejected: &mut Vec<Rejected>) -> Result<()>;

@@ -1,10 +1,12 @@
+mod lost;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use highwater::{Commit, Config, Log, Op, Start, StreamSpec};
 
 use super::*;
-use crate::destination::{Applied, Rejected};
+use crate::destination::{Applied, Rejected, Stored};
 use crate::event::Observer;
 use crate::letters::LettersMax;
 use crate::pipeline::{BreakerPolicy, Pipeline, RetryPolicy, Secrets};
@@ -31,7 +33,7 @@ struct Killed {
 }
 
 impl Destination for Killed {
-    fn stored(&mut self) -> Result<Option<Position>> {
+    fn stored(&mut self) -> Result<Stored> {
         self.lake.stored()
     }
 
@@ -127,7 +129,7 @@ fn a_refusal_that_is_to_fail_stops_before_it_is_applied() {
     let mut lake = JsonLines::new(dir.path().join("lake"));
     let failure = deliver(&log, &mut lake, &letters, OnReject::Fail).unwrap_err();
     assert!(failure.to_string().starts_with("record 1 of stream s in checkpoint 1 is refused"), "{failure}");
-    assert_eq!((lake.stored().unwrap(), refused(&letters)), (None, vec![]));
+    assert_eq!((lake.stored().unwrap(), refused(&letters)), (Stored::Nothing, vec![]));
     // A person has decided otherwise.
     deliver(&log, &mut lake, &letters, OnReject::DeadLetter).unwrap();
     assert_eq!(refused(&letters), [1, 2]);
@@ -155,9 +157,9 @@ struct Later {
 }
 
 impl Destination for Later {
-    fn stored(&mut self) -> Result<Option<Position>> {
+    fn stored(&mut self) -> Result<Stored> {
         self.sure = None;
-        Ok(None)
+        Ok(Stored::NoPositions)
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<Applied> {
@@ -211,7 +213,7 @@ struct Down {
 }
 
 impl Destination for Down {
-    fn stored(&mut self) -> Result<Option<Position>> {
+    fn stored(&mut self) -> Result<Stored> {
         self.asked += 1;
         if self.asked <= self.fails {
             return Err(Failure::transient("down"));
@@ -304,5 +306,8 @@ fn content_that_is_not_what_was_committed_is_not_delivered() {
     let mut lake = JsonLines::new(dir.path().join("lake"));
     let failure = deliver(&log, &mut lake, &letters, OnReject::DeadLetter).unwrap_err();
     assert!(failure.to_string().contains("damaged"), "{failure}");
-    assert_eq!((lake.stored().unwrap(), log.consumers().unwrap()[0].acknowledged), (None, Sequence::NONE));
+    assert_eq!(
+        (lake.stored().unwrap(), log.consumers().unwrap()[0].acknowledged),
+        (Stored::Nothing, Sequence::NONE)
+    );
 }

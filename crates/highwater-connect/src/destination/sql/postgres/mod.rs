@@ -14,12 +14,12 @@ mod tls;
 use std::fmt;
 use std::path::Path;
 
-use highwater::{Position, Sequence};
+use highwater::Sequence;
 
 use super::delivery::Delivery;
 use super::settings::Settings;
 use crate::batch::Batch;
-use crate::destination::{Again, Applied, Destination, Rejected, Retried};
+use crate::destination::{Again, Applied, Destination, Rejected, Retried, Stored};
 use crate::failure::Result;
 use crate::pipeline::Section;
 
@@ -70,7 +70,7 @@ impl Postgres {
 }
 
 impl Destination for Postgres {
-    fn stored(&mut self) -> Result<Option<Position>> {
+    fn stored(&mut self) -> Result<Stored> {
         self.delivery.stored()
     }
 

@@ -15,7 +15,7 @@ use super::server::Server;
 use crate::destination::Rejected;
 use crate::destination::sql::dialect::Dialect;
 use crate::destination::sql::row::Row;
-use crate::destination::sql::session::{Cell, Param, Session};
+use crate::destination::sql::session::{Cell, Param, Session, texts};
 use crate::destination::sql::table::Table;
 use crate::failure::{Failure, Result};
 
@@ -222,8 +222,12 @@ impl Session for PostgresSession {
     fn relations(&mut self) -> Result<Vec<String>> {
         self.lock("")?;
         let (sql, schema) = (self.dialect.relations(), self.schema.clone());
-        let found = self.query(sql, &[Param::Text(&schema)])?;
-        found.iter().filter_map(|row| row.first()).map(|cell| cell.text().map(str::to_owned)).collect()
+        texts(&self.query(sql, &[Param::Text(&schema)])?)
+    }
+
+    fn columns(&mut self, table: &str) -> Result<Vec<String>> {
+        let (sql, schema) = (self.dialect.columns(), self.schema.clone());
+        texts(&self.query(sql, &[Param::Text(&schema), Param::Text(table)])?)
     }
 
     fn write(&mut self, table: &Table<'_>, row: &Row<'_>, rejected: &mut Vec<Rejected>) -> Result<()> {

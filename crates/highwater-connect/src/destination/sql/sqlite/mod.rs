@@ -6,12 +6,12 @@ mod session;
 
 use std::path::PathBuf;
 
-use highwater::{Position, Sequence};
+use highwater::Sequence;
 
 use super::delivery::Delivery;
 use super::settings::Settings;
 use crate::batch::Batch;
-use crate::destination::{Again, Applied, Destination, Rejected, Retried};
+use crate::destination::{Again, Applied, Destination, Rejected, Retried, Stored};
 use crate::failure::Result;
 use crate::pipeline::Section;
 
@@ -22,11 +22,12 @@ use session::SqliteSession;
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
-/// use highwater_connect::Destination;
+/// use highwater_connect::destination::Stored;
 /// use highwater_connect::destination::sql::{Settings, Sqlite};
+/// use highwater_connect::Destination;
 ///
 /// let mut shop = Sqlite::new(dir.path().join("shop.sqlite"), Settings::new("shop"));
-/// assert_eq!(shop.stored()?, None);
+/// assert_eq!(shop.stored()?, Stored::Nothing);
 /// # Ok::<(), highwater_connect::Failure>(())
 /// ```
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Sqlite {
 }
 
 impl Destination for Sqlite {
-    fn stored(&mut self) -> Result<Option<Position>> {
+    fn stored(&mut self) -> Result<Stored> {
         self.delivery.stored()
     }
 

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use crate::destination::Rejected;
 use crate::destination::sql::dialect::Dialect;
 use crate::destination::sql::row::{Action, Row};
-use crate::destination::sql::session::{Cell, Param, Session};
+use crate::destination::sql::session::{Cell, Param, Session, texts};
 use crate::destination::sql::table::{Shape, Table};
 use crate::destination::typed::number;
 use crate::destination::typed::value::Value;
@@ -247,8 +247,11 @@ impl Session for SqliteSession {
 
     fn relations(&mut self) -> Result<Vec<String>> {
         let sql = Dialect::Sqlite.relations();
-        let found = self.query(sql, &[])?;
-        found.iter().filter_map(|row| row.first()).map(|cell| cell.text().map(str::to_owned)).collect()
+        texts(&self.query(sql, &[])?)
+    }
+
+    fn columns(&mut self, table: &str) -> Result<Vec<String>> {
+        texts(&self.query(Dialect::Sqlite.columns(), &[Param::Text(table)])?)
     }
 
     fn write(&mut self, table: &Table<'_>, row: &Row<'_>, rejected: &mut Vec<Rejected>) -> Result<()> {
