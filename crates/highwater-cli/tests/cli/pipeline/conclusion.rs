@@ -91,7 +91,7 @@ fn of_several_failures_each_is_named_and_the_worst_counts() {
     std::fs::remove_dir_all(place.path("lake")).unwrap();
     place.file("lake", "");
     let ran = place.run("run", &[]).exits(8);
-    let ran = ran.says("destination lake: ").says("destination zoo: the destination holds something else");
+    let ran = ran.says("destination lake: ").says("destination zoo: it holds something else");
     ran.says("destinations lake, zoo were given up").says("try: highwater status ");
 }
 
