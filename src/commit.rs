@@ -143,8 +143,8 @@ impl Commit {
     }
 
     pub(crate) fn into_request(self, journal: &Journal) -> Result<(Cover, CommitRequest)> {
-        let logs = self.first.iter().chain(&self.foreign);
-        logs.map(|stream| stream.check_log(journal.log())).collect::<Result<()>>()?;
+        let mut logs = self.first.iter().chain(&self.foreign);
+        logs.try_for_each(|stream| stream.check_log(journal.log()))?;
         let limit = journal.config.state_bytes_max;
         let mut states = Vec::with_capacity(self.states.len());
         for (stream, state) in self.states {

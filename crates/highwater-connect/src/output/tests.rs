@@ -258,8 +258,7 @@ fn gone(log: &Log, offers: &[&str], reads_all: bool, ends: bool) -> Vec<String> 
         out.finish().unwrap();
     }
     drop(out);
-    let gone = kept.0.lock().unwrap().clone();
-    gone
+    kept.0.lock().unwrap().clone()
 }
 
 #[test]
