@@ -11,6 +11,7 @@ use crate::world::World;
 struct Server {
     port: String,
     certificates: String,
+    schema: String,
 }
 
 impl Server {
@@ -21,7 +22,8 @@ impl Server {
             let _ = writeln!(std::io::stderr(), "SKIPPED: {check}: {how}");
             return None;
         };
-        Some(Server { port, certificates })
+        // One for each test: they run side by side, and one of them drops its own.
+        Some(Server { port, certificates, schema: check.chars().take(40).collect() })
     }
 
     fn open(&self, host: &str, options: &str) -> Result<Postgres, Failure> {
@@ -30,7 +32,7 @@ impl Server {
         let url = format!(
             "postgresql://highwater:hunter2secret@{host}:{port}/postgres?hostaddr=127.0.0.1&{options}"
         );
-        let mut postgres = Postgres::new(&url, "tls", Settings::new("tls").mode(Mode::Append))?;
+        let mut postgres = Postgres::new(&url, &self.schema, Settings::new("tls").mode(Mode::Append))?;
         postgres.stored()?;
         Ok(postgres)
     }
@@ -66,10 +68,11 @@ fn records_go_through_an_encrypted_connection() {
     world.deliver(&mut postgres).unwrap();
     let url = std::env::var("HIGHWATER_TEST_POSTGRES").unwrap();
     let mut beside = postgres::Client::connect(&url, postgres::NoTls).unwrap();
-    let count: i64 = beside.query_one("SELECT count(*) FROM tls.orders", &[]).unwrap().get(0);
+    let count: i64 =
+        beside.query_one(&format!("SELECT count(*) FROM {}.orders", server.schema), &[]).unwrap().get(0);
     let sql = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'through-tls'";
     let is_encrypted: bool = beside.query_one(sql, &[]).unwrap().get(0);
-    beside.batch_execute("DROP SCHEMA tls CASCADE").unwrap();
+    beside.batch_execute(&format!("DROP SCHEMA {} CASCADE", server.schema)).unwrap();
     assert_eq!((count, is_encrypted), (50, true));
 }
 
