@@ -165,15 +165,14 @@ impl Stream {
     }
 
     /// A handle of another log is a mistake that would write into the wrong stream.
+    #[inline]
     pub(crate) fn check_log(&self, log: LogId) -> Result<()> {
-        if self.0.log == log {
-            return Ok(());
-        }
-        Err(Error::invalid(format!(
-            "stream {} belongs to log {}, this is log {log}",
-            self.name(),
-            self.0.log
-        )))
+        if self.0.log == log { Ok(()) } else { Err(self.is_of_another(log)) }
+    }
+
+    #[cold]
+    fn is_of_another(&self, log: LogId) -> Error {
+        Error::invalid(format!("stream {} belongs to log {}, this is log {log}", self.name(), self.0.log))
     }
 }
 

@@ -376,11 +376,15 @@ impl Drop for Writer {
     }
 }
 
+#[inline]
 fn find<'a>(streams: &'a mut StreamMap<Open>, log: LogId, stream: &Stream) -> Result<&'a mut Open> {
     stream.check_log(log)?;
-    streams.get_mut(&stream.id()).ok_or_else(|| {
-        Error::invalid(format!("stream {} does not belong to this writer; add it first", stream.name()))
-    })
+    streams.get_mut(&stream.id()).ok_or_else(|| not_added(stream))
+}
+
+#[cold]
+fn not_added(stream: &Stream) -> Error {
+    Error::invalid(format!("stream {} does not belong to this writer; add it first", stream.name()))
 }
 
 fn check_unit(open: &Open, config: &Config, stream: &Stream, more: usize) -> Result<()> {
