@@ -172,7 +172,7 @@ def main(arguments):
     kinds = options.kind or list(KINDS)
     with processes.scratch("destinations", 300 + 60 * options.kills * len(kinds)) as folder:
         with postgres.Server(folder / "postgres") as server:
-            server.slow_inserts()
+            server.slow_inserts("%_pgvector")
             play([Test(name, folder / name, server, seed, options.kills) for name in kinds])
 
 

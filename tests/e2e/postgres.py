@@ -13,14 +13,14 @@ from processes import Violation
 
 START_SECONDS_MAX = 60
 SEPARATOR = "\x1f"
-# Rows for a new table make the server wait, after them and before it answers: a transaction of one short statement lasts long enough
-# to be met. What comes of it when its client dies is the same.
+# Rows for a new table of some schemas make the server wait, after them and before it answers: a transaction of one short statement
+# lasts long enough to be met. What comes of it when its client dies is the same. Not for clients that insert row by row.
 SLOW_INSERTS = """
 CREATE FUNCTION wait_a_little() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END';
 CREATE FUNCTION make_slow() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE made record;
 BEGIN
-    FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
+    FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' AND schema_name LIKE '{schemas}' LOOP
         EXECUTE format('CREATE TRIGGER slow AFTER INSERT ON %s EXECUTE FUNCTION wait_a_little()', made.object_identity);
     END LOOP;
 END $$;
@@ -95,9 +95,9 @@ class Server:
             os.kill(self._process.pid, signal.SIGINT)
         self._process.wait(30)
 
-    def slow_inserts(self):
-        """Has every table that is created from now on wait a little after an INSERT."""
-        self.query(SLOW_INSERTS)
+    def slow_inserts(self, schemas):
+        """Has every table that is created from now on in schemas whose names are like this wait a little after an INSERT."""
+        self.query(SLOW_INSERTS.replace("{schemas}", schemas))
 
     @property
     def pid(self):

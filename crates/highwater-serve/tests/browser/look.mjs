@@ -95,7 +95,7 @@ for (const scheme of ["light", "dark"]) {
   const page = await open(small, scheme);
   await shown(page, "overview");
   assert.match(await text(page, "#verdict"), /to look at|done/);
-  assert.match(await text(page, ".tiles"), /Streams\s+3\s/, "the runtime's own streams are not counted");
+  assert.match(await text(page, ".tiles"), /Streams\s+4\s/, "the runtime's own streams are not counted");
   assert.deepEqual(await cut(page, ".tile dd"), [], "words are cut off");
   assert.equal(await page.$$eval(".legend .k-p99", (keys) => keys.filter((key) => key.offsetParent).length), 0, "a legend without lines");
   await accessible(page, `${scheme} overview`);
