@@ -65,7 +65,8 @@ const drawHolder = (held, cells, places, { y, width, narrow }) => {
   const at = Math.max(cells.findIndex((cell) => cell.to >= held.first_segment), 0);
   const x = places[at].x;
   const alone = held.alone_bytes > 0 ? `, ${bytes(held.alone_bytes)} alone` : "";
-  const text = `${holderName(held)} from checkpoint ${count(held.from)}: ${bytes(held.bytes)}${alone}`;
+  const whole = `${holderName(held)} from checkpoint ${count(held.from)}: ${bytes(held.bytes)}${alone}`;
+  const text = narrow ? `${holderName(held)} from ${count(held.from)}: ${bytes(held.bytes)}` : whole;
   const bar = narrow ? { y: y + 20, height: 14 } : { y: y + 3, height: ROW - 6 };
   // Where little room is left behind the line, the words stand before it.
   const before = x > width * 0.62;
@@ -73,7 +74,7 @@ const drawHolder = (held, cells, places, { y, width, narrow }) => {
   return s("g", {},
     s("rect", { class: "hold", x, ...bar, width: width - x, rx: 4 }),
     s("line", { class: "hold-from", x1: x + 1, x2: x + 1, y1: bar.y - 2, y2: bar.y + bar.height + 2 }),
-    s("text", words, text));
+    s("text", words, text), s("title", {}, whole));
 };
 
 const legend = (space) => {
