@@ -10,7 +10,8 @@ use common::Fixture;
 use highwater::environment::{Environment, Stepped, System};
 use highwater::storage::Memory;
 use highwater::{
-    AuditEntry, AuditEvent, Commit, Config, Log, LogReader, Op, Operation, Retention, StreamName, StreamSpec,
+    AuditEntry, AuditEvent, Commit, Config, Durability, Log, LogReader, Op, Operation, Retention, StreamName,
+    StreamSpec,
 };
 
 fn entries(log: &LogReader) -> Vec<AuditEntry> {
@@ -140,4 +141,28 @@ fn a_process_is_told_by_its_number_its_program_and_its_machine() {
     let process = format!("0 opened by process {} (audit-", std::process::id());
     assert!(found[0].starts_with(&process) && found[0].contains(") on "), "{found:?}");
     assert_eq!(found[0], format!("0 opened by {}", System.process()));
+}
+
+/// Who opened the log stands between records and their commit, and vouches for nothing: where the commit is torn, they are dropped, and
+/// that is told.
+#[test]
+fn who_opened_the_log_does_not_make_records_count() {
+    let files = Memory::new();
+    let log = open_as(&files, "one");
+    commit(&log, 1);
+    log.close().unwrap();
+    let log = open_as(&files, "two");
+    let a = log.stream(StreamSpec::new("a")).unwrap();
+    let mut writer = log.writer(&[&a]).unwrap();
+    writer.append(&a, Op::Insert { key: b"", row: &[7; 9000] }).unwrap();
+    writer.commit(Commit::new().stream(&a, &2).durability(Durability::Buffered)).unwrap();
+    let killed = files.image();
+    drop((writer, log));
+    let mut bytes = killed.content("00000001.hws").unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end - 8..=end].fill(0);
+    killed.set_content("00000001.hws", bytes);
+    let (log, recovery) = Log::open_on(Arc::new(killed), Config::default()).unwrap();
+    assert!(recovery.torn && recovery.dropped_frames >= 1 && recovery.dropped_bytes > 9000, "{recovery}");
+    assert_eq!(log.end().unwrap().sequence.get(), 1);
 }
