@@ -116,6 +116,16 @@ impl Drop for Running {
     }
 }
 
+/// A process that a test which fails leaves nothing behind of.
+pub(crate) struct Killed(pub(crate) Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Lines of a process that may never write one.
 pub(crate) fn lines_of(output: ChildStdout) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();

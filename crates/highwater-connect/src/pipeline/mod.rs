@@ -106,8 +106,8 @@ impl Pipeline {
         let pipeline = Pipeline {
             name,
             lookback: LookbackPolicy::read(section.section("lookback")?, &storage)?,
+            checkpoint: CheckpointPolicy::read(section.section("checkpoint")?, &storage)?,
             storage,
-            checkpoint: CheckpointPolicy::read(section.section("checkpoint")?)?,
             retry,
             schema: schema_policy(section.section("schema")?)?,
             resume: section

@@ -12,7 +12,9 @@ use crate::failure::Result;
 pub struct CheckpointPolicy {
     /// States that come faster are merged. Default: 1 s.
     pub min_interval: Duration,
-    /// But not once so many bytes wait: who delivers can begin with them while the source is read on. Default: 64 MiB.
+    /// But not once so many bytes wait: who delivers can begin with them while the source is read on. Default: 64 MiB. In a pipeline
+    /// file with a `storage.max_size` this and `every_bytes` are an eighth of that at most: a checkpoint that fills the cap alone
+    /// would stop the pipeline for good, though its source has offered smaller ones.
     pub merge_max: u64,
     /// For sources that leave it to us: a checkpoint after so many records. Default: 10,000.
     pub every_records: u64,
@@ -44,7 +46,7 @@ impl Default for CheckpointPolicy {
 }
 
 impl CheckpointPolicy {
-    pub(super) fn read(mut section: Section<'_>) -> Result<Self> {
+    pub(super) fn read(mut section: Section<'_>, storage: &Storage) -> Result<Self> {
         let mut policy = CheckpointPolicy::default();
         set(&mut policy.min_interval, section.time("min_interval")?);
         set(&mut policy.merge_max, section.size("merge_max")?);
@@ -59,6 +61,9 @@ impl CheckpointPolicy {
         set(&mut policy.warn_after_records, warn.count("records")?);
         warn.finish()?;
         section.finish()?;
+        let most = storage.max_size.map_or(u64::MAX, |cap| cap / 8);
+        policy.merge_max = policy.merge_max.min(most);
+        policy.every_bytes = policy.every_bytes.min(most);
         Ok(policy)
     }
 }

@@ -86,6 +86,18 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
+fn no_checkpoint_is_meant_to_fill_the_cap() {
+    let merged = |text: &str| {
+        let pipeline = Pipeline::parse(&format!("{SHOP}\n{text}"), Path::new("/base")).unwrap();
+        (pipeline.checkpoint.merge_max, pipeline.checkpoint.every_bytes)
+    };
+    assert_eq!(merged(""), (64 << 20, 16 << 20));
+    assert_eq!(merged("[storage]\nmax_size = '8MiB'"), (1 << 20, 1 << 20));
+    let named = "[storage]\nmax_size = '8MiB'\n[checkpoint]\nmerge_max = '4MiB'\nevery = { size = '4KiB' }";
+    assert_eq!(merged(named), (1 << 20, 4 << 10));
+}
+
+#[test]
 fn a_secret_is_not_in_what_a_pipeline_shows() {
     let shop = Pipeline::parse(SHOP, Path::new("/base")).unwrap();
     assert_eq!(shop.hash_key().unwrap().as_deref(), Some("pepper"));

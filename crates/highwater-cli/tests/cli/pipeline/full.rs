@@ -3,14 +3,17 @@
 use serde_json::Value;
 
 use super::place::Place;
+use crate::helpers::Killed;
 
 const SMALL: &str = "[storage]\nmax_size = '512KiB'\nsegment_size = '64KiB'";
+/// States are merged for as long as the cap lets them.
+const NEVER: (&str, &str) = ("min_interval = '20ms'", "min_interval = '1h'");
 const ONE_TRY: (&str, &str) = ("attempts_without_progress = 3", "attempts_without_progress = 1");
 
 fn full(streams: &str, config: &str, more: &str) -> Place {
     let place = Place::new("{}", "");
     place.write_file(streams, config, &format!("{more}{SMALL}"));
-    place.edit(|text| text.replace(ONE_TRY.0, ONE_TRY.1));
+    place.edit(|text| text.replace(ONE_TRY.0, ONE_TRY.1).replace(NEVER.0, NEVER.1));
     place
 }
 
@@ -85,21 +88,20 @@ fn a_source_waits_for_a_destination_that_another_process_delivers() {
     let place = full("{ a = 3000 }", "page = 300", "");
     place.run("run", &[]).exits(0);
     place.edit(|text| text.replace("a = 3000", "a = 9000"));
-    let mut elsewhere = place.command("deliver").args(["--only", "lake"]).spawn().unwrap();
+    let elsewhere = Killed(place.command("deliver").args(["--only", "lake"]).spawn().unwrap());
     let log = place.path("pipe.hw");
     let user = || place.run_on(&log, "status", &["--json"]).json()["consumers"][0]["used_by"].clone();
-    super::failures::wait_for(|| user() == elsewhere.id());
+    super::failures::wait_for(|| user() == elsewhere.0.id());
     let ran = place.run("run", &[]).exits(0);
     ran.says(&format!(
         "lake is delivered by another process: consumer lake is in use by process {}",
-        elsewhere.id()
+        elsewhere.0.id()
     ));
     let end = place.run_on(&log, "info", &["--json"]).json()["status"]["end"]["sequence"].clone();
     super::failures::wait_for(|| {
         let status = place.run_on(&log, "status", &["--json"]).json();
         status["consumers"][0]["acknowledged"] == end
     });
-    elsewhere.kill().unwrap();
-    elsewhere.wait().unwrap();
+    drop(elsewhere);
     place.holds(&[("a", 9000)]);
 }
