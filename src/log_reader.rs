@@ -229,8 +229,8 @@ impl LogReader {
         crate::notes::sign(&self.origin, work, by)
     }
 
-    /// Where [`seek_consumer`](LogReader::seek_consumer) would put a consumer. Fails as that would, unless somebody uses the consumer: that is
-    /// not asked. Changes nothing.
+    /// Where [`seek_consumer`](LogReader::seek_consumer) would put a consumer. Fails as that would; that somebody uses the consumer is
+    /// known where the system tells. Changes nothing.
     pub fn plan_seek(&self, name: &str, to: Start) -> Result<Sequence> {
         crate::consumer::plan_seek(&self.origin, name, to)
     }

@@ -251,7 +251,7 @@ fn a_log_is_restored_as_of_any_checkpoint() {
     }
     let refused = place.try_restore("x.hw", Some(80)).unwrap_err();
     assert_eq!(*refused.kind(), ErrorKind::NotFound);
-    assert!(!place.at("x.hw").join("mark").exists());
+    assert!(!place.at("x.hw").exists(), "nothing is left of it");
 }
 
 /// Destinations and consumers that have what the restored log has go on; those that have more never mistake its checkpoints for

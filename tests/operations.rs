@@ -216,6 +216,10 @@ fn a_consumer_is_moved_when_nobody_uses_it() {
     let lake = log.consumer("lake", Start::Now).unwrap();
     let busy = log.seek_consumer("lake", Start::Earliest, None).unwrap_err();
     assert_eq!(*busy.kind(), ErrorKind::ConsumerBusy);
+    if cfg!(target_os = "linux") {
+        let planned = log.plan_seek("lake", Start::Earliest).unwrap_err();
+        assert_eq!(planned.to_string(), busy.to_string());
+    }
     drop(lake);
     let unknown = log.seek_consumer("sea", Start::Earliest, None).unwrap_err();
     assert_eq!(*unknown.kind(), ErrorKind::NotFound);

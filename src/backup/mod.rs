@@ -177,12 +177,18 @@ pub fn restore_with<E: From<Error>>(
 ) -> Result<Restored, E> {
     drop(open(backup.as_ref())?); // before anything is made for a mistyped path
     check_apart(backup.as_ref(), to.as_ref())?;
-    if !to.as_ref().exists() {
+    let is_new = !to.as_ref().exists();
+    if is_new {
         make_dir(to.as_ref())?;
     }
-    let (backup, to) = (Arc::new(Disk::new(backup.as_ref())), Arc::new(Disk::new(to.as_ref())));
+    let disk = |path: &Path| Arc::new(Disk::new(path));
+    let (source, place) = (disk(backup.as_ref()), disk(to.as_ref()));
     let mut beside = Beside::new(beside);
-    let restored = restore::restore(backup, to, at, by, config, &mut || beside.copy());
+    let restored = restore::restore(source, place, at, by, config, &mut || beside.copy());
+    if is_new && restored.is_err() {
+        // Nothing was begun, as where there is no such checkpoint. A directory with something in it stays.
+        let _ = std::fs::remove_dir(to.as_ref());
+    }
     beside.result(restored)
 }
 

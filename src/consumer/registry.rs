@@ -220,12 +220,16 @@ fn is_registered(storage: &dyn Storage, name: &str) -> Result<bool> {
     Ok(crate::recovery::Survey::of(storage)?.consumers.iter().any(|known| known == name))
 }
 
-/// Where a consumer would stand that is moved; what would refuse that, refuses this. Whether somebody uses it is not asked: a lock,
-/// however short, could keep somebody from it.
+/// Where a consumer would stand that is moved; what would refuse that, refuses this. Who uses it is asked of the system, where that can
+/// tell: a lock, however short, could keep somebody from it.
 pub(crate) fn plan_seek(origin: &Origin, name: &str, start: Start) -> Result<Sequence> {
     check_name(name)?;
-    if !is_registered(&*origin.files().storage, name)? {
+    let storage = &*origin.files().storage;
+    if !is_registered(storage, name)? {
         return Err(unknown(name));
+    }
+    if storage.locker(&names::consumer(name)).is_some() {
+        return Err(in_use(storage, name));
     }
     Ok(aim(origin, start)?.sequence)
 }

@@ -3,48 +3,21 @@
 use std::path::Path;
 
 use highwater::{LogReader, StreamName};
+pub(crate) use highwater_connect::Twice;
 use highwater_connect::rules::OnRepeat;
 use highwater_connect::text::tame;
-use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::given;
 use crate::terminal;
 
-/// A consumer that gets records again, and what its destination makes of them.
-#[derive(Debug, Serialize)]
-pub(crate) struct Twice {
-    consumer: String,
-    /// `None`: no pipeline file was named, and no run has written down what it says.
-    on_repeat: Option<OnRepeat>,
-    /// The streams whose records it will hold twice, as far as that is known.
-    streams: Vec<StreamName>,
-}
-
 /// Of every consumer of the log, for records of these streams. Rules that can't be read are told, and are as none.
 pub(crate) fn gather(typed: &Path, log: &LogReader, again: &[StreamName]) -> Result<Vec<Twice>, Failure> {
-    if again.is_empty() {
-        return Ok(Vec::new());
-    }
     let rules = given::rules(typed).unwrap_or_else(|failure| {
         terminal::warning(failure.text());
         None
     });
-    let mut keyless = Vec::new();
-    for stream in again {
-        if log.find_stream(stream)?.key.is_empty() {
-            keyless.push(stream.clone());
-        }
-    }
-    let of = |consumer: String| {
-        let on_repeat = rules.as_ref().and_then(|rules| rules.destinations.get(&consumer).copied());
-        let streams = match on_repeat {
-            Some(OnRepeat::Appends) => again.to_owned(),
-            Some(OnRepeat::ByKey | OnRepeat::Versions) | None => keyless.clone(),
-        };
-        Twice { consumer, on_repeat, streams }
-    };
-    Ok(log.consumers()?.into_iter().map(|consumer| of(consumer.name)).collect())
+    Ok(highwater_connect::twice(log, rules.as_ref(), again)?)
 }
 
 /// So many streams are named.

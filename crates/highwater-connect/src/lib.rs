@@ -42,6 +42,7 @@ pub mod singer;
 pub mod source;
 mod stop;
 pub mod text;
+mod twice;
 
 pub use batch::{Batch, Delivered, Part};
 pub use definition::{Generation, StreamDefinition};
@@ -55,3 +56,4 @@ pub use output::{Handle, Output, Surroundings};
 pub use pipeline::{OnReject, Pipeline};
 pub use source::{Offer, Reading, Source, State};
 pub use stop::{Stop, Urgency};
+pub use twice::{Twice, twice};

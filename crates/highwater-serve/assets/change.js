@@ -61,6 +61,18 @@ const dialog = (heading, fields, plan, done) => {
 
 const lines = (all, line) => h("ul", {}, all.slice(0, 20).map((one) => h("li", {}, line(one))), all.length > 20 && h("li", {}, `and ${count(all.length - 20)} more`));
 
+/** Whether a destination will hold twice what the source sends again. */
+const repeated = (one) => {
+  const keyless = one.streams.slice(0, 10).map(named).join(", ") + (one.streams.length > 10 ? ` and ${count(one.streams.length - 10)} more` : "");
+  const without = keyless && `; there is none of ${keyless}, which it will hold twice`;
+  switch (one.on_repeat) {
+    case "appends": return `${one.consumer} appends: it will hold it twice`;
+    case "by_key": return `${one.consumer} writes by key: it will hold each row once${without}`;
+    case "versions": return `${one.consumer} keeps history: it will hold another version of each row with a key${without}`;
+    default: return `how ${one.consumer} writes is not known here: by key it will hold each row once, otherwise twice${without}`;
+  }
+};
+
 export const rewindTo = (to, stream, done) => {
   const plan = async (how) => {
     const found = await order("rewind", { to, ...(stream ? which(stream) : {}), ...how });
@@ -70,6 +82,7 @@ export const rewindTo = (to, stream, done) => {
       h("strong", {}, `${plural(found.states.length, "state")} change:`),
       lines(found.states, (one) => `${named(one.stream)}: ${one.then === null ? "cleared, it was not set then" : `as checkpoint ${count(one.then)} has set it`}`),
       found.again.length > 0 && [h("strong", {}, "The source reads again:"), lines(found.again, (one) => `${named(one.stream)}: ${plural(one.records, "record")} (${bytes(one.bytes)})`)],
+      found.twice.length > 0 && [h("strong", {}, "What destinations make of that:"), lines(found.twice, repeated)],
       found.repeats.length > 0 && [h("strong", {}, "Consumers get again:"), lines(found.repeats, (one) => `${one.consumer}: ${plural(one.records, "record")} that it has`)],
     ];
     return { text, expected: found.end.sequence };
@@ -82,8 +95,7 @@ const setState = (heading, stream, field, text, done) => {
     const found = await order("state", { ...which(stream), text: text(), ...how });
     if (found.done) return { done: true };
     if (found.changes.length === 0) return { nothing: "Nothing changes." };
-    const line = (one) => `${one.op} ${one.path || "(all)"}${one.op === "remove" ? "" : `: ${JSON.stringify(one.value)}`}`;
-    return { text: [h("strong", {}, "This changes:"), lines(found.changes, line)], expected: found.end };
+    return { text: [h("strong", {}, "This changes:"), lines(found.lines, (one) => one)], expected: found.end };
   };
   dialog(heading, field, plan, done);
 };

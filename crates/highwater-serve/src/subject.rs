@@ -31,6 +31,8 @@ pub struct Known {
     pub retention: Retention,
     /// A running source without a checkpoint for so long is late.
     pub late_after: Duration,
+    /// What its destinations make of records that come twice. `None`: one of them is described wrong, which is not the page's to say.
+    pub rules: Option<Rules>,
     /// The destinations.
     pub destinations: Vec<String>,
 }
@@ -56,9 +58,16 @@ impl Subject {
             max_size: pipeline.storage.max_size,
             retention: pipeline.storage.retain,
             late_after: pipeline.checkpoint.warn_after_time,
+            rules: Rules::of(pipeline).ok(),
             destinations: pipeline.destination_names().map(str::to_owned).collect(),
         };
         Subject { log: absolute(&pipeline.log), pipeline: Some(known) }
+    }
+
+    /// What is said about the log's destinations: by the pipeline's file, or by what its last run has written down.
+    pub(crate) fn rules(&self) -> Option<Rules> {
+        let known = self.pipeline.as_ref().and_then(|known| known.rules.clone());
+        known.or_else(|| Rules::beside(&self.log).ok().flatten())
     }
 
     /// What stays in the log although everybody has it. Of a log alone it is what its pipeline's last run has written down, or else the

@@ -49,6 +49,15 @@ impl Pipeline {
     }
 }
 
+/// Of all parts together: what a checkpoint's label says.
+pub(crate) fn together(parts: &BTreeMap<String, String>) -> String {
+    let mut all = blake3::Hasher::new();
+    for (name, print) in parts {
+        all.update(format!("{name}={print}\n").as_bytes());
+    }
+    all.finalize().to_hex()[..2 * KEPT_BYTES].to_owned()
+}
+
 /// Made by the first who needs it.
 fn secret(work: &Path) -> Result<[u8; 32]> {
     let path = work.join(FILE);
@@ -94,6 +103,8 @@ mod tests {
         let second = prints(dir.path(), "host = 'db'\npassword = 'hunter3'");
         let differs: Vec<&String> = first.keys().filter(|key| first[*key] != second[*key]).collect();
         assert_eq!(differs, ["config.password"]);
+        assert_eq!(together(&first), together(&first.clone()));
+        assert_ne!(together(&first), together(&second));
         // Another pipeline has another secret: the same password looks different.
         let other = tempfile::tempdir().unwrap();
         assert_ne!(prints(other.path(), "password = 'hunter2'")["config.password"], first["config.password"]);

@@ -18,7 +18,7 @@ use toml::{Table, Value};
 pub use alerts::{AlertKind, AlertPolicy};
 pub use choice::{Columns, StreamChoice, SyncMode};
 pub use delivery::{BreakerPolicy, Delivery, OnReject};
-pub(crate) use fingerprint::{FILE as FINGERPRINT_KEY, SECRET};
+pub(crate) use fingerprint::{FILE as FINGERPRINT_KEY, SECRET, together};
 pub use metrics::Metrics;
 pub use nearest::nearest;
 pub use policy::{CheckpointPolicy, LookbackPolicy, RetryPolicy, SchemaPolicy, Storage};

@@ -71,7 +71,69 @@ pub type GivenUp = Arc<Mutex<BTreeSet<String>>>;
 /// Runs a pipeline until its source has sent everything and all of it is delivered, or somebody asks to stop. What fails does
 /// not end what works. Fails if it can't begin: the log is written by another process, the file is wrong.
 pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outcome> {
-    let mut source = source(pipeline, reporter, stop)?;
+    run_source(pipeline, &mut *source(pipeline, reporter, stop)?, reporter, stop)
+}
+
+/// [`run`] with a source of one's own. What the pipeline's `[source]` says is not looked at, but for its fingerprint: what the source is
+/// configured with belongs there, so that a change of it is told. Blocks, and fails, as `run`.
+///
+/// ```
+/// use highwater::{Meta, Op, StreamName};
+/// use highwater_connect::event::Reporter;
+/// use highwater_connect::{Failure, Offer, Output, Pipeline, Result, Source, State, Stop, StreamDefinition, Urgency, runtime};
+///
+/// /// Numbers, ten to a page.
+/// struct Numbers { upto: u64 }
+///
+/// fn numbers() -> StreamName {
+///     StreamName { namespace: None, name: "numbers".into() }
+/// }
+///
+/// impl Source for Numbers {
+///     fn streams(&mut self) -> Result<Vec<Offer>> {
+///         let mut definition = StreamDefinition::new(numbers());
+///         definition.key = vec![vec!["n".into()]];
+///         Ok(vec![Offer::onward(definition)])
+///     }
+///
+///     fn read(&mut self, from: &State, out: &mut Output<'_>) -> Result<()> {
+///         let handle = out.find(None, "numbers").ok_or_else(|| Failure::permanent("numbers are not wanted"))?;
+///         let mut next: u64 = from.of(&numbers()).map_or(0, |cursor| cursor.parse().unwrap());
+///         while next < self.upto && out.urgency() == Urgency::None {
+///             for n in next..next + 10 {
+///                 let (key, row) = (format!("[{n}]"), format!("{{\"n\":{n}}}"));
+///                 out.record(handle, Op::Upsert { key: key.as_bytes(), row: row.as_bytes() }, Meta::default())?;
+///             }
+///             next += 10;
+///             // With the records up to here, go on from there.
+///             out.state(handle, &next.to_string())?;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let file = "version = 1\nname = 'numbers'\nlog = 'numbers.hw'\n[destinations.lake]\ntype = 'jsonl'\npath = 'lake'";
+/// let pipeline = Pipeline::parse(file, dir.path())?;
+/// let run = |upto| runtime::run_source(&pipeline, &mut Numbers { upto }, &Reporter::silent(), &Stop::default());
+/// run(100)?;
+/// let outcome = run(250)?; // reads on from 100
+/// assert!(outcome.source.is_none() && outcome.destinations.is_empty());
+///
+/// let files = std::fs::read_dir(dir.path().join("lake"))?.map(|file| file.unwrap().path());
+/// let delivered = files.filter(|file| file.extension().is_some_and(|kind| kind == "jsonl"));
+/// let lines = delivered.map(|file| std::fs::read_to_string(file).unwrap().lines().count());
+/// assert_eq!(lines.sum::<usize>(), 250);
+/// # Ok(())
+/// # }
+/// ```
+pub fn run_source(
+    pipeline: &Pipeline,
+    source: &mut dyn Source,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<Outcome> {
     let (log, recovery) = Log::open(&pipeline.log, pipeline.storage.config())?;
     rules::write_down(pipeline, reporter)?;
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
@@ -88,6 +150,7 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         }
     }
     let ready = ready::get(pipeline, &log, &mut outcome, reporter, stop)?;
+    let fingerprints = pipeline.fingerprints()?;
     let given_up = GivenUp::default();
     lock(&given_up).extend(outcome.destinations.iter().map(|(name, _)| name.clone()));
     let around = Surroundings {
@@ -97,9 +160,12 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
         waits_when_full: !pipeline.storage.fails_when_full,
         destinations: pipeline.destination_names().map(str::to_owned).collect(),
         given_up: given_up.clone(),
-        labels: vec![("pipeline".to_owned(), pipeline.name.clone())],
+        labels: vec![
+            ("pipeline".to_owned(), pipeline.name.clone()),
+            ("source".to_owned(), crate::pipeline::together(&fingerprints)),
+        ],
         schema: pipeline.schema,
-        source: pipeline.fingerprints()?,
+        source: fingerprints,
         reads_all: pipeline.streams()?.is_empty(),
         lookback: pipeline.lookback,
     };
@@ -117,9 +183,8 @@ pub fn run(pipeline: &Pipeline, reporter: &Reporter, stop: &Stop) -> Result<Outc
             })
             .collect();
         let log = &log;
-        let (source, around, retry) = (&mut source, &around, pipeline.retry);
-        let left = &mut unrecorded;
-        let reading = scope.spawn(move || read(log, &mut **source as &mut dyn Source, around, retry, left));
+        let (around, retry, left) = (&around, pipeline.retry, &mut unrecorded);
+        let reading = scope.spawn(move || read(log, source, around, retry, left));
         let mut tending = Tending::new(pipeline, log, reporter);
         while !reading.is_finished() {
             std::thread::sleep(LOOK_EVERY);

@@ -2,6 +2,7 @@
 //! did it and why. Refused while a process writes the log, and when somebody was quicker.
 
 use highwater::{Config, Log, Operation, Position, Rewinding, Sequence, StreamName};
+use highwater_connect::Twice;
 use highwater_connect::json_text::{self as json, Change};
 use highwater_connect::text::tame;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub(crate) struct Rewound {
     sequence: Option<Sequence>,
     #[serde(flatten)]
     plan: Rewinding,
+    /// What the destinations make of what is read again.
+    twice: Vec<Twice>,
 }
 
 pub(crate) fn rewind(app: &App, asked: Rewind) -> Result<Rewound, Refused> {
@@ -42,12 +45,14 @@ pub(crate) fn rewind(app: &App, asked: Rewind) -> Result<Rewound, Refused> {
     check_stream(log, only.as_ref())?;
     log.refresh()?;
     let plan = log.plan_rewind(Sequence::new(asked.to), only.as_ref())?;
+    let again: Vec<_> = plan.again.iter().map(|tally| tally.stream.clone()).collect();
+    let twice = highwater_connect::twice(log, app.subject.rules().as_ref(), &again)?;
     if asked.dry_run || plan.is_empty() {
-        return Ok(Rewound { done: false, sequence: None, plan });
+        return Ok(Rewound { done: false, sequence: None, plan, twice });
     }
     check_expected(asked.expected, Some(plan.end))?;
     let made = write(app, |log| log.rewind(&plan, &asked.by, &asked.reason))?;
-    Ok(Rewound { done: true, sequence: Some(made), plan })
+    Ok(Rewound { done: true, sequence: Some(made), plan, twice })
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +78,8 @@ pub(crate) struct Done {
     /// The last checkpoint before it.
     end: Sequence,
     changes: Vec<Change>,
+    /// The same for people: what was there, too.
+    lines: Vec<String>,
 }
 
 pub(crate) fn set(app: &App, asked: Set) -> Result<Done, Refused> {
@@ -90,9 +97,10 @@ pub(crate) fn set(app: &App, asked: Set) -> Result<Done, Refused> {
     let old = old.map(|state| state.text);
     let end = states.position();
     let changes = json::diff(old.as_deref(), asked.text.as_deref());
+    let lines = changes.iter().map(Change::to_string).collect();
     let number = end.map_or(Sequence::NONE, |end| end.sequence);
     if asked.dry_run || old == asked.text {
-        return Ok(Done { done: false, sequence: None, end: number, changes });
+        return Ok(Done { done: false, sequence: None, end: number, changes, lines });
     }
     check_expected(asked.expected, end)?;
     let described = name.as_ref().map_or("the global state".to_owned(), |name| tame(&name.to_string()));
@@ -105,7 +113,7 @@ pub(crate) fn set(app: &App, asked: Set) -> Result<Done, Refused> {
         (None, None) => operation.clear_global(),
     };
     let made = write(app, |log| log.operate(operation))?;
-    Ok(Done { done: true, sequence: Some(made), end: number, changes })
+    Ok(Done { done: true, sequence: Some(made), end: number, changes, lines })
 }
 
 /// What the runtime keeps in the log for itself is not for a person to write: with another text no run can read it any more.

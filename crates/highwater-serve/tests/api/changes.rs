@@ -12,6 +12,8 @@ fn a_rewind_is_told_first_and_then_on_record() {
     let plan = plan.is(200).json();
     assert_eq!((&plan["done"], &plan["again"][0]["records"]), (&json!(false), &json!(17)));
     assert_eq!(plan["repeats"][0]["records"], 2, "lake has 4 and 5 already");
+    let unknown = json!({"consumer": "lake", "on_repeat": null, "streams": []});
+    assert_eq!(plan["twice"][0], unknown, "by key once, otherwise twice");
     let order = json!({"to": 3, "stream": "orders", "namespace": "shop", "by": "ops", "reason": "a filter", "expected": plan["end"]["sequence"]});
     let done = site.post("/api/rewind", &order).is(200).json();
     assert_eq!(done["sequence"], 24);

@@ -165,6 +165,12 @@ for (const scheme of ["light", "dark"]) {
   await page.browserContext().close();
 }
 
+/** Presses a button of the open dialog, once it can be pressed. */
+const pressIn = async (page, name) => {
+  const button = await page.waitForFunction((name) => [...document.querySelectorAll("dialog button")].find((one) => one.textContent === name && !one.disabled), {}, name);
+  await button.asElement().click();
+};
+
 // An edit: what it means first, then it is done, and its record is there.
 {
   const page = await open(small);
@@ -178,10 +184,7 @@ for (const scheme of ["light", "dark"]) {
   await token.type("wrong-token-wrong-token");
   await by.type("ops");
   await reason.type("page 41 was empty");
-  const press = async (name) => {
-    const button = await page.waitForFunction((name) => [...document.querySelectorAll("dialog button")].find((one) => one.textContent === name && !one.disabled), {}, name);
-    await button.asElement().click();
-  };
+  const press = (name) => pressIn(page, name);
   await press("What would it mean?");
   await page.waitForSelector(".told.wrong");
   assert.match(await text(page, ".told"), /not the token/);
@@ -189,10 +192,36 @@ for (const scheme of ["light", "dark"]) {
   await token.type(process.env.TOKEN);
   await press("What would it mean?");
   await page.waitForFunction(() => document.querySelector(".told")?.innerText.includes("This changes"));
+  assert.match(await text(page, ".told"), /~ \/cursor: .+ -> "<b>40<\/b>"/);
   await shoot(page, "edit-light");
   await accessible(page, "the dialog");
   await press("Do it");
   await page.waitForFunction(() => document.querySelector(".timeline").innerText.includes("page 41 was empty"));
+  await page.browserContext().close();
+}
+
+// A rewind: what is read again and who will hold it twice first, then it is done.
+{
+  const page = await open(small);
+  await shown(page, "overview");
+  await go(page, "#/checkpoints", "checkpoints");
+  await page.waitForSelector("tbody tr");
+  await page.evaluate(() => [...document.querySelectorAll("tbody tr")][9].click());
+  const button = await page.waitForFunction(() => [...document.querySelectorAll("button")].find((one) => one.textContent === "Rewind to this"));
+  await button.asElement().click();
+  await page.waitForSelector("dialog[open]");
+  const [token, by, reason] = await page.$$("dialog input");
+  await token.type(process.env.TOKEN);
+  await by.type("ops");
+  await reason.type("a filter was wrong");
+  await pressIn(page, "What would it mean?");
+  await page.waitForFunction(() => document.querySelector(".told")?.innerText.includes("state"));
+  const told = await text(page, ".told");
+  for (const line of [/The source reads again:/, /lake appends: it will hold it twice/, /Consumers get again:/]) assert.match(told, line);
+  await shoot(page, "rewind-light");
+  await accessible(page, "the rewind dialog");
+  await pressIn(page, "Do it");
+  await page.waitForFunction(() => document.querySelector("tbody tr").innerText.includes("rewind"));
   await page.browserContext().close();
 }
 

@@ -17,6 +17,7 @@ mod full;
 mod http;
 mod kills;
 mod measured;
+mod memory;
 mod misbehaving;
 mod named;
 mod others;
