@@ -97,6 +97,20 @@ fn a_backup_of_a_log_at_work_is_that_log() {
 }
 
 #[test]
+fn what_the_log_let_go_leaves_the_backup_and_is_told() {
+    let place = Place::new();
+    let log = place.log.open_small();
+    place.log.write(&log, "a", 1..100);
+    assert_eq!(place.back_up().first_before, None);
+    assert_eq!(place.back_up().first_before, None);
+    log.prune(&Retention::default()).unwrap();
+    let made = place.back_up();
+    assert_eq!((made.first_before, made.first), (Some(Sequence::FIRST), log.first()));
+    assert!(log.first() > Sequence::FIRST);
+    assert_eq!(place.back_up().first_before, None);
+}
+
+#[test]
 fn the_second_backup_copies_what_is_new() {
     let place = Place::new();
     let log = place.log.open_small();

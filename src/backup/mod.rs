@@ -58,6 +58,9 @@ pub struct Backup {
     pub end: Option<Position>,
     /// The oldest checkpoint in it.
     pub first: Sequence,
+    /// The oldest checkpoint of the backup before, if this one lacks it: the log has let it go since, and what is let go leaves the
+    /// backup, too.
+    pub first_before: Option<Sequence>,
     /// The last checkpoint of the backup before, in the same directory.
     pub since: Option<Position>,
     /// Segments and base files that were copied, whole or from where the backup before ended.

@@ -37,6 +37,8 @@ pub(super) fn take(
     let _lock = lock::acquire(&*to, Duration::ZERO, &System)?;
     check_place(&*to, &log)?;
     let before = set::read(&*to)?;
+    // Half of one is finished now, and not asked.
+    let first_before = before.and_then(|_| first_of(to.clone()).ok()).flatten();
     let owner = format!("a backup into {}, process {}", to.path().display(), std::process::id());
     let mut hold = Hold::on(log, owner, to.path())?;
     let mut attempt = 1;
@@ -49,9 +51,21 @@ pub(super) fn take(
             Err(error) if attempt < ATTEMPTS && may_be_overtaken(&error) && job.was_overtaken()? => {
                 attempt += 1;
             }
-            result => return result,
+            result => {
+                let made = result?;
+                return Ok(Backup {
+                    first_before: first_before.filter(|before| *before < made.first),
+                    ..made
+                });
+            }
         }
     }
+}
+
+/// The oldest checkpoint of a backup.
+fn first_of(backup: Arc<dyn Storage>) -> Result<Option<Sequence>> {
+    let retained = Origin::Foreign(Arc::new(set::open(backup)?)).horizon()?.retained;
+    Ok((retained.first_sequence > Sequence::NONE).then_some(retained.first_sequence))
 }
 
 /// Refuses a directory that is no backup of this log, and none that could become one.
@@ -132,6 +146,7 @@ impl Job<'_> {
         Backup {
             end: position(mark),
             first: retained.first_sequence,
+            first_before: None,
             since: self.before.as_ref().and_then(position),
             copied_files: 0,
             copied_bytes: 0,

@@ -20,7 +20,8 @@ Examples:
   highwater backup shop.hw /backup/shop.hw && highwater verify /backup/shop.hw
   highwater restore /backup/shop.hw new.hw --to 2026-11-20T08:00:00Z --reason 'the disk broke'
 
-The second backup into a directory copies what is new. The directory is a log itself: verify, cat, state get and the rest read it.
+The second backup into a directory copies what is new, and lets go what the log has pruned: the directory is as the log is, and goes
+back no further. To keep more, keep several directories, or let the log keep it (`storage.retain`). The directory is a log itself: verify, cat, state get and the rest read it.
 A log that is opened there for writing goes its own way, and the next backup into it is refused. What was repaired or restored since
 needs a new directory, too; the old one then still holds what was lost.
 
@@ -86,6 +87,12 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     )?;
     write_beside(&mut out, &beside)?;
     out.flush()?;
+    if let Some(before) = made.first_before {
+        let gone = checkpoints(before.get(), made.first.get() - 1);
+        terminal::warning(format!(
+            "{gone}, which the log has let go since the last backup, are no longer in this one: back up into another directory to keep them"
+        ));
+    }
     Ok(Code::Well)
 }
 

@@ -86,7 +86,12 @@ fn parse(typed: &str) -> Result<Place, Failure> {
     let wrong = |why: &str| Failure::usage(format!("{} is no checkpoint: {why}", tame(typed)));
     let pieces = Pieces::parse(typed).map_err(|_| wrong(expected))?;
     let zoned = moment(typed, &pieces).map_err(|why| wrong(&why))?;
-    Ok(Place::Time(zoned.timestamp().as_microsecond()))
+    Ok(Place::Time(to_its_end(zoned.timestamp().as_microsecond())))
+}
+
+/// Times are printed with milliseconds, and checkpoints know microseconds: a printed time has to find what it was printed of.
+fn to_its_end(time_us: i64) -> i64 {
+    if time_us % 1000 == 0 { time_us + 999 } else { time_us }
 }
 
 /// Where nothing is said of a zone, UTC is meant. A zone that is named counts, and nothing that was typed is passed over: a wrong
@@ -110,12 +115,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_printed_time_means_all_of_its_millisecond() {
+        let printed = highwater_connect::quantity::timestamp(1_795_176_000_123_456);
+        assert!(printed.ends_with(".123Z"), "{printed}");
+        assert_eq!(parse(&printed).unwrap(), Place::Time(1_795_176_000_123_999));
+        assert_eq!(parse("2026-11-20T12:00:00.123456Z").unwrap(), Place::Time(1_795_176_000_123_456));
+    }
+
+    #[test]
     fn numbers_ids_and_times() {
         let id = "0190a5c0-0000-7000-8000-00000000002a";
         assert_eq!(parse("41").unwrap(), Place::Number(41));
         assert_eq!(parse(id).unwrap(), Place::Id(id.parse().unwrap()));
         assert_eq!(parse(&format!("{id}/42/{id}")).unwrap(), Place::Id(id.parse().unwrap()));
-        let noon = 1_795_176_000_000_000;
+        let noon = 1_795_176_000_000_999;
         for time in
             ["2026-11-20T12:00:00Z", "2026-11-20T13:00:00+01:00", "2026-11-20 12:00", "2026-11-20T12:00:00"]
         {

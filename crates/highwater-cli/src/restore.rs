@@ -23,8 +23,9 @@ Examples:
   highwater restore /backup/shop.hw shop.hw --reason 'the disk broke'
   highwater restore /backup/shop.hw then.hw --to 2026-11-20T08:00:00Z --reason 'to look at it as it was'
 
-The log keeps its id, so destinations go on where they are. One that has more than the restored log is diverged, and nothing is
-delivered to it before a person has decided: run says so, with exit code 8.
+The log keeps its id, so destinations go on where they are. One that stores its position and has more than the restored log is diverged, and
+nothing is delivered to it before a person has decided: run says so, with exit code 8. One that stores none, as a Singer target, gets what was
+delivered to it since the backup once more; so it is with what the source sends again.
 
 What a backup holds of a pipeline beside its log (DIR.connect) is brought back to LOG.connect; what is there already stays as it is. Dead letters come
 back all of them, whatever --to says: no destination has these records.";

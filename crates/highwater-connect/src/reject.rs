@@ -29,7 +29,13 @@ pub enum Reject {
 impl Reject {
     /// A line that could not be read, for some reason.
     pub(crate) fn of(line: &[u8], error: &dyn fmt::Display) -> Reject {
-        let Some(kind) = meant(line) else { return Reject::Noise };
+        let Some((kind, before)) = meant(line) else { return Reject::Noise };
+        if before > 0 {
+            return Reject::Malformed(format!(
+                "a {kind} message begins at byte {} of its line: have the source write nothing before it, as a progress bar does",
+                before + 1
+            ));
+        }
         match std::str::from_utf8(line) {
             Err(error) if error.error_len().is_some() => Reject::Malformed(format!(
                 "a {kind} message is not UTF-8 (byte {}): have the source write UTF-8; one in Python does with PYTHONUTF8=1",
@@ -41,11 +47,18 @@ impl Reject {
     }
 }
 
-/// The message that it was meant to be, if it would be missed.
-fn meant(line: &[u8]) -> Option<&'static str> {
-    if !line.trim_ascii_start().starts_with(b"{") {
-        return None;
-    }
+/// The mark that some writers put before their first line.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// A line without what may stand before a message.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_start()
+}
+
+/// The message that it was meant to be, if it would be missed, and how many bytes of something else are before it.
+fn meant(line: &[u8]) -> Option<(&'static str, usize)> {
+    let line = line.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(line).trim_ascii_start();
+    let begins = memchr::memchr(b'{', line)?;
     let kind_at = |at: usize| {
         let rest = line[at..].strip_prefix(b"\"type\"")?.trim_ascii_start();
         let value = rest.strip_prefix(b":")?.trim_ascii_start();
@@ -53,7 +66,7 @@ fn meant(line: &[u8]) -> Option<&'static str> {
             value.strip_prefix(b"\"").is_some_and(|value| value.starts_with(format!("{kind}\"").as_bytes()))
         })
     };
-    memmem::find_iter(line, b"\"type\"").find_map(kind_at)
+    memmem::find_iter(line, b"\"type\"").find_map(kind_at).map(|kind| (kind, begins))
 }
 
 /// The text with `null` for each that is no JSON number; `None` if it has none.
@@ -94,11 +107,11 @@ mod tests {
     #[test]
     fn only_what_was_meant_to_be_a_record_or_a_state_would_be_missed() {
         let noise: [&[u8]; 6] = [
+            br#"saw {'type': 'RECORD'}"#,
             b"",
             b"Traceback",
             b"{",
             br#"{"type":"LOG","log":{"message":"\"type\":\"RECORD\" \xff"#,
-            br#"saw {"type":"RECORD"}"#,
             br#"{"type":"RECORDS","#,
         ];
         for line in noise {
@@ -112,6 +125,16 @@ mod tests {
         for line in broken {
             assert!(matches!(of(line), Reject::Broken(why) if why.ends_with("why")));
         }
+    }
+
+    #[test]
+    fn what_stands_before_a_message_on_its_line_is_told() {
+        for (line, byte) in [(r#"10%|##{"type":"RECORD"}"#, 7), ("\u{1b}[0m{\"type\":\"STATE\"}", 5)] {
+            let Reject::Malformed(why) = of(line.as_bytes()) else { panic!("{line}") };
+            assert!(why.contains(&format!("begins at byte {byte} of its line")), "{why}");
+        }
+        assert_eq!(trimmed("\u{feff} {}"), "{}");
+        assert!(matches!(of("\u{feff}{\"type\":\"STATE\"".as_bytes()), Reject::Broken(_)));
     }
 
     #[test]

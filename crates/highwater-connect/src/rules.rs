@@ -139,12 +139,30 @@ impl Rules {
     }
 }
 
-/// The same of a pipeline that is run. That it can't be written down keeps nobody from reading and delivering.
+/// The same of a pipeline that is run. That it can't be written down keeps nobody from reading and delivering. Fails with
+/// [`FailureKind::Config`](crate::FailureKind::Config) if the log's last run had another name.
 pub(crate) fn write_down(pipeline: &Pipeline, reporter: &Reporter) -> Result<()> {
+    check_name(pipeline)?;
     if let Err(failure) = Rules::of(pipeline)?.write_down(&pipeline.log) {
         reporter.warning(failure.to_string());
     }
     Ok(())
+}
+
+/// Databases know by the pipeline's name how far they are: under another one they would get everything again, into tables of their own,
+/// beside what they hold.
+fn check_name(pipeline: &Pipeline) -> Result<()> {
+    let Some(known) = Rules::beside(&pipeline.log).ok().flatten() else { return Ok(()) };
+    if known.pipeline == pipeline.name {
+        return Ok(());
+    }
+    Err(Failure::config(format!(
+        "name: this log was filled by pipeline {:?}, and by that name databases know what they hold; change it back from {:?}. To begin under a \
+         new name, with everything delivered again into tables of their own, remove {}",
+        known.pipeline,
+        pipeline.name,
+        work_directory(&pipeline.log).join(FILE).display()
+    )))
 }
 
 #[cfg(test)]
@@ -198,6 +216,20 @@ mod tests {
         assert_eq!(of("b"), OnRepeat::Versions);
         assert_eq!([of("c"), of("d"), of("f")], [OnRepeat::Appends; 3]);
         assert!(read.store_position.iter().eq(["a", "b", "c", "f"]));
+    }
+
+    #[test]
+    fn a_log_keeps_the_name_of_its_pipeline() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipeline = Pipeline::parse(FILE_TEXT, dir.path()).unwrap();
+        write_down(&pipeline, &Reporter::silent()).unwrap();
+        let renamed = FILE_TEXT.replace("name = \"shop\"", "name = \"store\"");
+        let renamed = Pipeline::parse(&renamed, dir.path()).unwrap();
+        let refused = write_down(&renamed, &Reporter::silent()).unwrap_err();
+        assert_eq!(refused.kind(), crate::FailureKind::Config);
+        assert!(refused.to_string().contains("filled by pipeline \"shop\""), "{refused}");
+        std::fs::remove_file(pipeline.work.join(FILE)).unwrap();
+        write_down(&renamed, &Reporter::silent()).unwrap();
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
 pub use crate::reject::Reject;
+use crate::reject::trimmed;
 
 /// A string that is borrowed unless it has escapes in it.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveDeserialize)]
@@ -116,10 +117,10 @@ impl<'de> Deserialize<'de> for Milliseconds {
 
 /// Reads a line.
 pub fn parse(line: &[u8]) -> Result<Message<'_>, Reject> {
-    let text = std::str::from_utf8(line).map_err(|e| Reject::of(line, &e))?;
+    let text = trimmed(std::str::from_utf8(line).map_err(|e| Reject::of(line, &e))?);
     // Serde would take an array for a struct.
-    if !text.trim_start().starts_with('{') {
-        return Err(Reject::Noise);
+    if !text.starts_with('{') {
+        return Err(Reject::of(line, &"it is no object"));
     }
     let message: Message<'_> = serde_json::from_str(text).map_err(|e| reject(text, &e))?;
     let lacks = match &*message.kind {

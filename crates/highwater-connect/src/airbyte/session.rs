@@ -26,6 +26,8 @@ pub(super) struct Session<'a, 'o> {
     out: &'a mut Output<'o>,
     /// By handle.
     streams: Vec<Known>,
+    /// Of some stream it said how far it is, be it one that it was not asked for.
+    says_statuses: bool,
     deletions: Deletions,
     /// What the source said went wrong first.
     failure: Option<Failure>,
@@ -41,6 +43,8 @@ struct Known {
     handle: Handle,
     filter: Option<ColumnFilter>,
     status: Option<Status>,
+    /// A record or a state of it came.
+    is_heard: bool,
     /// Until when a rate limit holds it up.
     quota_reset: Option<Milliseconds>,
 }
@@ -64,12 +68,19 @@ impl<'a, 'o> Session<'a, 'o> {
             let handle = out.find(name.namespace.as_deref(), &name.name);
             let handle =
                 handle.ok_or_else(|| Failure::permanent(format!("stream {name} was not announced")))?;
-            known.push(Known { handle, filter: stream.filter.clone(), status: None, quota_reset: None });
+            known.push(Known {
+                handle,
+                filter: stream.filter.clone(),
+                status: None,
+                is_heard: false,
+                quota_reset: None,
+            });
         }
         Ok(Session {
             connector,
             out,
             streams: known,
+            says_statuses: false,
             deletions: Deletions::new(),
             failure: None,
             torn: None,
@@ -142,7 +153,14 @@ impl<'a, 'o> Session<'a, 'o> {
         let Some(handle) = self.find(record.namespace.as_deref(), &record.stream) else { return Ok(()) };
         let mut row = std::mem::take(&mut self.row);
         let data = record.data.get();
-        let payload = match self.known(handle).and_then(|known| known.filter.as_ref()) {
+        let filter = match self.known(handle) {
+            Some(known) => {
+                known.is_heard = true;
+                known.filter.as_ref()
+            }
+            None => None,
+        };
+        let payload = match filter {
             Some(filter) => {
                 filter.record(data, &mut row)?;
                 row.as_str()
@@ -174,11 +192,15 @@ impl<'a, 'o> Session<'a, 'o> {
         match (&state.stream, state.kind) {
             (Some(Descriptor { name, namespace }), StateKind::Stream) => {
                 let Some(handle) = self.find(namespace.as_deref(), name) else { return Ok(()) };
+                if let Some(known) = self.known(handle) {
+                    known.is_heard = true;
+                }
                 let arrived = self.out.since_state(handle);
                 self.compare(&state, arrived, name);
                 self.out.state(handle, text.get())
             }
             _ => {
+                self.streams.iter_mut().for_each(|known| known.is_heard = true);
                 let arrived = self.out.since_global_state();
                 self.compare(&state, arrived, "all streams");
                 self.out.global_state(text.get())
@@ -201,6 +223,7 @@ impl<'a, 'o> Session<'a, 'o> {
     fn trace(&mut self, trace: Trace<'_>) {
         match trace {
             Trace::Status(stream, status, reset) => {
+                self.says_statuses = true;
                 let found = self.out.find(stream.namespace.as_deref(), &stream.name);
                 if let Some(known) = found.and_then(|handle| self.known(handle)) {
                     known.status = Some(status);
@@ -236,8 +259,8 @@ impl<'a, 'o> Session<'a, 'o> {
         torn.or_else(|| self.streams.iter().find_map(|known| self.lacks(known)).map(Failure::transient))
     }
 
-    /// What a stream lacks to be complete. A source that says of no stream how far it is is believed by its exit code; so is one that
-    /// leaves a single stream out, unless its rows are to be replaced: then silence would delete them all.
+    /// What a stream lacks to be complete. A source that says of no stream how far it is is believed by its exit code, and so is one that
+    /// leaves a single stream out; but where the rows are to be replaced, silence would delete them all.
     fn lacks(&self, known: &Known) -> Option<String> {
         let name = self.out.stream(known.handle).name();
         match known.status {
@@ -247,9 +270,8 @@ impl<'a, 'o> Session<'a, 'o> {
                 Some(format!("the source ended well, but did not say that stream {name} is complete"))
             }
             None => {
-                let says_statuses = self.streams.iter().any(|known| known.status.is_some());
                 let replaces = self.out.generation(name).minimum > 0;
-                (says_statuses && replaces).then(|| {
+                (replaces && (self.says_statuses || !known.is_heard)).then(|| {
                     format!("the source ended well, but said nothing of stream {name}, whose rows were to be replaced")
                 })
             }

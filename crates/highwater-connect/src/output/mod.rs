@@ -301,4 +301,4 @@ impl<'a> Output<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

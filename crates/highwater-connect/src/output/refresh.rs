@@ -27,12 +27,12 @@ impl Refreshing {
         Ok(Refreshing { sync, before, requests, begun: Vec::new() })
     }
 
-    /// Gives the stream a new generation, if that was asked for; in a further attempt of the same sync it keeps it. Whether its
-    /// state is to go.
-    pub(super) fn obey(&mut self, book: &mut Book, stream: &StreamName) -> bool {
+    /// Gives the stream a new generation, if that was asked for; in a further attempt of the same sync it keeps it, unless its state
+    /// is not that of the attempt before (`is_by_hand`). Whether its state is to go.
+    pub(super) fn obey(&mut self, book: &mut Book, stream: &StreamName, is_by_hand: bool) -> bool {
         let Some(request) = self.requests.of_mut(stream) else { return false };
         let Some(known) = book.streams.get_mut(stream) else { return false };
-        let is_new = request.sync.is_none();
+        let is_new = request.sync.is_none() || is_by_hand;
         request.sync = Some(self.sync);
         let generation = &mut known.generation;
         generation.number += u64::from(is_new);
@@ -114,27 +114,27 @@ mod tests {
         log.writer(&[&a]).unwrap().commit(Commit::new().stream(&a, &1)).unwrap();
         let none = State::default();
         let mut idle = Refreshing::begin(&log, 7).unwrap();
-        assert!(!idle.obey(&mut book(7), &name()) && !commit(&log, &idle, &none));
+        assert!(!idle.obey(&mut book(7), &name(), false) && !commit(&log, &idle, &none));
 
         refresh::request(&log, &name(), true, "ops", "x").unwrap();
         let mut first = Refreshing::begin(&log, 7).unwrap();
         let mut now = book(7);
-        assert!(first.obey(&mut now, &name()), "its state goes");
+        assert!(first.obey(&mut now, &name(), false), "its state goes");
         assert_eq!(generation(&now), (3, 3));
         // A crash before the commit: it is as if nothing had happened.
         let mut again = Refreshing::begin(&log, 7).unwrap();
-        assert!(again.obey(&mut book(7), &name()));
+        assert!(again.obey(&mut book(7), &name(), false));
         assert!(commit(&log, &again, &none));
         // A further attempt goes on with it, and still replaces.
         now.streams.get_mut(&name()).unwrap().generation.minimum = 0;
         let mut next = Refreshing::begin(&log, 7).unwrap();
-        assert!(!next.obey(&mut now, &name()), "its state stays");
+        assert!(!next.obey(&mut now, &name(), false), "its state stays");
         assert_eq!(generation(&now), (3, 3));
         assert!(!commit(&log, &next, &none));
         // The next sync goes on where that one ended.
         now.streams.get_mut(&name()).unwrap().generation.minimum = 0;
         let mut later = Refreshing::begin(&log, 8).unwrap();
-        assert!(!later.obey(&mut now, &name()));
+        assert!(!later.obey(&mut now, &name(), false));
         assert_eq!(generation(&now), (3, 0));
         assert!(commit(&log, &later, &none));
         assert_eq!(Requests::newest(&log).unwrap(), Requests::default());
@@ -151,7 +151,7 @@ mod tests {
         let states = State { global: Some(global.to_owned()), streams: Vec::new(), is_global_newest: true };
         let mut refreshing = Refreshing::begin(&log, 1).unwrap();
         let mut now = book(1);
-        refreshing.obey(&mut now, &name());
+        refreshing.obey(&mut now, &name(), false);
         assert_eq!(generation(&now), (3, 0), "what is there stays beside it");
         assert!(commit(&log, &refreshing, &states));
         let left = log.state().unwrap().global().unwrap().unwrap().text;

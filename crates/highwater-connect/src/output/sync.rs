@@ -97,9 +97,10 @@ impl Output<'_> {
         let mut plan = Plan::default();
         let mut refreshing = Refreshing::begin(self.log, self.book.sync)?;
         for offer in offers {
-            let is_anew = self.define(offer, is_new)?;
+            let is_by_hand = !is_new && self.is_replaced_by_hand(&offer.definition.name)?;
+            let is_anew = self.define(offer, is_new || is_by_hand)?;
             let stream = self.register(&offer.definition.name)?;
-            let is_refreshed = is_anew | refreshing.obey(&mut self.book, stream.name());
+            let is_refreshed = is_anew | refreshing.obey(&mut self.book, stream.name(), is_by_hand);
             if is_refreshed && states.of(stream.name()).is_some() {
                 plan.clear(&stream);
             }
@@ -111,6 +112,37 @@ impl Output<'_> {
         refreshing.plan(self.log, &mut self.writer, &states, &mut plan)?;
         self.is_book_changed = self.book != self.written;
         if plan.is_empty() && !self.is_book_changed { Ok(()) } else { self.commit(plan) }
+    }
+
+    /// Whether a person has changed the state of a stream while its rows were being replaced. It leads past some of them, and the new
+    /// generation, if it went on from there, would not be whole: then the old rows must not go.
+    fn is_replaced_by_hand(&self, stream: &StreamName) -> Result<bool> {
+        let generation = self.generation(stream);
+        if generation.is_complete || generation.minimum == 0 {
+            return Ok(false);
+        }
+        let states = self.log.state()?;
+        let state =
+            if self.log.is_global_newest(&states)? { states.global() } else { states.get_text(stream) };
+        let state = match state {
+            Ok(Some(state)) => state,
+            Ok(None) => return Ok(false),
+            Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let by_hand = match self.log.reader(state.since).and_then(|mut reader| reader.next()) {
+            Ok(checkpoint) => checkpoint.is_some_and(|checkpoint| checkpoint.operation().is_some()),
+            // Let go long ago: it was there when the generation began.
+            Err(error) if matches!(error.kind(), ErrorKind::Gap { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if by_hand {
+            self.around.reporter.warning(format!(
+                "the state of stream {stream} was changed by hand while its rows were being replaced: they are read from the beginning \
+                 again, and what was there stays until that is whole"
+            ));
+        }
+        Ok(by_hand)
     }
 
     fn register(&mut self, name: &StreamName) -> Result<Stream> {

@@ -9,7 +9,7 @@ use crate::pipeline::{CheckpointPolicy, SchemaPolicy};
 use crate::source::Reading;
 use crate::stop::Stop;
 
-pub(super) fn around(min_interval: Duration) -> Surroundings {
+pub(crate) fn around(min_interval: Duration) -> Surroundings {
     Surroundings {
         policy: CheckpointPolicy { min_interval, ..CheckpointPolicy::default() },
         reporter: Reporter::silent(),
@@ -43,7 +43,7 @@ fn state(out: &mut Output<'_>, stream: &str, text: &str) {
 }
 
 /// Everything that a new consumer gets, and the generation of each record's stream.
-pub(super) fn delivered(log: &Log) -> Vec<(String, u64)> {
+pub(crate) fn delivered(log: &Log) -> Vec<(String, u64)> {
     let mut feed = Feed::open(log, &format!("c{}", uuid()), Start::Earliest, None).unwrap();
     let mut rows = Vec::new();
     while let Some(batch) = feed.next(&Limit::default()).unwrap() {
@@ -148,6 +148,42 @@ fn an_attempt_of_the_same_sync_raises_the_generation_only_of_what_can_not_resume
             state(&mut out, name, "1");
         }
     }
+}
+
+#[test]
+fn a_state_changed_by_hand_does_not_make_a_generation_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+    let around = around(Duration::ZERO);
+    let name = |name: &str| StreamName { namespace: None, name: name.to_owned() };
+    let offers =
+        [offer("parts", Reading::Anew { is_resumable: true, replaces: true }), offer("asked", ONWARD)];
+    let begin = || Output::begin(&log, &offers, &around).unwrap();
+    let half = |mut out: Output<'_>| {
+        for stream in ["parts", "asked"] {
+            put(&mut out, stream, &["1"]);
+            state(&mut out, stream, "1");
+        }
+    };
+    let mut out = begin();
+    put(&mut out, "asked", &["0", "1", "2"]);
+    state(&mut out, "asked", "3");
+    out.finish().unwrap();
+    drop(out);
+    crate::refresh::request(&log, &name("asked"), true, "ops", "x").unwrap();
+    half(begin());
+    let numbers = |out: &Output<'_>| ["parts", "asked"].map(|stream| out.generation(&name(stream)).number);
+    assert_eq!(numbers(&begin()), [2, 1], "an attempt that goes on");
+    for stream in ["parts", "asked"] {
+        let rewind = highwater::Operation::new("rewind", "ops", "a mistake");
+        log.operate(rewind.set(&name(stream), "3").expecting(log.end())).unwrap();
+    }
+    let out = begin();
+    assert_eq!(numbers(&out), [3, 2]);
+    assert!(out.resume_from().unwrap().streams.is_empty(), "they begin anew");
+    assert_eq!(out.generation(&name("asked")).minimum, 2);
+    half(out);
+    assert_eq!(numbers(&begin()), [3, 2]);
 }
 
 #[test]

@@ -24,32 +24,35 @@ pub fn verify(
     let found = log.verify(&mut |_| {})?;
     found.check()?;
     let names: Vec<&str> = pipeline.destination_names().collect();
-    let mut unfit = Vec::new();
+    let (mut unfit, mut asked) = (Vec::new(), 0);
     for name in &names {
-        if let Err(failure) = check_destination(pipeline, log, name, (reporter, stop)) {
-            unfit.push(((*name).to_owned(), failure));
+        match check_destination(pipeline, log, name, (reporter, stop)) {
+            Ok(is_told) => asked += u64::from(is_told),
+            Err(failure) => unfit.push(((*name).to_owned(), failure)),
         }
     }
     if unfit.is_empty() {
         reporter.note(format!(
-            "verified: {} in {}, and what {} may hold",
+            "verified: {} in {}, and what {} of {} can tell",
             plural(found.records, "record"),
             plural(found.checkpoints, "checkpoint"),
+            asked,
             plural(names.len() as u64, "destination"),
         ));
     }
     Ok(unfit)
 }
 
+/// Whether it told a position, which fits.
 fn check_destination(
     pipeline: &Pipeline,
     log: &LogReader,
     name: &str,
     (reporter, stop): (&Reporter, &Stop),
-) -> Result<()> {
+) -> Result<bool> {
     let found = holding(pipeline, log, name, reporter, stop)?;
     if matches!(found, Holding::Lost { .. }) {
         reporter.warning(format!("{name}: {found}"));
     }
-    Ok(())
+    Ok(found != Holding::NoPositions)
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::airbyte::message::Text;
-use crate::reject::Reject;
+use crate::reject::{Reject, trimmed};
 
 /// The column in which a tap tells that a row was deleted.
 const DELETED_AT: &str = "_sdc_deleted_at";
@@ -38,10 +38,10 @@ pub(super) struct Message<'a> {
 
 /// Reads a line.
 pub(super) fn parse(line: &[u8]) -> Result<Message<'_>, Reject> {
-    let text = std::str::from_utf8(line).map_err(|e| Reject::of(line, &e))?;
+    let text = trimmed(std::str::from_utf8(line).map_err(|e| Reject::of(line, &e))?);
     // Serde would take an array for a struct.
-    if !text.trim_start().starts_with('{') {
-        return Err(Reject::Noise);
+    if !text.starts_with('{') {
+        return Err(Reject::of(line, &"it is no object"));
     }
     serde_json::from_str(text).map_err(|e| Reject::of(line, &e))
 }

@@ -128,6 +128,8 @@ struct Session<'a, 'o> {
     out: &'a mut Output<'o>,
     /// In the order of the handles.
     streams: Vec<(Handle, &'a Selected)>,
+    /// Of which of them a schema or a record came.
+    heard: HashSet<usize>,
     told: HashSet<String>,
     /// The last line was meant to be a message, and is not whole.
     torn: Option<Failure>,
@@ -151,6 +153,7 @@ impl<'a, 'o> Session<'a, 'o> {
             connector,
             out,
             streams,
+            heard: HashSet::new(),
             told,
             torn,
             row: String::new(),
@@ -183,7 +186,19 @@ impl<'a, 'o> Session<'a, 'o> {
             }
         }
         let failure = talk.conclude(self.connector.settings().stop_timeout)?.map(of_tap);
-        failure.or(self.torn.take()).map_or(Ok(()), Err)
+        let failure = failure.or(self.torn.take());
+        failure.or_else(|| self.unheard().map(Failure::transient)).map_or(Ok(()), Err)
+    }
+
+    /// A stream of which nothing came is believed to be empty, unless its rows are to be replaced: then silence would delete them all.
+    fn unheard(&self) -> Option<String> {
+        let silent = self.streams.iter().filter(|(handle, _)| !self.heard.contains(&handle.index()));
+        let mut replaced = silent.filter(|(_, stream)| self.out.generation(&stream.name).minimum > 0);
+        let (_, stream) = replaced.next()?;
+        Some(format!(
+            "the tap ended well, but sent neither schema nor record of stream {}, whose rows were to be replaced",
+            stream.name
+        ))
     }
 
     fn should_stop(&mut self, is_state: bool) -> bool {
@@ -250,6 +265,9 @@ impl<'a, 'o> Session<'a, 'o> {
             self.connector.reporter().warning(format!(
                 "the tap sends stream {name}, which it was not asked for; that is left out"
             ));
+        }
+        if let Some((handle, _)) = found {
+            self.heard.insert(handle.index());
         }
         Ok(found)
     }

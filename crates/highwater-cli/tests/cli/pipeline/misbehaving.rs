@@ -68,15 +68,19 @@ fn a_stream_is_complete_when_its_source_has_said_so() {
     assert_eq!(ids(), ["1", "2"]);
     let began = [status("a", "STARTED"), row("a", 3), status("b", "COMPLETE")];
     let silent = [status("a", "COMPLETE"), row("a", 3)];
-    for (said, why) in
-        [(&began[..], "did not say that stream a is complete"), (&silent, "said nothing of stream b")]
-    {
+    let strange = [status("z", "COMPLETE"), row("a", 3), row("b", 3)];
+    for (said, why) in [
+        (&began[..], "did not say that stream a is complete"),
+        (&silent, "said nothing of stream b"),
+        (&strange, "said nothing of stream a"),
+        (&[], "said nothing of stream a"),
+    ] {
         std::fs::write(place.path("script"), joined(said)).unwrap();
         place.run("run", &[]).exits(75).says(why);
         assert_eq!(ids(), ["1", "2"]);
     }
-    // One that says nothing of any is believed.
-    std::fs::write(place.path("script"), joined(&[row("a", 4)])).unwrap();
+    // One that says of none how far it is is believed, where something came.
+    std::fs::write(place.path("script"), joined(&[row("a", 4), row("b", 4)])).unwrap();
     place.run("run", &[]).exits(0);
     assert_eq!(ids(), ["4"]);
 }
@@ -98,6 +102,7 @@ fn a_record_that_cant_be_read_is_never_passed_over() {
     for (line, code, why) in [
         (torn.as_bytes(), 75, "line 1 of the source's output: a RECORD message is broken JSON"),
         (&latin, 9, "a RECORD message is not UTF-8"),
+        (format!("10%|##{record}").as_bytes(), 9, "a RECORD message begins at byte 7 of its line"),
     ] {
         let script = [line, b"\n", state.as_bytes(), b"\n"].concat();
         let place = playing(script, "");

@@ -10,12 +10,15 @@ use serde_json::{Map, Value, json};
 use super::Sink;
 use crate::failure::{Failure, Result};
 
+/// Stands behind the last file, which may still be written: a row that it becomes part of has no end yet. A value that is cut short
+/// looks like a value, and a line break in quotes like the end of a row.
+const MORE: &[u8] = b"-";
 /// A longer header is none, in bytes.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn read(sink: &mut Sink<'_, '_>) -> Result<()> {
     let file = File::open(sink.path).map_err(|e| sink.io(e))?;
-    let length = complete_length(&file, sink.is_last).map_err(|e| sink.io(e))?;
+    let length = file.metadata().map_err(|e| sink.io(e))?.len();
     let header = header(sink.path)?;
     let start = sink.cursor.position;
     let mut file = file;
@@ -24,13 +27,18 @@ pub(super) fn read(sink: &mut Sink<'_, '_>) -> Result<()> {
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .from_reader(file.take(length.saturating_sub(start)));
+        .from_reader(file.take(length.saturating_sub(start)).chain(if sink.is_last { MORE } else { b"" }));
     let mut is_header = start == 0;
     let mut values = StringRecord::new();
     loop {
         let at = start + reader.position().byte();
         let more = reader.read_record(&mut values).map_err(|e| sink.wrong(at, e))?;
-        if !more {
+        if !more || at >= length {
+            return Ok(());
+        }
+        let end = start + reader.position().byte();
+        if end > length {
+            sink.tell_unended(at);
             return Ok(());
         }
         if std::mem::take(&mut is_header) {
@@ -41,32 +49,10 @@ pub(super) fn read(sink: &mut Sink<'_, '_>) -> Result<()> {
             return Err(sink.wrong(at, what));
         }
         let row = row(&header, &values);
-        if !sink.row(&row, start + reader.position().byte())? {
+        if !sink.row(&row, end)? {
             return Ok(());
         }
     }
-}
-
-/// Without the last line, if it has no end and may still be written: a value that is cut short looks like a value.
-fn complete_length(file: &File, may_grow: bool) -> std::io::Result<u64> {
-    let length = file.metadata()?.len();
-    if !may_grow {
-        return Ok(length);
-    }
-    let mut end = length;
-    let mut file = file;
-    let mut chunk = vec![0; 64 << 10];
-    while end > 0 {
-        let begin = end.saturating_sub(chunk.len() as u64);
-        let part = &mut chunk[..(end - begin) as usize];
-        file.seek(SeekFrom::Start(begin))?;
-        file.read_exact(part)?;
-        if let Some(found) = memchr::memrchr(b'\n', part) {
-            return Ok(begin + found as u64 + 1);
-        }
-        end = begin;
-    }
-    Ok(0)
 }
 
 fn row(header: &StringRecord, values: &StringRecord) -> String {

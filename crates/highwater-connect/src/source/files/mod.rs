@@ -213,6 +213,16 @@ impl Sink<'_, '_> {
         self.out.state(self.handle, &self.cursor.text(self.path, self.files.format.unit())?)
     }
 
+    /// What follows `position` is a row that is still being written, or was left so.
+    fn tell_unended(&self, position: u64) {
+        if !self.files.follows {
+            self.out.reporter().note(format!(
+                "{}, byte {position}: the last row has no end yet; it is read once it has a line break, or a later file follows",
+                self.path.display()
+            ));
+        }
+    }
+
     fn wrong(&self, position: u64, what: impl std::fmt::Display) -> Failure {
         let unit = if self.files.format.unit() == Unit::Byte { "byte" } else { "row" };
         Failure::permanent(format!("{}, {unit} {position}: {what}", self.path.display()))

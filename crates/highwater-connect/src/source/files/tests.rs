@@ -168,3 +168,41 @@ fn parquet_of_every_codec_is_read() {
         assert_eq!(parquet::texts(&path), plain.1, "{codec:?}");
     }
 }
+
+/// What a run reads of the directory, from the log's state on.
+fn rows(dir: &Path, log: &highwater::Log) -> Vec<String> {
+    let around = crate::output::tests::around(std::time::Duration::ZERO);
+    let mut source = Files::new(dir, Format::Csv, name());
+    let before = crate::output::tests::delivered(log).len();
+    let offers = source.streams().unwrap();
+    let mut out = Output::begin(log, &offers, &around).unwrap();
+    let from = out.resume_from().unwrap();
+    source.read(&from, &mut out).unwrap();
+    out.finish().unwrap();
+    crate::output::tests::delivered(log).into_iter().skip(before).map(|(row, _)| row).collect()
+}
+
+#[test]
+fn a_row_of_the_last_csv_file_is_read_once_it_has_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = tempfile::tempdir().unwrap();
+    let (log, _) = highwater::Log::open(logs.path(), highwater::Config::default()).unwrap();
+    let one = dir.path().join("1.csv");
+    let grows = |text: &str, read: &[&str]| {
+        fs::write(&one, text).unwrap();
+        assert_eq!(rows(dir.path(), &log), read, "{text:?}");
+    };
+    grows("id,t", &[]);
+    grows("id,t\n0,z", &[]);
+    grows("id,t\n0,z\n", &[r#"{"id":"0","t":"z"}"#]);
+    // A line break in quotes ends no row.
+    grows("id,t\n0,z\n1,\"a\n", &[]);
+    grows("id,t\n0,z\n1,\"a\nb\"", &[]);
+    grows(
+        "id,t\n0,z\n1,\"a\nb\"\r\n2,5\" pipe\n",
+        &[r#"{"id":"1","t":"a\nb"}"#, r#"{"id":"2","t":"5\" pipe"}"#],
+    );
+    grows("id,t\n0,z\n1,\"a\nb\"\r\n2,5\" pipe\n3,y", &[]);
+    fs::write(dir.path().join("2.csv"), "id,t\n").unwrap();
+    assert_eq!(rows(dir.path(), &log), [r#"{"id":"3","t":"y"}"#]);
+}
