@@ -8,6 +8,9 @@ use memchr::memmem;
 /// What Python's `json` writes and JSON does not know.
 const NOT_JSON: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
+/// Messages that would be missed: a TRACE may say that the source has failed.
+const MISSED: [&str; 3] = ["RECORD", "STATE", "TRACE"];
+
 /// What is said of it.
 pub(crate) const NAN_TOLD: &str = "the source writes NaN or Infinity, which are no JSON and which nothing can be told from afterwards: null is kept for them";
 
@@ -19,7 +22,7 @@ pub enum Reject {
     /// It is a message, but for NaN or Infinity, which Python's `json` writes and JSON does not know. Here is its text with `null` in
     /// their place, to be read instead.
     NotANumber(String),
-    /// It was meant to be a RECORD or a STATE, and is no JSON. At the end of the output, without a line break, it was torn when its
+    /// It was meant to be a message that would be missed, and is no JSON. At the end of the output, without a line break, it was torn when its
     /// writer ended; elsewhere going past it would lose it.
     Broken(String),
     /// It is a RECORD or a STATE that can't be stored as one. Going past it would lose it.
@@ -62,7 +65,7 @@ fn meant(line: &[u8]) -> Option<(&'static str, usize)> {
     let kind_at = |at: usize| {
         let rest = line[at..].strip_prefix(b"\"type\"")?.trim_ascii_start();
         let value = rest.strip_prefix(b":")?.trim_ascii_start();
-        ["RECORD", "STATE"].into_iter().find(|kind| {
+        MISSED.into_iter().find(|kind| {
             value.strip_prefix(b"\"").is_some_and(|value| value.starts_with(format!("{kind}\"").as_bytes()))
         })
     };
@@ -117,9 +120,10 @@ mod tests {
         for line in noise {
             assert_eq!(of(line), Reject::Noise, "{}", String::from_utf8_lossy(line));
         }
-        let broken: [&[u8]; 3] = [
+        let broken: [&[u8]; 4] = [
             br#"{"type":"RECORD","record":{"#,
             br#" {"state":{, "type" : "STATE"}"#,
+            br#"{"type":"TRACE","trace":{"type":"ERROR","error":{"message":1e}}}"#,
             b"{\"type\":\"RECORD\",\"\xc3",
         ];
         for line in broken {
