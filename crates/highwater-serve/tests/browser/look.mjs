@@ -192,7 +192,7 @@ const pressIn = async (page, name) => {
   await token.type(process.env.TOKEN);
   await press("What would it mean?");
   await page.waitForFunction(() => document.querySelector(".told")?.innerText.includes("This changes"));
-  assert.match(await text(page, ".told"), /~ \/cursor: .+ -> "<b>40<\/b>"/);
+  assert.match(await text(page, ".told"), /- \/type: "STREAM"\n\+ \/cursor: "<b>40<\/b>"/);
   await shoot(page, "edit-light");
   await accessible(page, "the dialog");
   await press("Do it");
