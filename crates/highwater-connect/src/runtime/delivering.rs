@@ -191,7 +191,8 @@ impl Deliverer<'_> {
             }
             // At the end nothing is waited for that could still be gathered.
             let age = if goal.is_some() { Duration::ZERO } else { self.delivery.batch.max_age };
-            if let Some(batch) = feed.next(&Limit { max_age: age, ..self.delivery.batch })? {
+            let next = feed.next(&Limit { max_age: age, ..self.delivery.batch });
+            if let Some(batch) = next.map_err(|failure| holding::stopped(self.log, self.name, failure))? {
                 if !std::mem::replace(&mut is_order_checked, true) {
                     self.check_order(&batch);
                 }
@@ -223,10 +224,7 @@ impl Deliverer<'_> {
         if let Some(stored) = stored.position().filter(|stored| stored.sequence > before) {
             self.find_rejected(feed, destination, stored)?;
         }
-        feed.align(stored).map_err(|failure| match failure.log_error() {
-            Some(error) => holding::refused(error.clone()),
-            None => failure,
-        })?;
+        feed.align(stored).map_err(|failure| holding::stopped(self.log, self.name, failure))?;
         let after = feed.acknowledged();
         if after < before {
             self.reporter.warning(format!(
@@ -267,7 +265,21 @@ impl Deliverer<'_> {
         }
         let all = Limit { max_age: Duration::ZERO, wait: Duration::ZERO, ..self.delivery.batch };
         let mut kept = 0;
-        while let Some(batch) = feed.next(&all)? {
+        while feed.acknowledged() < stored.sequence {
+            let batch = match feed.next(&all) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break,
+                Err(failure) => {
+                    let lost = failure.log_error().and_then(|error| holding::lost_from(self.log, error));
+                    let last = lost.ok_or(failure)?;
+                    if last >= stored.sequence {
+                        break;
+                    }
+                    // It has what is behind that already.
+                    feed.pass_gap(last)?;
+                    continue;
+                }
+            };
             kept += rejected::keep(self.letters, &found, &batch)?;
             if batch.end().sequence >= stored.sequence {
                 break;

@@ -1,3 +1,4 @@
+mod gap;
 mod lost;
 
 use std::path::Path;
