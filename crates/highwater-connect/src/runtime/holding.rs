@@ -50,11 +50,16 @@ pub fn holding(
     reporter: &Reporter,
     stop: &Stop,
 ) -> Result<Holding> {
+    compare(Some(log), name, stored(pipeline, name, reporter, stop)?)
+}
+
+/// Asks a destination of the pipeline what it holds, for which it may make its directory or its own tables. Blocks for its answer.
+pub fn stored(pipeline: &Pipeline, name: &str, reporter: &Reporter, stop: &Stop) -> Result<Stored> {
     let (_, section) = pipeline.destination(name)?;
     let mut destination = parts::destination(pipeline, name, section, reporter, stop)?;
     let stored = destination.stored()?;
     destination.close()?;
-    compare(Some(log), name, stored)
+    Ok(stored)
 }
 
 /// Compares what the destination of this name has stored with the log's history and with what was acknowledged. Changes nothing in
@@ -112,7 +117,8 @@ fn known(log: &LogReader, name: &str) -> Result<Option<ConsumerInfo>> {
 /// Whether what comes next for a destination was lost to damage, and nobody has decided that it goes on behind that.
 fn check_next(log: &LogReader, name: &str, after: Sequence) -> Result<()> {
     let Some(last) = log.lost_behind(after)? else { return Ok(()) };
-    let was_put = known(log, name)?.is_some_and(|known| !known.has_acknowledged && known.acknowledged >= last);
+    let was_put =
+        known(log, name)?.is_some_and(|known| !known.has_acknowledged && known.acknowledged >= last);
     if was_put {
         return Ok(());
     }

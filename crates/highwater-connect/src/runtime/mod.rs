@@ -31,7 +31,7 @@ use tending::Tending;
 
 pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
-pub use holding::{Holding, compare, holding};
+pub use holding::{Holding, compare, holding, stored};
 pub use parts::{Discovery, destination, discover, on_repeat, source, stores_position};
 pub use reading::{Ended, read};
 pub use resume::verify;

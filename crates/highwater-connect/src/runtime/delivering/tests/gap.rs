@@ -126,3 +126,18 @@ fn one_that_was_restored_to_before_the_gap_waits_for_a_person() {
     refused(deliver_from(Start::Earliest, &log, &mut JsonLines::new(&older)).0);
     assert_eq!(held(&older), [0, 1, 2]);
 }
+
+#[test]
+fn one_that_stores_no_positions_waits_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = damaged(dir.path(), |_| {});
+    let mut later = Later { has_failed: true, ..Later::default() };
+    let said = refused(deliver_from(Start::Earliest, &log, &mut later).0);
+    assert!(said.ends_with(" lake --to 5"), "{said}");
+    assert!(compare(Some(&log), "lake", Stored::NoPositions).is_err());
+    seek(&log, 5);
+    compare(Some(&log), "lake", Stored::NoPositions).unwrap();
+    deliver_from(Start::Earliest, &log, &mut later).0.unwrap();
+    let taken: Vec<u64> = later.taken.iter().map(|end| end.sequence.get()).collect();
+    assert_eq!(taken, [2, 3, 7, 9, 10]);
+}

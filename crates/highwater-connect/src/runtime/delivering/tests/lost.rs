@@ -9,7 +9,11 @@ use crate::destination::parquet::Parquet;
 use crate::destination::sql::{Settings, Sqlite};
 
 /// Delivers all of the log; what was warned of.
-pub(super) fn deliver_from(start: Start, log: &Log, destination: &mut dyn Destination) -> (Result<()>, Vec<String>) {
+pub(super) fn deliver_from(
+    start: Start,
+    log: &Log,
+    destination: &mut dyn Destination,
+) -> (Result<()>, Vec<String>) {
     let (goal, kept) = (Goal::default(), Arc::new(Kept::default()));
     goal.set(log.end().unwrap().sequence);
     let delivery = Delivery { start, ..delivery(OnReject::DeadLetter) };
