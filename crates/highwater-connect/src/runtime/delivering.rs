@@ -191,8 +191,15 @@ impl Deliverer<'_> {
             }
             // At the end nothing is waited for that could still be gathered.
             let age = if goal.is_some() { Duration::ZERO } else { self.delivery.batch.max_age };
-            let next = feed.next(&Limit { max_age: age, ..self.delivery.batch });
-            if let Some(batch) = next.map_err(|failure| holding::stopped(self.log, self.name, failure))? {
+            let next = match feed.next(&Limit { max_age: age, ..self.delivery.batch }) {
+                Ok(next) => next,
+                Err(failure) => {
+                    // The log's fault and not its own: what it was given before that is not given again.
+                    destination.flush()?;
+                    return Err(holding::stopped(self.log, self.name, failure));
+                }
+            };
+            if let Some(batch) = next {
                 if !std::mem::replace(&mut is_order_checked, true) {
                     self.check_order(&batch);
                 }
