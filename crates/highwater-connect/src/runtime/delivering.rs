@@ -89,8 +89,8 @@ pub struct Deliverer<'a> {
 
 impl Deliverer<'_> {
     /// Takes the consumer. Done for all before the source starts, so that nothing is pruned that one of them needs.
-    pub fn open(&self) -> Result<Feed> {
-        beginning::open(self.log, self.name, self.delivery, self.reporter)
+    pub fn open(&self, destination: &mut dyn Destination) -> Result<Feed> {
+        beginning::open(self.log, self.name, self.delivery, destination, self.reporter)
     }
 
     /// Delivers until the goal is reached, somebody asks to stop, or it is given up. Blocks for all of that.
@@ -162,7 +162,7 @@ impl Deliverer<'_> {
     ) -> Result<()> {
         let feed = match feed {
             Some(feed) => feed,
-            None => feed.insert(self.open()?),
+            None => feed.insert(self.open(destination)?),
         };
         self.align(feed, destination)?;
         let mut flight = Flight::default();

@@ -145,10 +145,10 @@ pub(super) fn refused(log: &LogReader, name: &str, error: Error) -> Failure {
         ErrorKind::Diverged => {
             Failure::diverged(format!("it holds something else than this log: {error}; {WAYS_OUT}"))
         }
-        ErrorKind::Gap { .. } => Failure::diverged(format!(
-            "it needs what this log does not hold any more: {error}; give it an empty place (another path, schema or database) and \
-             another name, under which it begins anew"
-        )),
+        ErrorKind::Gap { .. } => {
+            let ways_out = beginning::anew(log).unwrap_or_else(|failure| failure.to_string());
+            Failure::diverged(format!("it needs what this log does not hold any more: {error}; {ways_out}"))
+        }
         _ => error.into(),
     }
 }

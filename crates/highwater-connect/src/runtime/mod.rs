@@ -271,7 +271,7 @@ pub fn deliver_only(
         reporter,
         stop,
     };
-    let feed = deliverer.open()?;
+    let feed = deliverer.open(&mut *destination)?;
     rules::write_down(pipeline, reporter)?;
     let mut monitor = Monitor::new(pipeline, Some(name), &log, reporter);
     std::thread::scope(|scope| {
