@@ -137,7 +137,9 @@ fn read_again(
         .map(|(name, state)| Repeats { consumer: name.clone(), acknowledged: state.sequence, records: 0 })
         .collect();
     each(origin, after, end, |checkpoint| {
-        for counts in checkpoint.streams().iter().filter(|counts| is_again(counts.stream)) {
+        // A runtime's own come from no source.
+        let from_source = checkpoint.streams().iter().filter(|counts| !counts.name.is_of_runtime());
+        for counts in from_source.filter(|counts| is_again(counts.stream)) {
             let tally = tallies.entry(counts.stream).or_insert_with(|| Tally::none(counts.name.clone()));
             tally.add(counts.records, counts.bytes);
             for (repeat, (_, state)) in repeats.iter_mut().zip(&positions) {

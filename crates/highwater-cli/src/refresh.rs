@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use highwater::{LogReader, StreamName};
 use highwater_connect::bookkeeping::Book;
 use highwater_connect::refresh;
+use highwater_connect::rules::OnRepeat;
 use highwater_connect::text::tame;
 use serde::Serialize;
 
 use crate::by::By;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::terminal;
 use crate::twice::{self, Twice};
@@ -19,10 +21,12 @@ const EXAMPLES: &str = "\
 Examples:
   highwater refresh shop.hw --stream users --reason 'rows were deleted that the source did not tell of' --truncate --dry-run
   highwater refresh shop.hw --stream users --reason 'a new column' --yes && highwater run pipeline.toml
+  highwater refresh shop.hw --stream users --cancel --reason 'the rows are there after all' --yes
 
 The next run of the pipeline reads the stream from its beginning, as a new generation; a run that is killed in it goes on with it.
-With --truncate destinations drop the rows of older generations once the new one is whole, and not before. Without it those that
-write by key hold each row once, and those that append hold both.";
+With --truncate destinations that write by key or keep history drop the rows of older generations once the new one is whole, and not
+before; those that append keep them, and each is named. Without it those that write by key hold each row once, and those that append
+hold both.";
 
 /// Ask for a stream to be read again from its beginning by the next run
 ///
@@ -37,6 +41,9 @@ pub(crate) struct Args {
     /// Rows of older generations go once the new one is whole
     #[arg(long)]
     truncate: bool,
+    /// Take back what was asked for, before a run has begun with it
+    #[arg(long, conflicts_with = "truncate")]
+    cancel: bool,
     #[command(flatten)]
     by: By,
     #[command(flatten)]
@@ -53,7 +60,7 @@ struct Plan<'a> {
     generation: u64,
     /// It was asked for before, and no run has begun with it yet.
     was_asked: bool,
-    /// What destinations make of rows that they have already; with `truncate` they drop them.
+    /// What destinations make of rows that they have already; with `truncate` those that keep them.
     twice: Vec<Twice>,
 }
 
@@ -62,18 +69,29 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let Some(stream) = args.wanted.find(&log)?.map(|info| info.name) else {
         return Err(Failure::usage("say which stream: --stream NAME"));
     };
+    if args.cancel {
+        return cancel(args, log, &stream);
+    }
     refresh::check(&log, &stream)?;
     let before = generation(&log, &stream)?;
-    // Replaced rows are there once, whatever the destination does.
-    let again = if args.truncate { &[][..] } else { std::slice::from_ref(&stream) };
+    let mut twice = twice::gather(&args.log, &log, std::slice::from_ref(&stream))?;
+    if args.truncate {
+        // What others replace is there once.
+        twice.retain(|twice| twice.on_repeat == Some(OnRepeat::Appends));
+    }
     let plan = Plan {
         stream: &stream,
         truncate: args.truncate,
         before,
         generation: before.saturating_add(1),
         was_asked: refresh::Requests::newest(&log)?.of(&stream).is_some_and(|known| known.sync.is_none()),
-        twice: twice::gather(&args.log, &log, again)?,
+        twice,
     };
+    if given::rules(&args.log).is_ok_and(|rules| rules.is_none()) {
+        terminal::warning(
+            "no run of a pipeline is known here, and nothing else than highwater run obeys this",
+        );
+    }
     say(&plan);
     if !args.doing.is_wanted_alone(Some(&log), "Ask for it?")? {
         return args.doing.print_checkpoint(&plan, None, "");
@@ -84,6 +102,28 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     log.close()?;
     let what = format!("{} is read again by the next run", tame(&stream.to_string()));
     args.doing.print_checkpoint(&plan, Some(made.sequence()), &what)
+}
+
+#[derive(Serialize)]
+struct Cancelled<'a> {
+    stream: &'a StreamName,
+}
+
+fn cancel(args: &Args, log: LogReader, stream: &StreamName) -> Result<Code, Failure> {
+    refresh::check_cancel(&refresh::Requests::newest(&log)?, stream)?;
+    let plan = Cancelled { stream };
+    let name = tame(&stream.to_string());
+    terminal::say(format!(
+        "the next run goes on with {name} where it is, and does not read it from its beginning"
+    ));
+    if !args.doing.is_wanted_alone(Some(&log), "Take the request back?")? {
+        return args.doing.print_checkpoint(&plan, None, "");
+    }
+    drop(log);
+    let log = known::open_to_write(&args.log)?;
+    let made = refresh::cancel(&log, stream, &args.by.who(), &args.by.reason)?;
+    log.close()?;
+    args.doing.print_checkpoint(&plan, Some(made.sequence()), &format!("{name} is not read again"))
 }
 
 fn generation(log: &LogReader, stream: &StreamName) -> Result<u64, Failure> {
@@ -104,7 +144,16 @@ fn say(plan: &Plan<'_>) {
         );
     }
     if plan.truncate {
-        terminal::say("destinations drop the rows of older generations once it is whole, and not before");
+        terminal::say(
+            "destinations that replace rows drop those of older generations once it is whole, and not before",
+        );
+        for twice in &plan.twice {
+            terminal::warning(format!(
+                "destination {} appends: rows of older generations stay there beside the new ones, unless it is a program that drops them",
+                tame(&twice.consumer)
+            ));
+        }
+        return;
     }
     twice::tell(&plan.twice);
 }

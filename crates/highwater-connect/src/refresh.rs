@@ -80,9 +80,14 @@ impl Requests {
     }
 
     /// With another; one of the same stream goes.
-    fn with(mut self, request: Request) -> Self {
-        self.0.retain(|known| known.stream != request.stream);
-        self.0.push(request);
+    fn with(self, request: Request) -> Self {
+        let mut requests = self.without(&request.stream);
+        requests.0.push(request);
+        requests
+    }
+
+    fn without(mut self, stream: &StreamName) -> Self {
+        self.0.retain(|known| known.stream != *stream);
         self
     }
 
@@ -112,6 +117,28 @@ pub fn request(log: &Log, stream: &StreamName, truncate: bool, who: &str, why: &
     let what = format!("refresh {stream}{}", if truncate { ", replacing what is there" } else { "" });
     let operation = Operation::new(what, who, why).set(&state_name(), requests.with(request).text()?);
     Ok(log.operate(operation.expecting(log.end()))?)
+}
+
+/// Takes a request back that no run has begun to obey, in a checkpoint that says who did it and why. Blocks for a flush.
+///
+/// Fails with [`FailureKind::Config`](crate::FailureKind::Config) where there is no such request.
+pub fn cancel(log: &Log, stream: &StreamName, who: &str, why: &str) -> Result<Committed> {
+    let requests = Requests::newest(log)?;
+    check_cancel(&requests, stream)?;
+    let operation = Operation::new(format!("cancel the refresh of {stream}"), who, why);
+    let operation = operation.set(&state_name(), requests.without(stream).text()?);
+    Ok(log.operate(operation.expecting(log.end()))?)
+}
+
+/// Whether there is a request that can be taken back: see [`cancel`].
+pub fn check_cancel(requests: &Requests, stream: &StreamName) -> Result<()> {
+    match requests.of(stream) {
+        Some(request) if request.sync.is_none() => Ok(()),
+        Some(_) => {
+            Err(Failure::config(format!("a run has begun to read {stream} again: that can't be taken back")))
+        }
+        None => Err(Failure::config(format!("nobody has asked for {stream} to be read again"))),
+    }
 }
 
 /// Whether the stream can be read again by itself: see [`request`].

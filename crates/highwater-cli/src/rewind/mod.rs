@@ -4,7 +4,7 @@ mod tell;
 
 use std::path::{Path, PathBuf};
 
-use highwater::{Log, Operation, Sequence};
+use highwater::{Log, LogReader, Operation, Sequence, StreamName};
 use highwater_connect::text::tame;
 
 use crate::by::By;
@@ -69,6 +69,7 @@ pub(crate) fn rewind(args: &Rewind) -> Result<Code, Failure> {
     let to = place::find(&log, &args.to)?;
     let only = args.wanted.find(&log)?.map(|info| info.name);
     only.as_ref().map_or(Ok(()), known::refuse_ours)?;
+    only.as_ref().map_or(Ok(()), |stream| refuse_part_of_global(&log, stream))?;
     let plan = log.plan_rewind(to, only.as_ref())?;
     let again: Vec<_> = plan.again.iter().map(|tally| tally.stream.clone()).collect();
     let told = tell::Rewound { twice: twice::gather(&args.log, &log, &again)?, plan };
@@ -87,6 +88,7 @@ pub(crate) fn reset(args: &Reset) -> Result<Code, Failure> {
         return Err(Failure::usage("say which stream: --stream NAME"));
     };
     known::refuse_ours(&info.name)?;
+    refuse_part_of_global(&log, &info.name)?;
     let plan = tell::Resetting::gather(&args.log, &log, info)?;
     plan.tell();
     if plan.since.is_none() || !args.doing.is_wanted_alone(Some(&log), "Reset it?")? {
@@ -97,6 +99,20 @@ pub(crate) fn reset(args: &Reset) -> Result<Code, Failure> {
     let reset = reset.clear(name).expecting(log.end());
     let made = write(&args.log, |log| log.operate(reset))?;
     args.doing.print_checkpoint(&plan, Some(made), &format!("stream {} begins anew", tame(&name.to_string())))
+}
+
+/// Where the source has one state for all streams, a stream's own is nothing that it goes on from.
+fn refuse_part_of_global(log: &LogReader, stream: &StreamName) -> Result<(), Failure> {
+    let states = log.state()?;
+    if states.global()?.is_none() || !log.is_global_newest(&states)? {
+        return Ok(());
+    }
+    let name = tame(&stream.to_string());
+    let text = format!("the source has one state for all streams, and {name} has none of its own to go back");
+    Err(Failure::usage(text).hint(format!(
+        "highwater refresh LOG --stream {name}, which reads it anew where its part of that state is known; or, for all streams, \
+         highwater rewind LOG --to SEQ"
+    )))
 }
 
 /// Opens the log for writing, which nobody else may do meanwhile; a mistyped path makes none.

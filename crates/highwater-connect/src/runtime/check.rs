@@ -2,6 +2,7 @@
 
 use highwater::{ErrorKind, LogReader};
 
+use super::beginning;
 use super::holding::{Holding, compare};
 use super::parts;
 use crate::event::Reporter;
@@ -107,16 +108,21 @@ impl Checker<'_> {
     fn destination(&self, name: &str) -> Checked {
         let part = Part::Destination(name.to_owned());
         let made = self.pipeline.destination(name);
-        let made = made.and_then(|(_, section)| {
-            parts::destination(self.pipeline, name, section, self.reporter, self.stop)
+        let made = made.and_then(|(delivery, section)| {
+            let made = parts::destination(self.pipeline, name, section, self.reporter, self.stop)?;
+            Ok((made, delivery.start))
         });
         match made {
             Err(failure) => Checked::unasked(part, Err(failure)),
             Ok(_) if self.offline => Checked::unasked(part, Ok(Found::Written)),
-            Ok(mut destination) => {
+            Ok((mut destination, start)) => {
                 let found = destination.check().and_then(|stored| {
                     destination.close()?;
-                    Ok(Found::Destination(compare(self.log()?.as_ref(), name, stored)?))
+                    let log = self.log()?;
+                    if let Some(log) = &log {
+                        beginning::check(log, name, start, stored)?;
+                    }
+                    Ok(Found::Destination(compare(log.as_ref(), name, stored)?))
                 });
                 Checked::asked(part, found)
             }

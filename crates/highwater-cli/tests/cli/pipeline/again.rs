@@ -67,6 +67,24 @@ fn a_stream_is_read_again_when_somebody_asked_and_no_other() {
     assert!(shown.contains("generation 1 of a is whole, in the place of what was there"), "{shown}");
 }
 
+#[test]
+fn what_no_run_has_begun_can_be_taken_back() {
+    let place = Place::new("{ a = 25, b = 7 }", "page = 10");
+    place.run("run", &[]).exits(0);
+    let none = "nobody has asked for a to be read again";
+    refresh(&place, &["--stream", "a", "--cancel", "--yes"]).exits(2).says(none);
+    for stream in ["a", "b"] {
+        refresh(&place, &["--stream", stream, "--truncate", "--yes"]).exits(0);
+    }
+    refresh(&place, &["--stream", "a", "--cancel"]).exits(2).says("--yes");
+    refresh(&place, &["--stream", "a", "--cancel", "--yes"]).exits(0);
+    refresh(&place, &["--stream", "a", "--cancel", "--yes"]).exits(2).says(none);
+    let audit = place.run_on(&place.path("pipe.hw"), "audit", &[]).exits(0).out;
+    assert!(audit.contains("cancel the refresh of a"), "{audit}");
+    place.run("run", &[]).exits(0);
+    assert_eq!((told(&place, "a"), told(&place, "b")), (generations(25, &[0]), generations(7, &[0, 1])));
+}
+
 /// The first attempts fail after some pages: each goes on where the last one stopped, in the same generation.
 #[test]
 fn a_refresh_that_fails_goes_on() {
@@ -83,6 +101,17 @@ fn a_stream_without_a_state_of_its_own_is_not_read_again_in_vain() {
     let place = Place::new("{ a = 25 }", "page = 10\nglobal = true");
     place.run("run", &[]).exits(0);
     refresh(&place, &["--stream", "a", "--truncate", "--yes"]).exits(2).says("one state for all streams");
+    // Its state can't go back by itself either; all of it can, and what is the runtime's own is not read again.
+    let log = place.path("pipe.hw");
+    for verb in ["reset", "rewind"] {
+        let to: &[&str] = if verb == "rewind" { &["--to", "4"] } else { &[] };
+        let options = [to, &["--stream", "a", "--yes"], WHY].concat();
+        let refused =
+            place.run_on(&log, verb, &options).exits(2).says("the source has one state for all streams");
+        refused.says("highwater refresh ").says("--stream a, which").does_not_say("nothing to do");
+    }
+    let options = [&["--to", "2", "--dry-run"], WHY].concat();
+    place.run_on(&log, "rewind", &options).exits(0).says("  a: ").does_not_say("_highwater");
     place.run("run", &[]).exits(0);
     place.holds(&[("a", 25)]);
 }

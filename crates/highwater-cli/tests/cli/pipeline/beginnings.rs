@@ -93,7 +93,7 @@ fn one_that_was_emptied_when_its_beginning_was_gone_waits_for_a_person() {
     let log = place.path("pipe.hw");
     let seek = ["seek", log.to_str().unwrap(), "db", "--to", "oldest"];
     let seek: Vec<&str> = seek.iter().chain(WHY).copied().collect();
-    place.command_of("consumer", &seek).exits(0);
+    place.command_of("consumer", &seek).exits(0).does_not_say("empty it");
     place.run("run", &[]).exits(0);
     let first = place.sql("db.sqlite", "select min(id), max(id) from x").concat();
     assert!(first.ends_with("|1009") && !first.starts_with("0|"), "{first}");
@@ -114,6 +114,7 @@ fn a_new_one_whose_beginning_is_gone_holds_nobody_up_and_a_refresh_fills_it() {
     }
     assert!(!ran.err.contains(": :"), "{}", ran.err);
     assert_eq!(count(&place, "db.sqlite"), "1100", "the others go on");
+    place.run("check", &[]).exits(10).says("destination late: checkpoints 1 to").says(&command);
     place.run("deliver", &["--only", "late", "--until-end"]).exits(10).says(&command);
     let refresh: Vec<&str> = ["--stream", "x", "--truncate"].iter().chain(WHY).copied().collect();
     place.run_on(&log, "refresh", &refresh).exits(0);
@@ -162,4 +163,38 @@ fn check_notices_that_a_destination_is_of_another_log() {
     place.run("check", &[]).exits(0);
     place.run("run", &[]).exits(0);
     assert_eq!(count(&place, "new.sqlite"), "50");
+}
+
+/// A destination that holds some of what the log had, and whose consumer was dropped to make room.
+#[test]
+fn after_a_drop_each_way_out_that_is_named_is_one() {
+    for is_from_now_on in [true, false] {
+        let place = place(&format!("[destinations.other]\ntype = 'jsonl'\npath = 'other'\n{DB}"));
+        more(&place, 0..100);
+        place.run("run", &[]).exits(0);
+        place.edit(|text| text.replace(DB, ""));
+        place.act("consumer", "drop", &["db", "--reason", "a test", "--by", "ops", "--yes"]).exits(0);
+        more(&place, 100..1000);
+        place.run("run", &[]).exits(0);
+        place.run("prune", &["--yes"]).exits(0);
+        add(&place, DB);
+        let log = place.path("pipe.hw");
+        let refresh = format!("highwater refresh {} --stream x", log.display());
+        for command in ["run", "check", "run"] {
+            let ran = place.run(command, &[]).exits(8).says("holds checkpoints up to").says(&refresh);
+            ran.says("an empty place").says("start = \"now\"");
+        }
+        place.edit(|text| text.replace("'db.sqlite'", "'new.sqlite'"));
+        if is_from_now_on {
+            place.edit(|text| text + "start = 'now'\n");
+            more(&place, 1000..1010);
+            place.run("run", &[]).exits(0);
+            assert_eq!(count(&place, "new.sqlite"), "10");
+        } else {
+            let refresh: Vec<&str> = ["--stream", "x"].iter().chain(WHY).copied().collect();
+            place.run_on(&log, "refresh", &refresh).exits(0);
+            place.run("run", &[]).exits(0);
+            assert_eq!(count(&place, "new.sqlite"), "1000");
+        }
+    }
 }

@@ -42,7 +42,9 @@ fn a_rewind_names_destinations_that_append_and_streams_without_a_key() {
         let told = place.run_on(&named, "refresh", &[&["--stream", "b"], &BY[..]].concat()).exits(0);
         told.says("warning: destination warehouse").says("warning: destination lake");
         let told = [&["--stream", "b", "--truncate"], &BY[..]].concat();
-        place.run_on(&named, "refresh", &told).exits(0).does_not_say("twice");
+        let told = place.run_on(&named, "refresh", &told).exits(0).does_not_say("twice");
+        let told = told.says("warning: destination lake appends: rows of older generations stay there");
+        told.does_not_say("warning: destination warehouse").does_not_say("no run of a pipeline");
     }
     let json = place.run("rewind", &[to, &["--json"]].concat()).exits(0).json();
     let of = |name: &str| {
@@ -70,6 +72,9 @@ fn of_a_log_that_no_pipeline_is_known_of_that_is_said() {
     std::fs::remove_file(place.path("pipe.hw.connect/rules.json")).unwrap();
     let told = place.run_on(&place.path("pipe.hw"), "rewind", &[&["--to", "1"], &BY[..]].concat()).exits(0);
     told.says("how lake writes is not known here").says("there is none of b");
+    let refresh = [&["--stream", "b"], &BY[..]].concat();
+    let told = place.run_on(&place.path("pipe.hw"), "refresh", &refresh).exits(0);
+    told.says("warning: no run of a pipeline is known here, and nothing else than highwater run obeys this");
 }
 
 #[test]
