@@ -27,15 +27,32 @@ pub(super) fn open(log: &LogReader, name: &str, delivery: &Delivery, reporter: &
         Err(failure) if is_gap(&failure) => failure,
         opened => return opened,
     };
+    let after = behind_what_is_gone(log, name, &gone)?;
+    let feed = open(Start::After(after))?;
+    reporter.note(format!("{name}: {gone}; it begins behind checkpoint {after}, {ANEW}"));
+    Ok(feed)
+}
+
+/// Whether [`open`] would find a place to begin at. Takes no consumer, and makes none.
+pub(super) fn check(log: &LogReader, name: &str, start: Start) -> Result<()> {
+    let known = log.consumers()?.into_iter().find(|consumer| consumer.name == name);
+    let start = known.map_or(start, |known| match known.acknowledged {
+        Sequence::NONE => Start::Earliest,
+        acknowledged => Start::After(acknowledged),
+    });
+    match log.check_start(start).map_err(Failure::from) {
+        Err(failure) if is_gap(&failure) => behind_what_is_gone(log, name, &failure).map(drop),
+        found => found.map(drop),
+    }
+}
+
+/// Where a destination can begin that can't begin where it should.
+fn behind_what_is_gone(log: &LogReader, name: &str, gone: &Failure) -> Result<Sequence> {
     if log.consumers()?.iter().any(|consumer| consumer.name == name) {
         return Err(Failure::diverged(format!("what it gets next is gone: {gone}; {}", anew(log)?)));
     }
     match whole_behind(log)? {
-        Whole::Behind(after) => {
-            let feed = open(Start::After(after))?;
-            reporter.note(format!("{name}: {gone}; it begins behind checkpoint {after}, {ANEW}"));
-            Ok(feed)
-        }
+        Whole::Behind(after) => Ok(after),
         Whole::Never(streams) => Err(Failure::config(format!(
             "{gone}; {}; or let it begin with what comes from now on: start = \"now\" in its section",
             read_again(log, &streams)

@@ -3,7 +3,7 @@
 use highwater::{ErrorKind, LogReader};
 
 use super::holding::{Holding, compare};
-use super::parts;
+use super::{beginning, parts};
 use crate::event::Reporter;
 use crate::failure::Result;
 use crate::pipeline::Pipeline;
@@ -107,16 +107,23 @@ impl Checker<'_> {
     fn destination(&self, name: &str) -> Checked {
         let part = Part::Destination(name.to_owned());
         let made = self.pipeline.destination(name);
-        let made = made.and_then(|(_, section)| {
-            parts::destination(self.pipeline, name, section, self.reporter, self.stop)
+        let made = made.and_then(|(delivery, section)| {
+            let destination = parts::destination(self.pipeline, name, section, self.reporter, self.stop)?;
+            Ok((delivery, destination))
         });
         match made {
             Err(failure) => Checked::unasked(part, Err(failure)),
             Ok(_) if self.offline => Checked::unasked(part, Ok(Found::Written)),
-            Ok(mut destination) => {
+            Ok((delivery, mut destination)) => {
                 let found = destination.check().and_then(|stored| {
                     destination.close()?;
-                    Ok(Found::Destination(compare(self.log()?.as_ref(), name, stored)?))
+                    let log = self.log()?;
+                    let holding = compare(log.as_ref(), name, stored)?;
+                    // One that holds something begins there.
+                    if let (Holding::Nothing | Holding::NoPositions, Some(log)) = (holding, &log) {
+                        beginning::check(log, name, delivery.start)?;
+                    }
+                    Ok(Found::Destination(holding))
                 });
                 Checked::asked(part, found)
             }

@@ -20,6 +20,7 @@ mod measured;
 mod memory;
 mod misbehaving;
 mod named;
+mod next;
 mod others;
 mod place;
 mod schemas;
