@@ -76,24 +76,25 @@ impl<'a> Asked<'a> {
 
     fn full(&self) -> Option<String> {
         let report = self.report;
-        // It may be full of other things while the log has no need of it.
-        if report.disk_is_full && report.source() != Source::Well {
-            return Some(format!(
-                "make room on the disk: highwater du {}; then highwater run {}",
-                self.log, self.file
-            ));
-        }
         let waits_at_cap = report.at_cap && self.is_live() && report.latest().is_some();
-        (waits_at_cap || report.source() == Source::Full).then(|| self.make_room())
+        // The disk may be full of other things while the log has no need of it.
+        let needs_disk = report.disk_is_full && report.source() != Source::Well;
+        let is_full = waits_at_cap || needs_disk || report.source() == Source::Full;
+        is_full.then(|| self.make_room(needs_disk))
     }
 
     /// It depends on who holds the oldest checkpoint.
-    fn make_room(&self) -> String {
+    fn make_room(&self, needs_disk: bool) -> String {
         let (report, file) = (self.report, &self.file);
         let Some(late) = report.latest().filter(|late| report.holds_space(late)) else {
-            return format!(
-                "raise storage.max_size in {file}: what is kept fills it; then highwater run {file}"
-            );
+            let first = match (needs_disk, report.is_prunable) {
+                (true, true) => format!("highwater prune {file}"),
+                (true, false) => {
+                    format!("make room on the disk (highwater du {}: what the log has of it)", self.log)
+                }
+                (false, _) => format!("raise storage.max_size in {file}: what is kept fills it"),
+            };
+            return format!("{first}; then highwater run {file}");
         };
         if late.is_stranger {
             return self.drop_or_start(late);
