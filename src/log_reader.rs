@@ -206,6 +206,13 @@ impl LogReader {
         crate::consumer::check_position(&self.origin, stored)
     }
 
+    /// Up to which checkpoint damage took all that came right behind this one, as a repair has given it up; `None` if the next one
+    /// is there, is still to come, or was pruned. A consumer that stands at this one gets nothing before it is put behind them
+    /// ([`seek_consumer`](LogReader::seek_consumer), [`Consumer::pass_gap`]).
+    pub fn lost_behind(&self, after: Sequence) -> Result<Option<Sequence>> {
+        crate::consumer::lost_behind(&self.origin, after)
+    }
+
     /// Whether a consumer could begin there, without making one; behind which checkpoint it would stand then. Fails with
     /// [`ErrorKind::Gap`](crate::ErrorKind::Gap) where what follows is pruned.
     pub fn check_start(&self, start: Start) -> Result<Sequence> {

@@ -1,6 +1,7 @@
 //! A named reader with a durable acknowledged position.
 
 mod file;
+mod lost;
 mod registry;
 mod restart;
 
@@ -22,6 +23,7 @@ use crate::storage::{self, Access, Lock, LockMode, StorageFile};
 use crate::streams::Stream;
 
 pub(crate) use file::on_device;
+pub(crate) use lost::lost_behind;
 pub(crate) use registry::{
     check_position, check_start, drop_consumer, is_diverged, plan_seek, read_state, register, seek,
 };
@@ -254,10 +256,15 @@ impl Consumer {
     /// Compares with the position that the destination holds, and goes on from there.
     ///
     /// `None`, a destination that stores no position, changes nothing. A destination further than the last
-    /// acknowledgement counts as acknowledged; one behind it (restored from a backup) is delivered to again. Fails with
+    /// acknowledgement counts as acknowledged; one behind it (restored from a backup) is delivered to again; but where a person
+    /// has put the consumer behind checkpoints that damage took, and the destination lacks only those, it goes on there. Fails with
     /// [`ErrorKind::Diverged`] for another log, a destination ahead of this one, or another checkpoint under that number.
     pub fn align(&mut self, stored: Option<Position>) -> Result<()> {
         let Some(stored) = stored else { return Ok(()) };
+        self.check_log(stored)?;
+        if self.stays_behind_loss(stored)? {
+            return Ok(());
+        }
         let (at, id) = self.check_position(stored)?;
         let retained = self.origin.horizon()?.retained;
         if !retained.follows(stored.sequence) {
@@ -269,7 +276,7 @@ impl Consumer {
         self.ahead.retain(|_, ahead| *ahead > stored.sequence);
         let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
-        if stored.sequence < self.state.start {
+        if stored.sequence <= self.state.start {
             // It was delivered to before this consumer was put where it is: nobody knows from where on.
             self.state.start = Sequence::NONE;
         }

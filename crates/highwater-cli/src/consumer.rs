@@ -1,5 +1,6 @@
 //! `highwater consumer`: who reads the log, and from where. What a consumer would miss is named before it does.
 
+mod held;
 mod moving;
 
 use std::io::Write;

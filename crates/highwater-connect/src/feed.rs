@@ -47,7 +47,8 @@ impl Feed {
     }
 
     /// Goes on behind what the destination holds. One that stores positions and has none, although something was acknowledged, has
-    /// lost it: it begins anew where it began.
+    /// lost it: it begins anew where it began. Where the consumer was put behind checkpoints that damage took, and the destination lacks
+    /// nothing else before that place, it stays there.
     ///
     /// Fails with [`FailureKind::Diverged`](crate::FailureKind::Diverged) if what it holds is not on the log's history, and with the
     /// engine's [`Gap`](highwater::ErrorKind::Gap) where what it needs is gone.
@@ -73,6 +74,13 @@ impl Feed {
     pub fn restart(&mut self, start: Start) -> Result<()> {
         self.tracker.forget();
         Ok(self.consumer.restart(start)?)
+    }
+
+    /// Goes on behind checkpoints that are gone, as a [`Gap`](highwater::ErrorKind::Gap) has told: for a destination that has them, or
+    /// is never to get them. Blocks for a flush.
+    pub fn pass_gap(&mut self, last: Sequence) -> Result<()> {
+        self.tracker.forget();
+        Ok(self.consumer.pass_gap(last)?)
     }
 
     /// The next batch that is due; blocks at most [`Limit::wait`].

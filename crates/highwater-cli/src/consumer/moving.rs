@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use highwater::{By, LogReader, Sequence, Tally};
+use highwater::{By, ConsumerInfo, LogReader, Sequence, Tally};
 
-use super::{Json, comes_next, gap};
+use super::{Json, comes_next, gap, held};
 use crate::by::MayBe;
 use crate::doing::Doing;
 use crate::failure::{Code, Failure};
-use crate::given;
 use crate::known;
 use crate::place;
 use crate::terminal;
@@ -18,10 +17,10 @@ use highwater_connect::text::tame;
 /// Move a consumer: forward, past what it then never gets, or back, to what it then gets again
 #[derive(Debug, clap::Args)]
 pub(crate) struct Seek {
-    /// The log's directory, or the pipeline file
-    log: PathBuf,
+    /// The log's directory, or the pipeline file: with that, a destination is asked what it holds
+    pub(super) log: PathBuf,
     /// Its name
-    name: String,
+    pub(super) name: String,
     /// Where to: earliest, oldest, now, or behind a checkpoint: its number, its UUID, or a time (the last one committed by then)
     #[arg(long, value_name = "PLACE")]
     to: String,
@@ -44,37 +43,41 @@ pub(crate) struct Drop {
     doing: Doing,
 }
 
-/// Where a consumer stands; `None` if its file is damaged.
-fn standing(log: &LogReader, name: &str) -> Result<Option<Sequence>, Failure> {
+fn find(log: &LogReader, name: &str) -> Result<ConsumerInfo, Failure> {
     let consumers = log.consumers()?;
     let names = || consumers.iter().map(|consumer| tame(&consumer.name)).collect::<Vec<_>>().join(", ");
-    let found = consumers.iter().find(|consumer| consumer.name == name);
-    if found.is_some_and(|found| found.damage.is_some()) {
+    let found = consumers.iter().find(|consumer| consumer.name == name).cloned();
+    if found.as_ref().is_some_and(|found| found.damage.is_some()) {
         terminal::warning("where it stands can't be read");
     }
-    let at = found.map(|found| found.damage.is_none().then_some(found.acknowledged));
-    at.ok_or_else(|| {
+    found.ok_or_else(|| {
         let known =
             if consumers.is_empty() { "it has none".to_owned() } else { format!("it has {}", names()) };
         Failure::not_found(format!("the log has no consumer {}; {known}", tame(name)))
     })
 }
 
+/// Where a consumer stands; `None` if its file is damaged.
+fn standing(found: &ConsumerInfo) -> Option<Sequence> {
+    found.damage.is_none().then_some(found.acknowledged)
+}
+
 pub(super) fn seek(args: &Seek) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
-    let before = standing(&log, &args.name)?;
+    let found = find(&log, &args.name)?;
+    let before = standing(&found);
     let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
     let start = place::start(&log, &args.to)?;
     // What would be refused is refused before anything is said, whether it is to be done or not.
     let to = log.plan_seek(&args.name, start).map_err(gap)?;
-    let mut plan = Json { before, ..Json::of(&args.name) };
+    let destination_decides = held::decides(args, &log, &found, to)?;
+    let mut plan = Json { before, destination_decides, ..Json::of(&args.name) };
     if let Some(before) = before {
         plan.missed = tally(&log, before, to)?;
         plan.again = tally(&log, to, before.min(end))?;
         say(&format!("consumer {} never gets", tame(&args.name)), before, to, &plan.missed);
         say(&format!("consumer {} gets again", tame(&args.name)), to, before.min(end), &plan.again);
     }
-    plan.destination_decides = stores_position(args)?;
     // Where nothing moves there is nothing to ask.
     let is_wanted =
         if Some(to) == before { !args.doing.is_dry() } else { args.doing.is_wanted("Move it?")? };
@@ -86,20 +89,6 @@ pub(super) fn seek(args: &Seek) -> Result<Code, Failure> {
     plan.done = true;
     plan.acknowledged = Some(at);
     args.doing.print(&plan, Some(&comes_next(&args.name, at)))
-}
-
-/// Whether the consumer is a destination that goes on from its own position; that is said.
-fn stores_position(args: &Seek) -> Result<bool, Failure> {
-    let rules = given::rules(&args.log)?;
-    let is_so = rules.is_some_and(|rules| rules.store_position.contains(&args.name));
-    if is_so {
-        terminal::warning(format!(
-            "destination {} stores with its records up to which checkpoint it has them, and its next run goes on from there, wherever its \
-             consumer stands: it gets nothing again and misses nothing. To fill it anew, give it another name, or empty it",
-            tame(&args.name)
-        ));
-    }
-    Ok(is_so)
 }
 
 /// As much of the range as is kept.
@@ -128,7 +117,7 @@ pub(super) fn drop_one(args: &Drop) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
     let mut plan = Json::of(&args.name);
     // One whose file is damaged can be dropped: that is what it takes to go on.
-    if let Some(before) = standing(&log, &args.name)? {
+    if let Some(before) = standing(&find(&log, &args.name)?) {
         let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
         plan.before = Some(before);
         plan.missed = tally(&log, before, end)?;

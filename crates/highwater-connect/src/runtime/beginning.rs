@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use highwater::{ErrorKind, LogReader, Sequence, Start, StreamName};
+use highwater::{ErrorKind, LogReader, Position, Sequence, Start, StreamName};
 
+use super::holding;
 use crate::bookkeeping::{Book, is_ours};
+use crate::destination::{Destination, Stored};
 use crate::event::Reporter;
 use crate::failure::{Failure, Result};
 use crate::feed::Feed;
@@ -17,48 +19,89 @@ use crate::text::tame;
 /// So many streams are named.
 const NAMED_MAX: usize = 3;
 
-/// Takes a destination's consumer, or makes it. Blocks for reading the log's commits where its beginning is gone.
+/// Takes a destination's consumer, or makes it: behind what the destination holds, if it holds something. Blocks for its answer then,
+/// and for reading the log's commits where the log's beginning is gone.
 ///
 /// Fails with [`FailureKind::Config`](crate::FailureKind::Config) where it can't begin without a hole, and with
 /// [`FailureKind::Diverged`](crate::FailureKind::Diverged) where it has begun, and what follows is gone.
-pub(super) fn open(log: &LogReader, name: &str, delivery: &Delivery, reporter: &Reporter) -> Result<Feed> {
+pub(super) fn open(
+    log: &LogReader,
+    name: &str,
+    delivery: &Delivery,
+    destination: &mut dyn Destination,
+    reporter: &Reporter,
+) -> Result<Feed> {
     let open = |start| Feed::open(log, name, start, delivery.max_lag);
+    let is_known = log.consumers()?.iter().any(|consumer| consumer.name == name);
+    // From the log's beginning on it finds its place by itself. One that can't be asked now is asked again before it is given anything.
+    let is_from_first = delivery.start == Start::Earliest && log.check_start(Start::Earliest).is_ok();
+    if !is_known
+        && !is_from_first
+        && let Ok(Stored::UpTo(position)) = destination.stored()
+    {
+        return open(Start::After(behind(log, name, position)?));
+    }
     let gone = match open(delivery.start) {
         Err(failure) if is_gap(&failure) => failure,
         opened => return opened,
     };
-    let after = behind_what_is_gone(log, name, &gone)?;
+    if is_known {
+        return Err(Failure::diverged(format!("what it gets next is gone: {gone}; {}", anew(log)?)));
+    }
+    let after = whole_after(log, &gone)?;
     let feed = open(Start::After(after))?;
     reporter.note(format!("{name}: {gone}; it begins behind checkpoint {after}, {ANEW}"));
     Ok(feed)
 }
 
-/// Whether [`open`] would find a place to begin at. Takes no consumer, and makes none.
-pub(super) fn check(log: &LogReader, name: &str, start: Start) -> Result<()> {
-    let known = log.consumers()?.into_iter().find(|consumer| consumer.name == name);
-    let start = known.map_or(start, |known| match known.acknowledged {
-        Sequence::NONE => Start::Earliest,
-        acknowledged => Start::After(acknowledged),
-    });
+/// Whether a destination that has no consumer yet could begin; fails as [`open`] would. Changes nothing.
+pub(super) fn check(log: &LogReader, name: &str, start: Start, stored: Stored) -> Result<()> {
+    if log.consumers()?.iter().any(|consumer| consumer.name == name) {
+        return Ok(());
+    }
+    if let Stored::UpTo(position) = stored {
+        return behind(log, name, position).map(drop);
+    }
     match log.check_start(start).map_err(Failure::from) {
-        Err(failure) if is_gap(&failure) => behind_what_is_gone(log, name, &failure).map(drop),
+        Err(failure) if is_gap(&failure) => whole_after(log, &failure).map(drop),
         found => found.map(drop),
     }
 }
 
-/// Where a destination can begin that can't begin where it should.
-fn behind_what_is_gone(log: &LogReader, name: &str, gone: &Failure) -> Result<Sequence> {
-    if log.consumers()?.iter().any(|consumer| consumer.name == name) {
-        return Err(Failure::diverged(format!("what it gets next is gone: {gone}; {}", anew(log)?)));
-    }
+/// Where every stream begins that a new destination gets, since the log's beginning is gone.
+fn whole_after(log: &LogReader, gone: &Failure) -> Result<Sequence> {
     match whole_behind(log)? {
         Whole::Behind(after) => Ok(after),
-        Whole::Never(streams) => Err(Failure::config(format!(
-            "{gone}; {}; or let it begin with what comes from now on: start = \"now\" in its section",
-            read_again(log, &streams)
-        ))),
+        Whole::Never(streams) => {
+            Err(Failure::config(format!("{gone}; {}; or {FROM_NOW_ON}", read_again(log, &streams))))
+        }
     }
 }
+
+/// Where one goes on whose consumer was dropped: behind what it holds. A consumer that could not go on would hold the log for nothing.
+fn behind(log: &LogReader, name: &str, stored: Position) -> Result<Sequence> {
+    let gone = match log.check_position(stored) {
+        Ok(()) => return Ok(stored.sequence),
+        // What damage took is told when it comes next.
+        Err(error) if holding::lost_from(log, &error).is_some() => return Ok(stored.sequence),
+        Err(error) if matches!(error.kind(), ErrorKind::Gap { .. }) => error,
+        Err(error) => return Err(holding::refused(log, name, error)),
+    };
+    let ways_out = match whole_behind(log)? {
+        Whole::Behind(_) => format!("give it an empty place ({PLACES}), where it begins {ANEW}"),
+        Whole::Never(streams) => format!(
+            "give it an empty place ({PLACES}), and {}; or, in an empty place, {FROM_NOW_ON}",
+            read_again(log, &streams)
+        ),
+    };
+    Err(Failure::diverged(format!("it holds checkpoints up to {}, and {gone}; {ways_out}", stored.sequence)))
+}
+
+/// What an empty place is.
+const PLACES: &str = "another path, schema or database";
+
+/// For who does not need what was before.
+const FROM_NOW_ON: &str = "let it begin with what comes from now on: start = \"now\" in its section";
 
 /// Where a destination begins again that has lost what it got up to `acknowledged`: where it began, or where every stream is read
 /// anew.
@@ -89,7 +132,7 @@ fn is_gap(failure: &Failure) -> bool {
 }
 
 /// What can be done for a destination that has begun, and lacks what is gone.
-fn anew(log: &LogReader) -> Result<String> {
+pub(super) fn anew(log: &LogReader) -> Result<String> {
     Ok(match whole_behind(log)? {
         Whole::Behind(_) => {
             format!("under another name, in an empty place, it begins {ANEW}")

@@ -2,8 +2,9 @@
 
 use highwater::{ErrorKind, LogReader};
 
+use super::beginning;
 use super::holding::{Holding, compare};
-use super::{beginning, parts};
+use super::parts;
 use crate::event::Reporter;
 use crate::failure::Result;
 use crate::pipeline::Pipeline;
@@ -108,22 +109,20 @@ impl Checker<'_> {
         let part = Part::Destination(name.to_owned());
         let made = self.pipeline.destination(name);
         let made = made.and_then(|(delivery, section)| {
-            let destination = parts::destination(self.pipeline, name, section, self.reporter, self.stop)?;
-            Ok((delivery, destination))
+            let made = parts::destination(self.pipeline, name, section, self.reporter, self.stop)?;
+            Ok((made, delivery.start))
         });
         match made {
             Err(failure) => Checked::unasked(part, Err(failure)),
             Ok(_) if self.offline => Checked::unasked(part, Ok(Found::Written)),
-            Ok((delivery, mut destination)) => {
+            Ok((mut destination, start)) => {
                 let found = destination.check().and_then(|stored| {
                     destination.close()?;
                     let log = self.log()?;
-                    let holding = compare(log.as_ref(), name, stored)?;
-                    // One that holds something begins there.
-                    if let (Holding::Nothing | Holding::NoPositions, Some(log)) = (holding, &log) {
-                        beginning::check(log, name, delivery.start)?;
+                    if let Some(log) = &log {
+                        beginning::check(log, name, start, stored)?;
                     }
-                    Ok(Found::Destination(holding))
+                    Ok(Found::Destination(compare(log.as_ref(), name, stored)?))
                 });
                 Checked::asked(part, found)
             }

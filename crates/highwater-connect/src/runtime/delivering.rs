@@ -89,8 +89,8 @@ pub struct Deliverer<'a> {
 
 impl Deliverer<'_> {
     /// Takes the consumer. Done for all before the source starts, so that nothing is pruned that one of them needs.
-    pub fn open(&self) -> Result<Feed> {
-        beginning::open(self.log, self.name, self.delivery, self.reporter)
+    pub fn open(&self, destination: &mut dyn Destination) -> Result<Feed> {
+        beginning::open(self.log, self.name, self.delivery, destination, self.reporter)
     }
 
     /// Delivers until the goal is reached, somebody asks to stop, or it is given up. Blocks for all of that.
@@ -162,7 +162,7 @@ impl Deliverer<'_> {
     ) -> Result<()> {
         let feed = match feed {
             Some(feed) => feed,
-            None => feed.insert(self.open()?),
+            None => feed.insert(self.open(destination)?),
         };
         self.align(feed, destination)?;
         let mut flight = Flight::default();
@@ -191,7 +191,15 @@ impl Deliverer<'_> {
             }
             // At the end nothing is waited for that could still be gathered.
             let age = if goal.is_some() { Duration::ZERO } else { self.delivery.batch.max_age };
-            if let Some(batch) = feed.next(&Limit { max_age: age, ..self.delivery.batch })? {
+            let next = match feed.next(&Limit { max_age: age, ..self.delivery.batch }) {
+                Ok(next) => next,
+                Err(failure) => {
+                    // The log's fault and not its own: what it was given before that is not given again.
+                    destination.flush()?;
+                    return Err(holding::stopped(self.log, self.name, failure));
+                }
+            };
+            if let Some(batch) = next {
                 if !std::mem::replace(&mut is_order_checked, true) {
                     self.check_order(&batch);
                 }
@@ -223,10 +231,7 @@ impl Deliverer<'_> {
         if let Some(stored) = stored.position().filter(|stored| stored.sequence > before) {
             self.find_rejected(feed, destination, stored)?;
         }
-        feed.align(stored).map_err(|failure| match failure.log_error() {
-            Some(error) => holding::refused(error.clone()),
-            None => failure,
-        })?;
+        feed.align(stored).map_err(|failure| holding::stopped(self.log, self.name, failure))?;
         let after = feed.acknowledged();
         if after < before {
             self.reporter.warning(format!(
@@ -267,7 +272,21 @@ impl Deliverer<'_> {
         }
         let all = Limit { max_age: Duration::ZERO, wait: Duration::ZERO, ..self.delivery.batch };
         let mut kept = 0;
-        while let Some(batch) = feed.next(&all)? {
+        while feed.acknowledged() < stored.sequence {
+            let batch = match feed.next(&all) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break,
+                Err(failure) => {
+                    let lost = failure.log_error().and_then(|error| holding::lost_from(self.log, error));
+                    let last = lost.ok_or(failure)?;
+                    if last >= stored.sequence {
+                        break;
+                    }
+                    // It has what is behind that already.
+                    feed.pass_gap(last)?;
+                    continue;
+                }
+            };
             kept += rejected::keep(self.letters, &found, &batch)?;
             if batch.end().sequence >= stored.sequence {
                 break;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use highwater::{Error, ErrorKind, LogReader, Position, Sequence, Start};
+use highwater::{ConsumerInfo, Error, ErrorKind, LogReader, Position, Sequence, Start};
 
 use super::{beginning, parts};
 use crate::destination::Stored;
@@ -50,11 +50,16 @@ pub fn holding(
     reporter: &Reporter,
     stop: &Stop,
 ) -> Result<Holding> {
+    compare(Some(log), name, stored(pipeline, name, reporter, stop)?)
+}
+
+/// Asks a destination of the pipeline what it holds, for which it may make its directory or its own tables. Blocks for its answer.
+pub fn stored(pipeline: &Pipeline, name: &str, reporter: &Reporter, stop: &Stop) -> Result<Stored> {
     let (_, section) = pipeline.destination(name)?;
     let mut destination = parts::destination(pipeline, name, section, reporter, stop)?;
     let stored = destination.stored()?;
     destination.close()?;
-    compare(Some(log), name, stored)
+    Ok(stored)
 }
 
 /// Compares what the destination of this name has stored with the log's history and with what was acknowledged. Changes nothing in
@@ -65,14 +70,22 @@ pub fn holding(
 pub fn compare(log: Option<&LogReader>, name: &str, stored: Stored) -> Result<Holding> {
     let Some(log) = log else { return before_any_log(stored) };
     match stored {
-        Stored::NoPositions => Ok(Holding::NoPositions),
+        Stored::NoPositions => {
+            let known = known(log, name)?;
+            known.map_or(Ok(()), |known| check_next(log, name, known.acknowledged))?;
+            Ok(Holding::NoPositions)
+        }
         Stored::UpTo(position) => {
-            log.check_position(position).map_err(refused)?;
+            check_next(log, name, position.sequence)?;
+            match log.check_position(position) {
+                // What damage took has no identity any more that could be compared.
+                Err(error) if lost_from(log, &error).is_some() => {}
+                found => found.map_err(|error| refused(log, name, error))?,
+            }
             Ok(Holding::UpTo(position))
         }
         Stored::Nothing => {
-            let consumers = log.consumers()?;
-            let known = consumers.iter().find(|known| known.name == name && known.has_acknowledged);
+            let known = known(log, name)?.filter(|known| known.has_acknowledged);
             let Some(known) = known else { return Ok(Holding::Nothing) };
             let start =
                 if known.start == Sequence::NONE { Start::Earliest } else { Start::After(known.start) };
@@ -97,16 +110,55 @@ fn before_any_log(stored: Stored) -> Result<Holding> {
 const WAYS_OUT: &str = "bring back the log that it was delivered from, or give it an empty place (another path, schema or database), \
                         where it begins anew with this log";
 
+fn known(log: &LogReader, name: &str) -> Result<Option<ConsumerInfo>> {
+    Ok(log.consumers()?.into_iter().find(|known| known.name == name))
+}
+
+/// Whether what comes next for a destination was lost to damage, and nobody has decided that it goes on behind that.
+fn check_next(log: &LogReader, name: &str, after: Sequence) -> Result<()> {
+    let Some(last) = log.lost_behind(after)? else { return Ok(()) };
+    let was_put =
+        known(log, name)?.is_some_and(|known| !known.has_acknowledged && known.acknowledged >= last);
+    if was_put {
+        return Ok(());
+    }
+    let next = log.reader(after.next()).and_then(|mut reader| reader.next());
+    next.map(drop).map_err(|error| refused(log, name, error))
+}
+
+/// If it is a gap that damage has made: its last checkpoint.
+pub(super) fn lost_from(log: &LogReader, error: &Error) -> Option<Sequence> {
+    let ErrorKind::Gap { first, .. } = error.kind() else { return None };
+    log.lost_behind(first.previous()).ok().flatten()
+}
+
 /// Why the log can't go on behind what a destination holds, with what can be done.
-pub(super) fn refused(error: Error) -> Failure {
+pub(super) fn refused(log: &LogReader, name: &str, error: Error) -> Failure {
+    if let Some(last) = lost_from(log, &error) {
+        return Failure::diverged(format!(
+            "it can't get what comes next: {error}; bring the log back from a backup, or have it go on behind what is lost: highwater \
+             consumer seek {} {name} --to {last}",
+            log.path().display()
+        ));
+    }
     match error.kind() {
         ErrorKind::Diverged => {
             Failure::diverged(format!("it holds something else than this log: {error}; {WAYS_OUT}"))
         }
-        ErrorKind::Gap { .. } => Failure::diverged(format!(
-            "it needs what this log does not hold any more: {error}; give it an empty place (another path, schema or database) and \
-             another name, under which it begins anew"
-        )),
+        ErrorKind::Gap { .. } => {
+            let ways_out = beginning::anew(log).unwrap_or_else(|failure| failure.to_string());
+            Failure::diverged(format!("it needs what this log does not hold any more: {error}; {ways_out}"))
+        }
         _ => error.into(),
+    }
+}
+
+/// The same for what has failed while it was delivered to.
+pub(super) fn stopped(log: &LogReader, name: &str, failure: Failure) -> Failure {
+    match failure.log_error() {
+        Some(error) if matches!(error.kind(), ErrorKind::Gap { .. } | ErrorKind::Diverged) => {
+            refused(log, name, error.clone())
+        }
+        _ => failure,
     }
 }

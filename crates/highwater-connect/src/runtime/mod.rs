@@ -31,7 +31,7 @@ use tending::Tending;
 
 pub use check::{Checked, Found, Part, check};
 pub use delivering::{Deliverer, Goal};
-pub use holding::{Holding, compare, holding};
+pub use holding::{Holding, compare, holding, stored};
 pub use parts::{Discovery, destination, discover, on_repeat, source, stores_position};
 pub use reading::{Ended, read};
 pub use resume::verify;
@@ -271,7 +271,7 @@ pub fn deliver_only(
         reporter,
         stop,
     };
-    let feed = deliverer.open()?;
+    let feed = deliverer.open(&mut *destination)?;
     rules::write_down(pipeline, reporter)?;
     let mut monitor = Monitor::new(pipeline, Some(name), &log, reporter);
     std::thread::scope(|scope| {

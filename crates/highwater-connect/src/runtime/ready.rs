@@ -34,8 +34,8 @@ pub(super) fn get(
     let mut ready = Vec::new();
     for name in pipeline.destination_names() {
         let (delivery, section) = pipeline.destination(name)?;
-        let destination = parts::destination(pipeline, name, section, reporter, stop)?;
-        match beginning::open(log, name, &delivery, reporter) {
+        let mut destination = parts::destination(pipeline, name, section, reporter, stop)?;
+        match beginning::open(log, name, &delivery, &mut *destination, reporter) {
             Ok(feed) => {
                 let letters = pipeline.dead_letters(name, &delivery);
                 let trouble = TroubleFile::new(&pipeline.work, name);

@@ -101,7 +101,7 @@ fn one_that_was_emptied_when_its_beginning_was_gone_waits_for_a_person() {
     let log = place.path("pipe.hw");
     let seek = ["seek", log.to_str().unwrap(), "db", "--to", "oldest"];
     let seek: Vec<&str> = seek.iter().chain(WHY).copied().collect();
-    place.command_of("consumer", &seek).exits(0);
+    place.command_of("consumer", &seek).exits(0).does_not_say("empty it");
     place.run("run", &[]).exits(0);
     let first = place.sql("db.sqlite", "select min(id), max(id) from x").concat();
     assert!(first.ends_with("|1009") && !first.starts_with("0|"), "{first}");
@@ -177,4 +177,38 @@ fn check_notices_that_a_destination_is_of_another_log() {
     place.run("check", &[]).exits(0);
     place.run("run", &[]).exits(0);
     assert_eq!(count(&place, "new.sqlite"), "50");
+}
+
+/// A destination that holds some of what the log had, and whose consumer was dropped to make room.
+#[test]
+fn after_a_drop_each_way_out_that_is_named_is_one() {
+    for is_from_now_on in [true, false] {
+        let place = place(&format!("[destinations.other]\ntype = 'jsonl'\npath = 'other'\n{DB}"));
+        more(&place, 0..100);
+        place.run("run", &[]).exits(0);
+        place.edit(|text| text.replace(DB, ""));
+        place.act("consumer", "drop", &["db", "--reason", "a test", "--by", "ops", "--yes"]).exits(0);
+        more(&place, 100..1000);
+        place.run("run", &[]).exits(0);
+        place.run("prune", &["--yes"]).exits(0);
+        add(&place, DB);
+        let log = place.path("pipe.hw");
+        let refresh = format!("highwater refresh {} --stream x", log.display());
+        for command in ["run", "check", "run"] {
+            let ran = place.run(command, &[]).exits(8).says("holds checkpoints up to").says(&refresh);
+            ran.says("an empty place").says("start = \"now\"");
+        }
+        place.edit(|text| text.replace("'db.sqlite'", "'new.sqlite'"));
+        if is_from_now_on {
+            place.edit(|text| text + "start = 'now'\n");
+            more(&place, 1000..1010);
+            place.run("run", &[]).exits(0);
+            assert_eq!(count(&place, "new.sqlite"), "10");
+        } else {
+            let refresh: Vec<&str> = ["--stream", "x"].iter().chain(WHY).copied().collect();
+            place.run_on(&log, "refresh", &refresh).exits(0);
+            place.run("run", &[]).exits(0);
+            assert_eq!(count(&place, "new.sqlite"), "1000");
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod docker;
 mod examples;
 mod failures;
 mod full;
+mod gaps;
 mod http;
 mod kills;
 mod measured;
@@ -73,14 +74,34 @@ fn streams_are_delivered_in_the_order_that_the_destination_asks_for() {
 }
 
 #[test]
-fn a_consumer_whose_destination_decides_is_not_moved_in_silence() {
+fn a_consumer_whose_destination_decides_is_not_moved_in_vain() {
     let place = Place::new(TWO, "page = 10");
     place.run("run", &[]).exits(0);
-    let moved = place.act("consumer", "seek", &["lake", "--to", "2", "--yes", "--json"]).exits(0);
-    let moved = moved.says("goes on from there, wherever its consumer stands").json();
-    assert_eq!(moved["destination_decides"], true);
+    let seek = |to: &str| place.act("consumer", "seek", &["lake", "--to", to, "--yes", "--json"]);
+    let said = "goes on behind that, wherever its consumer stands: nothing comes again; emptied, it gets everything again";
+    seek("2").exits(2).says(said).does_not_say("gets again");
+    // Of the log alone the destination can't be asked.
+    let log = place.path("pipe.hw");
+    let by_log = ["seek", log.to_str().unwrap(), "lake", "--to", "2", "--yes", "--json"];
+    let moved = place.command_of("consumer", &by_log).exits(0).says("where it still holds more than this");
+    assert_eq!(moved.json()["destination_decides"], true);
+    let back = ["seek", log.to_str().unwrap(), "lake", "--to", "now", "--yes"];
+    place
+        .command_of("consumer", &back)
+        .exits(2)
+        .says("what it lacks must stay there")
+        .says("the pipeline file");
     place.run("run", &[]).exits(0);
     place.holds(&[("a", 25), ("b", 7)]);
+    // Emptied, it gets everything again, as that said, or what a person then says.
+    std::fs::remove_dir_all(place.path("lake")).unwrap();
+    place.run("run", &[]).exits(0);
+    place.holds(&[("a", 25), ("b", 7)]);
+    std::fs::remove_dir_all(place.path("lake")).unwrap();
+    let moved = seek("now").exits(0).does_not_say("misses").json();
+    assert_eq!(moved["destination_decides"], false);
+    place.run("run", &[]).exits(0);
+    assert!(place.rows("a").is_empty());
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn the_file_stands_for_its_log_wherever_a_log_is_named() {
     for words in dry.split('|') {
         on(&file, words, &[&BY[..], &["--dry-run"]].concat()).exits(0);
     }
-    on(&file, "consumer seek @ lake --to 1 --dry-run", &[]).exits(0);
+    on(&file, "consumer seek @ lake --to now --dry-run", &[]).exits(0);
     let end = on(&file, "info @ --json", &[]).exits(0).json()["status"]["end"]["sequence"].to_string();
     for to in ["1", &end] {
         on(&file, "rewind @ --to", &[&[to], &BY[..], &["--yes"]].concat()).exits(0);

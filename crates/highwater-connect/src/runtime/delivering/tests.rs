@@ -1,3 +1,5 @@
+mod dropped;
+mod gap;
 mod lost;
 
 use std::path::Path;
@@ -83,7 +85,7 @@ fn deliver(
         reporter: &reporter,
         stop: &stop,
     };
-    deliverer.run(deliverer.open()?, destination)
+    deliverer.run(deliverer.open(destination)?, destination)
 }
 
 /// The checkpoints whose record was refused, as the dead letters have it.
@@ -252,7 +254,7 @@ fn deliver_down(fails: u32, cooldown: Duration, ends_after: Duration) -> (Result
             reporter: &reporter,
             stop: &stop,
         };
-        deliverer.run(deliverer.open().unwrap(), &mut lake)
+        deliverer.run(deliverer.open(&mut lake).unwrap(), &mut lake)
     });
     let events = kept.0.lock().unwrap().clone();
     (delivered, lake.asked, events)
