@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use highwater_connect::FailureKind;
 use highwater_connect::event::Reporter;
-use highwater_connect::quantity::plural;
-use highwater_connect::runtime::{self, Checked, Found, Holding, Part};
+use highwater_connect::quantity::{plural, timestamp};
+use highwater_connect::runtime::{self, Checked, Found, Holding, Part, Trouble, TroubleFile};
+use highwater_connect::text::tame;
+use highwater_connect::{FailureKind, Pipeline};
 use serde::Serialize;
 
 use crate::failure::{Code, Failure};
@@ -52,18 +53,26 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     }
     let code = code_of(&checked);
     if args.json {
-        let parts = checked.iter().map(|one| PartJson::new(one, &reporter)).collect();
+        let parts = checked.iter().map(|one| PartJson::new(one, &pipeline, &reporter)).collect();
         output::json(Json { pipeline: &pipeline.name, well: code == Code::Well, parts })?;
         return Ok(code);
     }
     if checked.iter().all(|one| one.is_asked || one.found.is_ok()) {
         terminal::say(format!("{}: well-formed, and every variable has a value", shown(&args.pipeline)));
     }
-    checked.iter().for_each(|one| say(one, &reporter));
+    checked.iter().for_each(|one| say(one, &pipeline, &reporter));
     Ok(code)
 }
 
-fn say(checked: &Checked, reporter: &Reporter) {
+/// Why a destination that will do now, as far as it can be asked, was given up.
+fn recorded(checked: &Checked, pipeline: &Pipeline) -> Option<Trouble> {
+    let (Part::Destination(name), Ok(Found::Destination(_))) = (&checked.part, &checked.found) else {
+        return None;
+    };
+    TroubleFile::new(&pipeline.work, name).current().filter(|trouble| trouble.next_us.is_none()).cloned()
+}
+
+fn say(checked: &Checked, pipeline: &Pipeline, reporter: &Reporter) {
     let of = match &checked.part {
         Part::Destination(name) => format!("destination {name}"),
         Part::File | Part::Source => "source".to_owned(),
@@ -75,7 +84,15 @@ fn say(checked: &Checked, reporter: &Reporter) {
             terminal::say(format!("{of}: works with its configuration, and has {streams} to read"));
             notes.iter().for_each(|note| terminal::say(format!("{of}: {}", reporter.shown(note))));
         }
-        Ok(Found::Destination(holding)) => terminal::say(format!("{of}: {holding}")),
+        Ok(Found::Destination(holding)) => {
+            terminal::say(format!("{of}: {holding}"));
+            if let Some(trouble) = recorded(checked, pipeline) {
+                let (at, text) = (timestamp(trouble.last_us), tame(&trouble.text));
+                terminal::warning(format!(
+                    "{of}: it was given up {at}, which only a run can find mended: {text}"
+                ));
+            }
+        }
         Err(failure) => {
             let text = reporter.shown(&failure.to_string());
             // What is wrong in the file says where by itself.
@@ -133,10 +150,13 @@ struct PartJson<'a> {
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// Why a destination was given up that is well as far as it can be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<Trouble>,
 }
 
 impl<'a> PartJson<'a> {
-    fn new(checked: &'a Checked, reporter: &Reporter) -> Self {
+    fn new(checked: &'a Checked, pipeline: &Pipeline, reporter: &Reporter) -> Self {
         let (part, name) = match &checked.part {
             Part::File => ("file", None),
             Part::Source => ("source", None),
@@ -164,6 +184,7 @@ impl<'a> PartJson<'a> {
             lost,
             kind: failure.map(|failure| failure.kind().name()),
             text: failure.map(|failure| reporter.shown(&failure.to_string())),
+            trouble: recorded(checked, pipeline),
         }
     }
 }

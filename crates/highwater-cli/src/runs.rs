@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::failure::{Code, Failure};
 use crate::known;
 use crate::output;
+use crate::terminal;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,13 +36,22 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Json {
     attempts: Vec<Attempt>,
+    /// What damage took from the log, and with it what was on record there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lost: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let log = known::open(&args.log)?;
-    let attempts = runs::attempts(&log, args.last)?;
+    let mut lost = Vec::new();
+    let attempts = runs::attempts(&log, args.last, &mut |gap| lost.push(gap.to_string()))?;
+    for gap in &lost {
+        terminal::warning(format!(
+            "{gap}; an attempt that was on record there is not told, or without its end"
+        ));
+    }
     if args.json {
-        output::json(Json { attempts })?;
+        output::json(Json { attempts, lost })?;
     } else {
         print(&attempts, log.is_live()?)?;
     }

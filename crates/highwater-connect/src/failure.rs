@@ -23,7 +23,8 @@ pub enum FailureKind {
     Authentication,
     /// What we were told to do makes no sense to the other side. A person has to look.
     Config,
-    /// The destination's position is not on this log's history, or its tables are not ours. A person has to decide.
+    /// The destination's position is not on this log's history, or its tables are not ours; or the source is not what was read up to the
+    /// state. A person has to decide.
     Diverged,
     /// Something has changed that a person has to decide about before it goes on.
     Paused,

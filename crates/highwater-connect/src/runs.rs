@@ -117,13 +117,26 @@ fn write(log: &Log, attempt: &Attempt) -> Result<()> {
 
 const RUNS: &str = "runs";
 
-/// The attempts whose records are still in the log, oldest first, at most `last` of them. Blocks for reading what there is.
-pub fn attempts(log: &LogReader, last: usize) -> Result<Vec<Attempt>> {
+/// The attempts whose records are still in the log, oldest first, at most `last` of them. Where a repair has left a gap `gap` is told, and
+/// it goes on behind it: what was on record there is lost. Blocks for reading what there is.
+pub fn attempts(
+    log: &LogReader,
+    last: usize,
+    gap: &mut dyn FnMut(&highwater::Error),
+) -> Result<Vec<Attempt>> {
     let Some(end) = log.end() else { return Ok(Vec::new()) };
     let mut found: BTreeMap<(i64, String, u32), Attempt> = BTreeMap::new();
     let mut reader = log.reader(log.first())?;
     while reader.next_sequence() <= end.sequence {
-        let Some(checkpoint) = reader.next()? else { break };
+        let checkpoint = match reader.next() {
+            Ok(Some(checkpoint)) => checkpoint,
+            Ok(None) => break,
+            Err(error) if reader.pass_gap().is_some() => {
+                gap(&error);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let ours = |name: &highwater::StreamName| bookkeeping::is_ours(name) && name.name == RUNS;
         let Some(counts) = checkpoint.streams().iter().find(|counts| ours(&counts.name)) else { continue };
         for record in checkpoint.records_of(counts.stream) {
@@ -141,6 +154,10 @@ pub fn attempts(log: &LogReader, last: usize) -> Result<Vec<Attempt>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn attempts(log: &LogReader, last: usize) -> Result<Vec<Attempt>> {
+        super::attempts(log, last, &mut |error| panic!("{error}"))
+    }
 
     #[test]
     fn an_attempt_is_found_with_its_end() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use highwater::ErrorKind;
+use highwater::{ErrorKind, LogReader, Sequence, Start};
 use highwater_connect::event::Reporter;
 use highwater_connect::runtime::Outcome;
 use highwater_connect::{Failure as Why, FailureKind, Pipeline};
@@ -85,7 +85,10 @@ impl Conclusion {
             (Some(Failed { text, .. }), []) => format!("source: {text}"),
             (None, []) if self.outcome == "complete" => return Ok(Code::Well),
             (None, []) => "stopped on request; run it again to go on".to_owned(),
-            (source, given_up) => given_up_text(source.is_some(), given_up),
+            (source, given_up) => {
+                let is_kept = given_up.iter().all(|failed| is_kept(&pipeline.log, failed));
+                given_up_text(source.is_some(), given_up, is_kept)
+            }
         };
         Err(Failure::with_code(self.exit_code, last).hint(self.next(file)).of(&pipeline.log))
     }
@@ -121,17 +124,33 @@ pub(crate) fn code_of(why: &Why, otherwise: Code) -> Code {
     }
 }
 
-fn given_up_text(is_source: bool, given_up: &[&Failed]) -> String {
+/// Whether the log holds everything that the destination lacks, so that it goes on once it works again.
+fn is_kept(log: &Path, failed: &Failed) -> bool {
+    let is_kept = || -> Result<bool, highwater::Error> {
+        let log = LogReader::open(log)?;
+        let consumers = log.consumers()?;
+        let known = consumers.iter().find(|consumer| consumer.name == failed.of && !consumer.diverged);
+        let Some(known) = known else { return Ok(false) };
+        let start = match known.acknowledged {
+            Sequence::NONE => Start::Earliest,
+            acknowledged => Start::After(acknowledged),
+        };
+        log.check_start(start).map(|_| true)
+    };
+    failed.kind != FailureKind::Diverged.name() && is_kept().unwrap_or(false)
+}
+
+fn given_up_text(is_source: bool, given_up: &[&Failed], is_kept: bool) -> String {
     let names: Vec<&str> = given_up.iter().map(|failed| failed.of.as_str()).collect();
     let too = if is_source { "the source failed; " } else { "" };
-    let lacks = match given_up {
-        [one] if one.kind == "diverged" => "what it holds is not of this log: a person has to decide",
-        [_] => "what it lacks is in the log",
-        _ => "what they lack is in the log",
+    let then = match (is_kept, given_up.len()) {
+        (true, 1) => "what it lacks is in the log",
+        (true, _) => "what they lack is in the log",
+        (false, _) => "a person has to decide how it goes on",
     };
     match names.as_slice() {
-        [one] => format!("{too}destination {one} was given up; {lacks}"),
-        many => format!("{too}destinations {} were given up; {lacks}", many.join(", ")),
+        [one] => format!("{too}destination {one} was given up; {then}"),
+        many => format!("{too}destinations {} were given up; {then}", many.join(", ")),
     }
 }
 

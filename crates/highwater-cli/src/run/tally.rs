@@ -192,7 +192,8 @@ impl Tally {
             let mut text = format!("{name} got {}", plural(delivered.records, "record"));
             if delivered.rejected > 0 {
                 text.push_str(&format!(" and refused {}", count(delivered.rejected)));
-                text.push_str(" (highwater dead-letters list)");
+                // One that only counts them has none there.
+                text.push_str(" (highwater dead-letters list tells which, where it said so)");
             }
             if delivered.is_unverified {
                 text.push_str(" (unverified: it does not count what it refuses)");

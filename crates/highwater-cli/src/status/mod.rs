@@ -1,15 +1,18 @@
 //! `highwater status`: why is it stuck? The source, the log and each destination, on one screen.
 
+mod facts;
 mod next;
 mod print;
+mod record;
+mod room;
 
 use std::path::{Path, PathBuf};
 
-use highwater::{ConsumerInfo, LogReader, Retention, Status};
+use highwater::{ConsumerInfo, LogReader, Retention, Sequence, Status};
 use highwater_connect::Pipeline;
 use highwater_connect::bookkeeping::Book;
 use highwater_connect::letters::{DeadLetters, LettersMax};
-use highwater_connect::pipeline::{Storage, work_directory};
+use highwater_connect::pipeline::work_directory;
 use highwater_connect::runs::{self, Attempt};
 use highwater_connect::runtime::{Trouble, TroubleFile};
 use serde::Serialize;
@@ -45,12 +48,20 @@ struct Report {
     sync_ended: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_attempt: Option<Attempt>,
+    /// A person has worked on the log since.
+    was_worked_on: bool,
+    /// The first checkpoint that is kept.
+    first: Sequence,
     status: Status,
     /// The cap, where the pipeline file has one; `status.size_bytes` is what it counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_size: Option<u64>,
     /// No further file fits under the cap.
     at_cap: bool,
+    /// No further file fits on the disk.
+    disk_is_full: bool,
+    /// A pruning by the pipeline's rules would free something.
+    is_prunable: bool,
     /// Who keeps the oldest checkpoint, in words.
     held_by: String,
     /// How much the log has grown by a second, over what is kept of it, in bytes.
@@ -58,7 +69,9 @@ struct Report {
     growth_bytes: Option<f64>,
     consumers: Vec<Destination>,
     /// Destinations of the pipeline file that have not begun.
-    not_begun: Vec<String>,
+    not_begun: Vec<NotBegun>,
+    #[serde(skip)]
+    is_of_pipeline: bool,
     /// The next command to run.
     next: String,
 }
@@ -73,24 +86,68 @@ struct Destination {
     /// What keeps it from going on.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<Trouble>,
+    /// A person has seen to that since, or may have.
+    was_worked_on: bool,
+    /// The pipeline file has no destination of this name.
+    is_stranger: bool,
+    /// Of one that has diverged: up to where it has the same as the log, if that is on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_common: Option<Sequence>,
 }
 
 impl Destination {
-    fn of(work: &Path, consumer: ConsumerInfo) -> Result<Self, Failure> {
-        let letters = DeadLetters::new(work, &consumer.name, LettersMax::default());
+    fn of(log: &LogReader, consumer: ConsumerInfo, pipeline: Option<&Pipeline>) -> Result<Self, Failure> {
+        let work = work_directory(log.path());
+        let letters = DeadLetters::new(&work, &consumer.name, LettersMax::default());
         let dead_letters = letters.list()?.len() as u64;
-        let trouble = TroubleFile::new(work, &consumer.name).current().cloned();
-        Ok(Destination { consumer, dead_letters, trouble })
+        let is_named = |pipeline: &Pipeline| pipeline.destination_names().any(|name| name == consumer.name);
+        let (trouble, was_worked_on) = trouble(log, &consumer.name)?;
+        Ok(Destination {
+            dead_letters,
+            trouble,
+            was_worked_on,
+            is_stranger: !pipeline.is_none_or(is_named),
+            last_common: if consumer.diverged { record::last_common(log, &consumer)? } else { None },
+            consumer,
+        })
     }
+}
+
+/// A destination of the pipeline file that has no consumer yet.
+#[derive(Debug, Serialize)]
+struct NotBegun {
+    name: String,
+    /// What keeps it from beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<Trouble>,
+    /// A person has seen to that since, or may have.
+    was_worked_on: bool,
+}
+
+impl NotBegun {
+    fn of(log: &LogReader, name: &str) -> Result<Self, Failure> {
+        let (trouble, was_worked_on) = trouble(log, name)?;
+        Ok(NotBegun { name: name.to_owned(), trouble, was_worked_on })
+    }
+}
+
+/// What keeps a destination from going on, and whether a person has seen to that since.
+fn trouble(log: &LogReader, name: &str) -> Result<(Option<Trouble>, bool), Failure> {
+    let trouble = TroubleFile::new(&work_directory(log.path()), name).current().cloned();
+    let was_worked_on = match &trouble {
+        Some(trouble) => record::was_worked_on(log, trouble.last_us, Some(name))?,
+        None => false,
+    };
+    Ok((trouble, was_worked_on))
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let report = if args.pipeline.is_dir() {
-        Report::of_log(&args.pipeline, &args.pipeline, None)?
+        Report::of(&known::open(&args.pipeline)?, &args.pipeline, None)?
     } else {
         let pipeline = known::pipeline(&args.pipeline)?;
-        let report = Report::of_log(&pipeline.log, &args.pipeline, Some(&pipeline));
-        report.map_err(|failure| no_log(failure, &args.pipeline, &pipeline))?
+        let log = known::open(&pipeline.log).map_err(|failure| no_log(failure, &args.pipeline, &pipeline))?;
+        Report::of(&log, &args.pipeline, Some(&pipeline)).map_err(|failure| failure.of(&pipeline.log))?
     };
     if args.json {
         output::json(report)?;
@@ -109,30 +166,40 @@ fn no_log(failure: Failure, file: &Path, pipeline: &Pipeline) -> Failure {
 }
 
 impl Report {
-    fn of_log(path: &Path, given: &Path, pipeline: Option<&Pipeline>) -> Result<Self, Failure> {
-        let log = known::open(path)?;
-        let book = Book::newest(&log)?;
+    fn of(log: &LogReader, given: &Path, pipeline: Option<&Pipeline>) -> Result<Self, Failure> {
+        let book = Book::newest(log)?;
         let status = log.status()?;
-        let work = work_directory(path);
-        let consumers = log.consumers()?.into_iter().map(|consumer| Destination::of(&work, consumer));
+        let consumers = log.consumers()?.into_iter().map(|consumer| Destination::of(log, consumer, pipeline));
         let consumers = consumers.collect::<Result<Vec<_>, _>>()?;
-        let wanted = pipeline.map(|p| p.destination_names().map(str::to_owned).collect::<Vec<_>>());
-        let mut not_begun = wanted.unwrap_or_default();
-        not_begun.retain(|name| !consumers.iter().any(|destination| destination.consumer.name == *name));
+        let has_begun = |name: &str| consumers.iter().any(|destination| destination.consumer.name == name);
+        let names = pipeline.into_iter().flat_map(Pipeline::destination_names);
+        let not_begun = names.filter(|name| !has_begun(name));
+        let not_begun = not_begun.map(|name| NotBegun::of(log, name)).collect::<Result<Vec<_>, _>>()?;
         let retention = pipeline.map_or_else(Retention::default, |pipeline| pipeline.storage.retain);
+        let pruning = log.plan_prune(&retention)?;
+        let last_attempt = last_attempt(log)?;
         let mut report = Report {
-            log: path.to_owned(),
+            log: log.path().to_owned(),
             holder: log.is_live()?.then(|| log.holder()),
             sync: book.sync,
             sync_ended: book.ended,
-            last_attempt: last_attempt(&log)?,
+            was_worked_on: match last_attempt.as_ref().and_then(|attempt| attempt.end.as_ref()) {
+                Some(end) if end.error.is_some() => record::was_worked_on(log, end.ended_us, None)?,
+                _ => false,
+            },
+            last_attempt,
+            first: log.first(),
             max_size: pipeline.and_then(|pipeline| pipeline.storage.max_size),
-            at_cap: pipeline.is_some_and(|pipeline| is_at_cap(&status, &pipeline.storage)),
-            held_by: log.plan_prune(&retention)?.held_by,
-            growth_bytes: growth(&log, &status)?,
+            at_cap: pipeline.is_some_and(|pipeline| room::is_at_cap(&status, &pipeline.storage)),
+            disk_is_full: pipeline
+                .is_some_and(|pipeline| room::is_disk_full(log.path(), &status, &pipeline.storage)),
+            is_prunable: pruning.segments > 0,
+            held_by: pruning.held_by,
+            growth_bytes: room::growth(log, &status)?,
             status,
             consumers,
             not_begun,
+            is_of_pipeline: pipeline.is_some(),
             next: String::new(),
         };
         report.next = next::command(&report, given, pipeline);
@@ -140,26 +207,7 @@ impl Report {
     }
 }
 
-/// Over the time between the first checkpoint that is kept and the last.
-fn growth(log: &LogReader, status: &Status) -> Result<Option<f64>, Failure> {
-    let Some(end) = log.end() else { return Ok(None) };
-    let time_of = |sequence| -> Result<Option<i64>, Failure> {
-        Ok(log.reader(sequence)?.next()?.map(|checkpoint| checkpoint.time_us()))
-    };
-    let (Some(first), Some(last)) = (time_of(log.first())?, time_of(end.sequence)?) else { return Ok(None) };
-    let seconds = (last - first) as f64 / 1e6;
-    // Of less than a minute nothing can be said.
-    Ok((seconds >= 60.0).then(|| status.bytes as f64 / seconds))
-}
-
-/// Whether the next segment would be beyond the cap. A spare one is written over in its place.
-fn is_at_cap(status: &Status, storage: &Storage) -> bool {
-    let Some(max) = storage.max_size else { return false };
-    let usual = u64::from(storage.config().segment_bytes);
-    let next = status.segments.last().map_or(usual, |active| usual.min(active.bytes.saturating_mul(2)));
-    status.spare_segments == 0 && status.size_bytes.saturating_add(next) > max
-}
-
 fn last_attempt(log: &LogReader) -> Result<Option<Attempt>, Failure> {
-    Ok(runs::attempts(log, 1)?.pop())
+    // `runs` says what is lost; the last attempt is mostly behind it.
+    Ok(runs::attempts(log, 1, &mut |_| {})?.pop())
 }

@@ -4,9 +4,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use highwater_connect::quantity::{bytes, count, plural, time, timestamp};
+use highwater_connect::runs::now_us;
+use highwater_connect::runtime::Trouble;
 use highwater_connect::text::tame;
 
-use super::{Destination, Report};
+use super::{Destination, NotBegun, Report};
 use crate::failure::Failure;
 use crate::output;
 
@@ -61,6 +63,9 @@ impl Report {
         if self.at_cap {
             writeln!(out, "             full: no further file fits; {}", tame(&self.held_by))?;
         }
+        if self.disk_is_full {
+            writeln!(out, "             full: no further file fits on the disk")?;
+        }
         if let (Some(max), Some(growth), false) = (self.max_size, self.growth_bytes, self.at_cap) {
             let left = max.saturating_sub(status.size_bytes) as f64 / growth.max(f64::MIN_POSITIVE);
             if let Ok(left) = Duration::try_from_secs_f64(left) {
@@ -91,32 +96,43 @@ impl Report {
                 tame(&consumer.name),
                 consumer.acknowledged
             )?;
-            destination.print_more(out)?;
+            destination.print_more(out, self.holder.is_some())?;
         }
-        for name in &self.not_begun {
+        for NotBegun { name, trouble, .. } in &self.not_begun {
             writeln!(out, "destination  {}: has not begun", tame(name))?;
+            trouble.iter().try_for_each(|trouble| print_trouble(trouble, self.holder.is_some(), out))?;
         }
         Ok(())
     }
 }
 
 impl Destination {
-    fn print_more(&self, out: &mut impl Write) -> std::io::Result<()> {
+    fn print_more(&self, out: &mut impl Write, is_live: bool) -> std::io::Result<()> {
+        if self.is_stranger {
+            return writeln!(
+                out,
+                "             no destination of this file: nothing delivers it but what reads it itself"
+            );
+        }
         if self.dead_letters > 0 {
             writeln!(out, "             {}", plural(self.dead_letters, "dead letter"))?;
         }
-        let Some(trouble) = &self.trouble else { return Ok(()) };
-        let then = match trouble.next_us {
-            Some(at) => format!("tried again {}", timestamp(at)),
-            None => "given up".to_owned(),
-        };
-        let attempts = plural(trouble.attempts.into(), "attempt");
-        writeln!(
-            out,
-            "             {attempts} failed since {}, the last {}: {}; {then}",
-            timestamp(trouble.since_us),
-            timestamp(trouble.last_us),
-            tame(&trouble.text)
-        )
+        self.trouble.iter().try_for_each(|trouble| print_trouble(trouble, is_live, out))
     }
+}
+
+fn print_trouble(trouble: &Trouble, is_live: bool, out: &mut impl Write) -> std::io::Result<()> {
+    let then = match trouble.next_us {
+        Some(at) if is_live || at > now_us() => format!("tried again {}", timestamp(at)),
+        Some(_) => "tried again by the next run".to_owned(),
+        None => "given up".to_owned(),
+    };
+    let attempts = plural(trouble.attempts.into(), "attempt");
+    writeln!(
+        out,
+        "             {attempts} failed since {}, the last {}: {}; {then}",
+        timestamp(trouble.since_us),
+        timestamp(trouble.last_us),
+        tame(&trouble.text)
+    )
 }

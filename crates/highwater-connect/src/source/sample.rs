@@ -187,8 +187,9 @@ impl Source for Sample {
             let name = StreamName { namespace: None, name: kind.name().to_owned() };
             let next = match from.of(&name) {
                 Some(text) => {
-                    let cursor: Cursor = serde_json::from_str(text)
-                        .map_err(|e| Failure::config(format!("the state of {name}")).because(e))?;
+                    let cursor: Cursor = serde_json::from_str(text).map_err(|e| {
+                        Failure::diverged(format!("it did not write the state of {name}")).because(e)
+                    })?;
                     cursor.next
                 }
                 None => 0,

@@ -89,7 +89,15 @@ fn one_that_was_emptied_when_its_beginning_was_gone_waits_for_a_person() {
             assert!(ran.err.contains(part), "{command}: {part} in {}", ran.err);
         }
     }
-    assert!(place.run("status", &[]).exits(0).out.contains("it holds nothing, although"));
+    place
+        .run("run", &[])
+        .exits(8)
+        .does_not_say("is not of this log")
+        .says("a person has to decide how it goes on");
+    let status = place.run("status", &[]).exits(0).out;
+    assert!(status.contains("it holds nothing, although"), "{status}");
+    let next = status.lines().last().unwrap();
+    assert!(next.contains("what the failure of db says (above), then highwater run"), "{status}");
     let log = place.path("pipe.hw");
     let seek = ["seek", log.to_str().unwrap(), "db", "--to", "oldest"];
     let seek: Vec<&str> = seek.iter().chain(WHY).copied().collect();
@@ -114,7 +122,13 @@ fn a_new_one_whose_beginning_is_gone_holds_nobody_up_and_a_refresh_fills_it() {
     }
     assert!(!ran.err.contains(": :"), "{}", ran.err);
     assert_eq!(count(&place, "db.sqlite"), "1100", "the others go on");
+    ran.does_not_say("lacks is in the log");
+    // Whoever is asked says so.
     place.run("check", &[]).exits(10).says("destination late: checkpoints 1 to").says(&command);
+    let status = place.run("status", &[]).exits(0).out;
+    for part in ["late: has not begun", &command, "mend what late failed with (above), then highwater run"] {
+        assert!(status.contains(part), "{part} in {status}");
+    }
     place.run("deliver", &["--only", "late", "--until-end"]).exits(10).says(&command);
     let refresh: Vec<&str> = ["--stream", "x", "--truncate"].iter().chain(WHY).copied().collect();
     place.run_on(&log, "refresh", &refresh).exits(0);

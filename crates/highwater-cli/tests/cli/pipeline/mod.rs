@@ -21,6 +21,7 @@ mod measured;
 mod memory;
 mod misbehaving;
 mod named;
+mod next;
 mod others;
 mod place;
 mod schemas;

@@ -63,6 +63,8 @@ fn what_failed_and_what_waits_for_a_person_has_a_command() {
     place.write_file("{ a = 8 }", &columns("integer"), "[schema]\non_change = 'pause'");
     place.run("run", &[]).exits(8);
     says(&place, &["paused", "its schema has changed: ~ email"], "highwater schema diff PIPELINE");
+    place.act("schema", "accept", &["--reason", "a test", "--yes"]).exits(0);
+    says(&place, &["paused"], RUN);
     place.write_file("{ a = 8 }", "page = 4\nfail_after = 1\nkind = 'config_error'", "");
     place.run("run", &[]).exits(9);
     says(&place, &["config", "the source broke"], "highwater check PIPELINE");
@@ -141,4 +143,25 @@ fn before_the_first_run_other_commands_say_that_too() {
     for ran in asked {
         ran.exits(6).says(&format!("try: highwater run {}", file.display())).does_not_say("ingest");
     }
+}
+
+#[test]
+fn a_gap_that_a_repair_has_left_keeps_nobody_from_looking() {
+    let place = Place::new("{ a = 25 }", "page = 10");
+    place.run("run", &[]).exits(0);
+    let (log, segment) = (place.path("pipe.hw"), place.path("pipe.hw/00000001.hws"));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(11).position(|window| window == b"user12@exam").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    place.run_on(&log, "repair", &["--skip-damaged", "--apply"]).exits(0);
+    says(&place, &["has everything"], RUN);
+    place.run_on(&log, "status", &[]).exits(0);
+    let told = place.run("runs", &[]).exits(0).says(" is gone").says("repair 1");
+    assert!(told.out.contains("complete"), "{}", told.out);
+    let told = place.run("runs", &["--json"]).exits(0).json();
+    assert_eq!(
+        (&told["attempts"][0]["end"]["records"], told["lost"].as_array().unwrap().len()),
+        (&25.into(), 1)
+    );
 }
