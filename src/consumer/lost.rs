@@ -32,7 +32,8 @@ impl Consumer {
     pub(super) fn stays_behind_loss(&mut self, stored: Position) -> Result<bool> {
         let here = self.state.sequence;
         let was_put = self.state.id == CheckpointId::NONE || self.state.start == here;
-        if !was_put || stored.sequence > here {
+        // Who stands before a base checkpoint lacks what that does not tell: compaction took it, and no damage.
+        if !was_put || stored.sequence > here || !self.origin.horizon()?.retained.follows(here) {
             return Ok(false);
         }
         let reaches = |after| Ok(lost_behind(&self.origin, after)?.is_some_and(|last| last >= here));
