@@ -1,9 +1,8 @@
-//! Going on behind checkpoints that damage took, where a person has put a consumer there.
+//! Checkpoints that damage took, as a repair has given them up.
 
-use super::{Consumer, Gathered};
 use crate::error::{ErrorKind, Result};
 use crate::origin::Origin;
-use crate::position::{CheckpointId, Position, Sequence};
+use crate::position::Sequence;
 use crate::reader::Reader;
 
 /// Up to which checkpoint damage took all that came right behind this one; `None` if the next one is there, is still to come, or was
@@ -23,34 +22,5 @@ pub(crate) fn lost_behind(origin: &Origin, after: Sequence) -> Result<Option<Seq
                 None => return Err(error),
             },
         }
-    }
-}
-
-impl Consumer {
-    /// Stays where it was put, if the destination's position is before that, and nothing lies between that the log still holds: a
-    /// person has decided to do without what damage took. Otherwise nothing changes, and the answer is `false`.
-    pub(super) fn stays_behind_loss(&mut self, stored: Position) -> Result<bool> {
-        let here = self.state.sequence;
-        let was_put = self.state.id == CheckpointId::NONE || self.state.start == here;
-        // Who stands before a base checkpoint lacks what that does not tell: compaction took it, and no damage.
-        if !was_put || stored.sequence > here || !self.origin.horizon()?.retained.follows(here) {
-            return Ok(false);
-        }
-        let reaches = |after| Ok(lost_behind(&self.origin, after)?.is_some_and(|last| last >= here));
-        if stored.sequence < here && !reaches(stored.sequence)? {
-            return Ok(false);
-        }
-        // What is lost has no identity any more that could be compared; what is there has.
-        if stored.sequence == Sequence::NONE || !reaches(stored.sequence.previous())? {
-            self.check_position(stored)?;
-        }
-        self.reader = Reader::new(self.origin.clone(), here.next())?;
-        self.delivered.clear();
-        self.gathered = Gathered::default();
-        // It was delivered to before it was put here: nobody knows from where on.
-        self.state.start = Sequence::NONE;
-        self.write()?;
-        self.sync()?;
-        Ok(true)
     }
 }

@@ -1,5 +1,6 @@
 //! A named reader with a durable acknowledged position.
 
+mod align;
 mod file;
 mod lost;
 mod registry;
@@ -251,43 +252,6 @@ impl Consumer {
     /// The last checkpoint that was acknowledged with everything before it.
     pub fn acknowledged(&self) -> Sequence {
         self.state.sequence
-    }
-
-    /// Compares with the position that the destination holds, and goes on from there.
-    ///
-    /// `None`, a destination that stores no position, changes nothing. A destination further than the last
-    /// acknowledgement counts as acknowledged; one behind it (restored from a backup) is delivered to again; but where a person
-    /// has put the consumer behind checkpoints that damage took, and the destination lacks only those, it goes on there. Fails with
-    /// [`ErrorKind::Diverged`] for another log, a destination ahead of this one, or another checkpoint under that number.
-    pub fn align(&mut self, stored: Option<Position>) -> Result<()> {
-        let Some(stored) = stored else { return Ok(()) };
-        self.check_log(stored)?;
-        if self.stays_behind_loss(stored)? {
-            return Ok(());
-        }
-        let (at, id) = self.check_position(stored)?;
-        let retained = self.origin.horizon()?.retained;
-        if !retained.follows(stored.sequence) {
-            return Err(gap(stored.sequence.next(), &retained));
-        }
-        self.reader = Reader::new(self.origin.clone(), stored.sequence.next())?;
-        self.delivered.clear();
-        self.gathered = Gathered::default();
-        self.ahead.retain(|_, ahead| *ahead > stored.sequence);
-        let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
-        (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
-        if stored.sequence <= self.state.start {
-            // It was delivered to before this consumer was put where it is: nobody knows from where on.
-            self.state.start = Sequence::NONE;
-        }
-        self.write()?;
-        self.sync()?;
-        // A pruning or a compaction may have passed it meanwhile.
-        let retained = self.origin.horizon()?.retained;
-        if !retained.follows(stored.sequence) {
-            return Err(gap(stored.sequence.next(), &retained));
-        }
-        Ok(())
     }
 
     /// The next batch that is due, or `None`. Everything is durable that it gives. Blocks at most [`Limit::wait`] for
