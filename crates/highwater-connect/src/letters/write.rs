@@ -60,7 +60,7 @@ impl Writing {
             return Ok(false);
         }
         if self.known.len() as u64 > self.count_max {
-            return Err(too_many(self.count_max));
+            return Err(too_many(self.count_max, &letter.reason));
         }
         let key = letter::key_of(self.next);
         let metadata = letter::encode(&letter, record)?;
@@ -127,10 +127,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn too_many(max: u64) -> Failure {
+fn too_many(max: u64, reason: &str) -> Failure {
     Failure::config(format!(
-        "the destination has refused more than {max} records: look at them with `highwater dead-letters list`, \
-         and drop or retry them, or raise dead_letters.max_count"
+        "the destination has refused more than {max} records ({reason}): look at them with `highwater dead-letters list`, and drop or \
+         retry them; where one delivery alone has more, raise dead_letters.max_count"
     ))
 }
 

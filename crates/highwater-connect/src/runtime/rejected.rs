@@ -26,19 +26,30 @@ pub(super) fn keep(letters: &DeadLetters, rejected: &[Rejected], batch: &Batch) 
         by_part.entry((one.sequence, &one.stream)).or_default().insert(one.index, &one.reason);
     }
     let mut open = None;
+    let put = keep_parts(letters, &by_part, batch, &mut open);
+    // Also where there are too many: a person is told to look at them.
+    if let Some(open) = open {
+        open.finish(&[("action", "refused")])?;
+    }
+    put
+}
+
+fn keep_parts(
+    letters: &DeadLetters,
+    by_part: &HashMap<(Sequence, &StreamName), Reasons<'_>>,
+    batch: &Batch,
+    open: &mut Option<Writing>,
+) -> Result<u64> {
     let mut put = 0;
     for checkpoint in batch.checkpoints() {
         for part in checkpoint.parts() {
             let Some(reasons) = by_part.get(&(checkpoint.sequence(), part.name())) else { continue };
-            let open = match &mut open {
+            let open = match open {
                 Some(open) => open,
                 None => open.insert(letters.open()?),
             };
             put += keep_part(open, batch, &checkpoint, &part, reasons)?;
         }
-    }
-    if let Some(open) = open {
-        open.finish(&[("action", "refused")])?;
     }
     Ok(put)
 }

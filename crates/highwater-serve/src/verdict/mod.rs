@@ -235,10 +235,7 @@ impl Facts<'_> {
             let name_shown = tame(name);
             let (level, text) = match (given_up, failing > 0 && self.is_live) {
                 (true, _) if name == PIPELINE => (Level::Act, format!("The last run could not begin{why}")),
-                (true, _) => {
-                    let lacks = "what it lacks is in the log";
-                    (Level::Act, format!("Destination {name_shown} was given up; {lacks}{why}"))
-                }
+                (true, _) => (Level::Act, format!("Destination {name_shown} was given up{why}")),
                 (false, true) => {
                     let times = count(failing.into());
                     let left = if breaker_open { ", and is left alone for a while" } else { "" };

@@ -91,7 +91,7 @@ fn what_the_writer_measured_counts_while_it_lives() {
     measured.failures.push(Failed { time_us: NOW_US, of, kind, text });
     let lags = vec![("lake".to_owned(), Some(2 * 60 * MINUTE_US))];
     let facts = Facts { measured: Some(&measured), lags, ..facts() };
-    says(&facts, Level::Act, "lake was given up; what it lacks is in the log: no such table");
+    says(&facts, Level::Act, "lake was given up: no such table");
     assert_eq!(facts.judge().reasons.len(), 1, "the lag follows from it");
     let left_alone = Part { failing: 5, breaker_open: true, ..Part::default() };
     measured.destinations.insert("lake".to_owned(), left_alone);

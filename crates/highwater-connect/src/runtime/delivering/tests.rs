@@ -108,6 +108,25 @@ fn what_is_refused_is_a_dead_letter_once_also_after_kills() {
 }
 
 #[test]
+fn of_too_many_refusals_the_first_can_be_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of(dir.path(), 6);
+    let few = DeadLetters::new(dir.path(), "lake", LettersMax { count: 3, ..LettersMax::default() });
+    let mut lake = JsonLines::new(dir.path().join("lake"));
+    let failure = deliver(&log, &mut lake, &few, OnReject::DeadLetter).unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Config);
+    assert!(
+        failure.to_string().contains("more than 3 records (") && failure.to_string().contains("not JSON")
+    );
+    // Of the second delivery, which is not acknowledged, the one for which there was room.
+    assert_eq!(refused(&few), [1, 2, 3]);
+    assert_eq!(log.consumers().unwrap()[0].acknowledged.get(), 2);
+    let letters = DeadLetters::new(dir.path(), "lake", LettersMax::default());
+    deliver(&log, &mut lake, &letters, OnReject::DeadLetter).unwrap();
+    assert_eq!(refused(&letters), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
 fn nothing_is_acknowledged_whose_refusals_are_not_kept() {
     let dir = tempfile::tempdir().unwrap();
     let log = log_of(dir.path(), 2);
