@@ -8,7 +8,7 @@ const remembered = { by: "" };
 
 /** A dialog that asks for the token if need be, shows what `plan` says, and does it. */
 const dialog = (heading, fields, plan, done) => {
-  const told = h("div", { class: "told", role: "status", hidden: true });
+  const told = h("div", { class: "told", role: "status", tabindex: "0", hidden: true });
   const token = h("input", { type: "password", autocomplete: "off", required: true });
   const by = h("input", { value: remembered.by, required: true, autocomplete: "name" });
   const reason = h("input", { required: true, autocomplete: "off" });
