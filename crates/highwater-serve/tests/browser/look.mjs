@@ -221,7 +221,7 @@ const pressIn = async (page, name) => {
   await shoot(page, "rewind-light");
   await accessible(page, "the rewind dialog");
   await pressIn(page, "Do it");
-  await page.waitForFunction(() => document.querySelector("tbody tr").innerText.includes("rewind"));
+  await page.waitForFunction(() => [...document.querySelectorAll("tbody tr")].some((row) => row.innerText.includes("rewind")));
   await page.browserContext().close();
 }
 
