@@ -461,6 +461,20 @@ fn a_consumer_whose_position_is_damaged_begins_again() {
     assert!(files.content("damaged-1.consumer.lake").is_some());
 }
 
+#[test]
+fn a_pin_that_can_not_be_read_is_set_aside() {
+    let files = sample(false);
+    files.set_content("pin.backup", vec![0; 4096]);
+    assert!(!reader(&files).verify(&mut |_| {}).unwrap().is_sound());
+    for mode in [Mode::SkipDamaged, Mode::Cut] {
+        let files = files.image();
+        let done = apply(&files, mode).unwrap();
+        assert_eq!((&done.pins_lifted[..], done.lost_checkpoints), (&["backup".to_owned()][..], 0));
+        assert!(reader(&files).verify(&mut |_| {}).unwrap().is_sound());
+        assert!(files.content("damaged-1.pin.backup").is_some());
+    }
+}
+
 /// A stream is more than its records: a repair says of which ones key and schema are gone.
 #[test]
 fn lost_definitions_are_named() {

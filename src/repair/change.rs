@@ -36,6 +36,9 @@ pub(super) fn change(
     for name in &plan.consumers_reset {
         aside::move_away(&*storage, plan.number, &names::consumer(name))?;
     }
+    for name in &plan.pins_lifted {
+        aside::move_away(&*storage, plan.number, &names::pin(name))?;
+    }
     let journal = match &found.cut {
         Some(_) if plan.can_cut => cut(&salvage, found, plan, config, lock)?,
         _ => begin_anew(&salvage, found, plan, config, lock)?,

@@ -10,6 +10,7 @@ use crate::consumer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::define::StreamName;
 use crate::format::{BLOCK, names};
+use crate::pin;
 use crate::position::{Address, CheckpointId, Sequence, StreamId};
 use crate::recovery::{self, Look};
 use crate::salvage::{Amount, Assessment, Loss, Salvage};
@@ -45,6 +46,8 @@ pub struct RepairPlan {
     pub consumers_ahead: Vec<ConsumerLoss>,
     /// Consumers whose position can't be read: they begin again with the oldest checkpoint.
     pub consumers_reset: Vec<String>,
+    /// Pins that can't be read: they are set aside, and hold nothing any more.
+    pub pins_lifted: Vec<String>,
     /// Streams that lose their definition: they go on without key and schema until they are registered again.
     pub definitions_lost: Vec<DefinitionLoss>,
     /// Cutting is possible: something before the damage is whole.
@@ -147,11 +150,13 @@ impl RepairPlan {
             streams: stream_losses(found, losses),
             consumers_ahead: Vec::new(),
             consumers_reset: Vec::new(),
+            pins_lifted: Vec::new(),
             definitions_lost: definitions_lost(found, mode),
             can_cut: cut.is_some(),
             problems,
         };
         plan.look_at_consumers(salvage)?;
+        plan.look_at_pins(salvage)?;
         plan.problems.extend(salvage.unreadable());
         Ok(plan)
     }
@@ -194,6 +199,21 @@ impl RepairPlan {
                 Err(error) if *error.kind() == ErrorKind::Corrupt => {
                     self.problems.push(format!("{} byte 0: {}", names::consumer(name), error.what()));
                     self.consumers_reset.push(name.clone());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// One that can't be read would stop every pruning.
+    fn look_at_pins(&mut self, salvage: &Salvage) -> Result<()> {
+        for name in &salvage.survey.pins {
+            match pin::read(&*salvage.files.storage, name) {
+                Ok(_) => {}
+                Err(error) if *error.kind() == ErrorKind::Corrupt => {
+                    self.problems.push(format!("{} byte 0: {}", names::pin(name), error.what()));
+                    self.pins_lifted.push(name.clone());
                 }
                 Err(error) => return Err(error),
             }

@@ -169,5 +169,8 @@ fn write_consumers(out: &mut impl Write, plan: &RepairPlan) -> std::io::Result<(
             "consumer {name}: its position can't be read; it begins again with the oldest checkpoint"
         )?;
     }
+    for name in &plan.pins_lifted {
+        writeln!(out, "pin {name}: it can't be read, and is set aside; it holds nothing any more")?;
+    }
     Ok(())
 }
