@@ -22,15 +22,6 @@ fn attempts(place: &Place) -> Vec<Value> {
     runs["attempts"].as_array().unwrap().clone()
 }
 
-#[track_caller]
-fn next_is(place: &Place, next: &str) -> String {
-    let status = place.run("status", &[]).exits(0).out;
-    let next = next.replace("PIPELINE", place.path("pipeline.toml").to_str().unwrap());
-    let next = next.replace("LOG", place.path("pipe.hw").to_str().unwrap());
-    assert_eq!(status.lines().last(), Some(format!("next         {next}").as_str()), "{status}");
-    status
-}
-
 #[test]
 fn it_ends_with_7_when_nobody_can_make_room_any_more_and_goes_on_when_somebody_does() {
     let place = full("{ a = 9000 }", "page = 300", "");
@@ -48,7 +39,7 @@ fn it_ends_with_7_when_nobody_can_make_room_any_more_and_goes_on_when_somebody_d
     assert!(committed > 0 && first.len() == 1);
 
     let next = "highwater check PIPELINE, then highwater deliver PIPELINE --only lake --until-end";
-    let status = next_is(&place, next);
+    let status = place.next_is(next);
     for words in ["full: no further file fits; ", "held by consumer lake", " of at most 512.0 KiB ("] {
         assert!(status.contains(words), "{words}: {status}");
     }
@@ -70,9 +61,9 @@ fn it_ends_with_7_when_nobody_can_make_room_any_more_and_goes_on_when_somebody_d
     std::fs::remove_file(place.path("lake")).unwrap();
     place.run("deliver", &["--only", "lake", "--until-end"]).exits(0);
     // The next run lets go what everybody has.
-    next_is(&place, "highwater run PIPELINE");
+    place.next_is("highwater run PIPELINE");
     place.run("prune", &["--min-count", "1", "--min-age", "0s", "--yes"]).exits(0);
-    next_is(&place, "highwater run PIPELINE");
+    place.next_is("highwater run PIPELINE");
     place.run("run", &[]).exits(0);
     place.holds(&[("a", 9000)]);
 }
@@ -81,7 +72,7 @@ fn it_ends_with_7_when_nobody_can_make_room_any_more_and_goes_on_when_somebody_d
 fn what_fills_the_cap_alone_is_told() {
     let place = full("{ a = 9000 }", "page = 9000", "");
     place.run("run", &[]).exits(7).says("everything is delivered").says("raise storage.max_size");
-    next_is(&place, "raise storage.max_size in PIPELINE: what is kept fills it; then highwater run PIPELINE");
+    place.next_is("raise storage.max_size in PIPELINE: what is kept fills it; then highwater run PIPELINE");
     place.edit(|text| text.replace("512KiB", "8MiB"));
     place.run("run", &[]).exits(0);
     place.holds(&[("a", 9000)]);

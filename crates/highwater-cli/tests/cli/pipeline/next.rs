@@ -7,16 +7,6 @@ const WHY: &[&str] = &["--reason", "a test", "--by", "ops", "--yes"];
 const RUN: &str = "highwater run PIPELINE";
 const DONE: &str = "nothing: all is read and delivered; highwater run PIPELINE looks for more";
 
-/// `status` names this at its end; what it says.
-#[track_caller]
-fn next_is(place: &Place, next: &str) -> String {
-    let status = place.run("status", &[]).exits(0).out;
-    let next = next.replace("PIPELINE", place.path("pipeline.toml").to_str().unwrap());
-    let next = next.replace("LOG", place.path("pipe.hw").to_str().unwrap());
-    assert_eq!(status.lines().last(), Some(format!("next         {next}").as_str()), "{status}");
-    status
-}
-
 fn end(place: &Place) -> u64 {
     let info = place.run_on(&place.path("pipe.hw"), "info", &["--json"]).exits(0).json();
     info["status"]["end"]["sequence"].as_u64().unwrap()
@@ -30,25 +20,22 @@ fn why(options: &[&str]) -> Vec<String> {
 fn one_that_has_diverged_goes_back_to_what_both_have_however_far_the_log_went_on() {
     let place = Place::new("{ a = 25 }", "page = 10");
     place.run("run", &[]).exits(0);
-    let (log, segment) = (place.path("pipe.hw"), place.path("pipe.hw/00000001.hws"));
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let at = bytes.windows(11).position(|window| window == b"user12@exam").unwrap();
-    bytes[at] ^= 1;
-    std::fs::write(&segment, bytes).unwrap();
+    let log = place.path("pipe.hw");
+    place.damage("user12@exam");
     place.run_on(&log, "repair", &["--apply"]).exits(0);
     let last = end(&place);
     let next = format!(
         "take out of lake what came behind checkpoint {last}, then highwater consumer seek LOG lake --to {last} --reason WHY"
     );
-    next_is(&place, &next);
+    place.next_is(&next);
     place.run("run", &[]).exits(8);
     assert!(end(&place) > last);
-    next_is(&place, &next);
+    place.next_is(&next);
     // Once it was moved that is over.
     let log = log.to_str().unwrap().to_owned();
     let seek = why(&["seek", &log, "lake", "--to", &last.to_string()]);
     place.command_of("consumer", &seek.iter().map(String::as_str).collect::<Vec<_>>()).exits(0);
-    next_is(&place, RUN);
+    place.next_is(RUN);
 }
 
 #[test]
@@ -67,7 +54,7 @@ fn after_a_restore_it_goes_back_to_where_that_was() {
     let next = format!(
         "take out of lake what came behind checkpoint {last}, then highwater consumer seek LOG lake --to {last} --reason WHY"
     );
-    next_is(&place, &next);
+    place.next_is(&next);
 }
 
 #[test]
@@ -76,14 +63,14 @@ fn a_destination_that_is_not_in_the_file_any_more_is_dropped() {
     place.run("run", &[]).exits(0);
     place.write_file("{ a = 80 }", "page = 10", "");
     place.edit(|text| text.replace("destinations.lake", "destinations.pond").replace("'lake'", "'pond'"));
-    next_is(&place, RUN);
+    place.next_is(RUN);
     place.run("run", &[]).exits(0);
     let drop = "highwater consumer drop LOG lake --dry-run, or start what reads it";
-    assert!(next_is(&place, drop).contains("no destination of this file"));
+    assert!(place.next_is(drop).contains("no destination of this file"));
     let log = place.path("pipe.hw").to_str().unwrap().to_owned();
     let options = why(&["drop", &log, "lake"]);
     place.command_of("consumer", &options.iter().map(String::as_str).collect::<Vec<_>>()).exits(0);
-    next_is(&place, DONE);
+    place.next_is(DONE);
 }
 
 const BASE: &str = "[destinations.base]\ntype = 'sqlite'\npath = 'base.db'\n";
@@ -100,13 +87,13 @@ fn what_a_table_cant_follow_is_told_with_the_way_out_by_whoever_is_asked() {
     place.run("check", &[]).exits(0).says("it was given up").says(way_out);
     let told = place.run("check", &["--json"]).exits(0).json();
     assert_eq!(told["parts"][2]["trouble"]["kind"], "config", "{told}");
-    let status = next_is(&place, "mend what base failed with (above), then highwater run PIPELINE");
+    let status = place.next_is("mend what base failed with (above), then highwater run PIPELINE");
     assert!(status.contains(way_out), "{status}");
     // And that is a way out.
     rename(&place);
     place.run("run", &[]).exits(0);
     // What the source sends there is no number.
-    next_is(&place, "highwater dead-letters list PIPELINE");
+    place.next_is("highwater dead-letters list PIPELINE");
     place.run("check", &[]).exits(0).does_not_say("it was given up");
 }
 
@@ -133,13 +120,13 @@ fn a_source_that_cant_go_on_from_the_state_is_given_another() {
     place.run("run", &[]).exits(8);
     let next = "what the failure says (above), or a state that the source goes on from: highwater state history LOG, and \
                 highwater rewind PIPELINE --to SEQ --reason WHY; then highwater run PIPELINE";
-    assert!(next_is(&place, next).contains("another, later name"));
+    assert!(place.next_is(next).contains("another, later name"));
     // Once somebody has done so it is to be run.
     let log = place.path("pipe.hw");
     let clear: Vec<String> = why(&["--stream", "x"]);
     let clear: Vec<&str> = clear.iter().map(String::as_str).collect();
     place.act("state", "clear", &clear).exits(0);
-    next_is(&place, RUN);
+    place.next_is(RUN);
     place.run("run", &[]).exits(0);
     drop(log);
 }
@@ -170,7 +157,7 @@ fn the_worst_trouble_is_looked_at_first_and_a_past_time_is_no_promise() {
     place.file("lake", "");
     let ran = place.run("run", &[]).exits(8);
     ran.does_not_say("they lack is in the log").says("a person has to decide how it goes on");
-    next_is(&place, "what the failure of zoo says (above), then highwater run PIPELINE");
+    place.next_is("what the failure of zoo says (above), then highwater run PIPELINE");
     let path = place.path("pipe.hw.connect/trouble.lake");
     let trouble = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, trouble.replace("\"next_us\":null", "\"next_us\":1")).unwrap();

@@ -51,6 +51,25 @@ impl Place {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
+    /// Flips a bit of the log's first segment, where this stands.
+    pub(super) fn damage(&self, text: &str) {
+        let segment = self.path("pipe.hw/00000001.hws");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+    }
+
+    /// `status` names this at its end; what it says.
+    #[track_caller]
+    pub(super) fn next_is(&self, next: &str) -> String {
+        let status = self.run("status", &[]).exits(0).out;
+        let next = next.replace("PIPELINE", self.path("pipeline.toml").to_str().unwrap());
+        let next = next.replace("LOG", self.path("pipe.hw").to_str().unwrap());
+        assert_eq!(status.lines().last(), Some(format!("next         {next}").as_str()), "{status}");
+        status
+    }
+
     pub(super) fn edit(&self, change: impl FnOnce(String) -> String) {
         let text = std::fs::read_to_string(self.path("pipeline.toml")).unwrap();
         self.file("pipeline.toml", &change(text));

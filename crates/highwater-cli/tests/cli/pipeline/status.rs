@@ -149,11 +149,8 @@ fn before_the_first_run_other_commands_say_that_too() {
 fn a_gap_that_a_repair_has_left_keeps_nobody_from_looking() {
     let place = Place::new("{ a = 25 }", "page = 10");
     place.run("run", &[]).exits(0);
-    let (log, segment) = (place.path("pipe.hw"), place.path("pipe.hw/00000001.hws"));
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let at = bytes.windows(11).position(|window| window == b"user12@exam").unwrap();
-    bytes[at] ^= 1;
-    std::fs::write(&segment, bytes).unwrap();
+    let log = place.path("pipe.hw");
+    place.damage("user12@exam");
     place.run_on(&log, "repair", &["--skip-damaged", "--apply"]).exits(0);
     says(&place, &["has everything"], RUN);
     place.run_on(&log, "status", &[]).exits(0);
