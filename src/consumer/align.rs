@@ -25,9 +25,7 @@ impl Consumer {
         if !retained.follows(stored.sequence) {
             return Err(gap(stored.sequence.next(), &retained));
         }
-        self.reader = Reader::new(self.origin.clone(), stored.sequence.next())?;
-        self.delivered.clear();
-        self.gathered = Gathered::default();
+        self.read_behind(stored.sequence)?;
         self.ahead.retain(|_, ahead| *ahead > stored.sequence);
         let _turn = lock::turn_to_hold(&*self.origin.files().storage)?;
         (self.state.sequence, self.state.id, self.state.at) = (stored.sequence, id, at);
@@ -62,13 +60,19 @@ impl Consumer {
         if stored.sequence == Sequence::NONE || !reaches(stored.sequence.previous())? {
             self.check_position(stored)?;
         }
-        self.reader = Reader::new(self.origin.clone(), here.next())?;
-        self.delivered.clear();
-        self.gathered = Gathered::default();
+        self.read_behind(here)?;
         // It was delivered to before it was put here: nobody knows from where on.
         self.state.start = Sequence::NONE;
         self.write()?;
         self.sync()?;
         Ok(true)
+    }
+
+    /// Reads on there; nothing is under way any more.
+    pub(super) fn read_behind(&mut self, sequence: Sequence) -> Result<()> {
+        self.reader = Reader::new(self.origin.clone(), sequence.next())?;
+        self.delivered.clear();
+        self.gathered = Gathered::default();
+        Ok(())
     }
 }

@@ -311,9 +311,7 @@ impl Consumer {
         if last <= self.state.sequence {
             return Ok(());
         }
-        self.reader = Reader::new(self.origin.clone(), last.next())?;
-        self.delivered.clear();
-        self.gathered = Gathered::default();
+        self.read_behind(last)?;
         self.ahead.retain(|_, ahead| *ahead > last);
         (self.state.sequence, self.state.id) = (last, CheckpointId::NONE);
         self.state.at = Address::new(horizon.retained.first_live, crate::format::BLOCK);

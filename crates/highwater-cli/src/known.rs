@@ -79,7 +79,11 @@ pub(crate) fn next(reader: &mut Reader) -> Result<Option<Checkpoint>, Failure> {
 pub(crate) fn no_log(error: highwater::Error) -> Failure {
     let is_missing = *error.kind() == ErrorKind::NotFound;
     let failure = Failure::from(error);
-    if is_missing { failure.hint("check the path; a log is made by: highwater ingest LOG") } else { failure }
+    if is_missing {
+        failure.hint("check the path; a log is made by: highwater run PIPELINE, or highwater ingest LOG")
+    } else {
+        failure
+    }
 }
 
 /// Which stream is meant.

@@ -82,7 +82,7 @@ fn is_full(failure: &Failure) -> bool {
 }
 
 /// What attempts may take beyond the cap, in bytes: as much as the reserve of a log, which no commit may take, since a pruning may
-/// need it. Some hundred attempts at the cap fit in; then there are enough of them on record.
+/// need it. Some sixteen attempts at the cap fit in, a segment each; then there are enough of them on record.
 const BEYOND_CAP_BYTES: u64 = 1 << 20;
 
 /// Puts attempts on record in a log that has no room for them under its cap. `config` is what the log was written with; it may not

@@ -32,7 +32,7 @@ impl Report {
         let Some(attempt) = &self.last_attempt else { return Ok(()) };
         let how = match &attempt.end {
             None if self.holder.is_some() => "is under way".to_owned(),
-            None => "was killed".to_owned(),
+            None => "left no end: it was killed, or a repair or a restore gave its end up".to_owned(),
             Some(end) => format!(
                 "ended {}: {}, {}",
                 timestamp(end.ended_us),

@@ -24,8 +24,11 @@ pub(super) struct Entry {
     pub(super) records: u64,
     /// Of them, in a checkpoint.
     pub(super) committed: u64,
-    /// Appended since the last state.
+    /// Those that came since the last state.
     pub(super) since_state: u64,
+    /// Bytes of all that came, and their checksum.
+    bytes: u64,
+    content: crc32fast::Hasher,
     /// The source counts generations by itself, and has not activated the newest.
     pub(super) has_open_version: bool,
     /// The key of a record that has none of the key's columns; `None` of a stream without a key.
@@ -42,8 +45,26 @@ impl Entry {
             records: 0,
             committed: 0,
             since_state: 0,
+            bytes: 0,
+            content: crc32fast::Hasher::new(),
             has_open_version: false,
         }
+    }
+
+    /// Takes account of a record that has come; returns its bytes.
+    pub(super) fn came(&mut self, op: &Op<'_>) -> u64 {
+        let (key, row) = parts(op);
+        let bytes = (key.len() + row.len()) as u64;
+        self.since_state += 1;
+        self.bytes += bytes;
+        self.content.update(key);
+        self.content.update(row);
+        bytes
+    }
+
+    /// What tells all that came in this attempt from what came in another.
+    pub(super) fn content(&self) -> (u64, u32) {
+        (self.bytes, self.content.clone().finalize())
     }
 
     /// Records without a key would all be one, of which the last is left, in every destination that writes by key and in a
@@ -98,12 +119,6 @@ impl Pending {
             Pending::Clean(text) | Pending::Soiled(text) => Some(text),
         }
     }
-}
-
-/// Bytes of a record, for warnings.
-pub(super) fn weight(op: &Op<'_>) -> u64 {
-    let (key, row) = parts(op);
-    (key.len() + row.len()) as u64
 }
 
 /// Its key and its payload.

@@ -125,15 +125,14 @@ impl<'a> Output<'a> {
     /// to stop meanwhile, and with [`FailureKind::Permanent`](crate::FailureKind::Permanent) if every column of its key is null.
     pub fn record(&mut self, handle: Handle, op: Op<'_>, meta: Meta<'_>) -> Result<()> {
         self.entries[handle.0].check_key(&op)?;
+        // Also of a repeat: the source counts it.
+        let bytes = self.entries[handle.0].came(&op);
         if self.seen.as_mut().is_some_and(|seen| seen.is_repeat(handle.0, &op)) {
-            // It came, as the source will count it; and there is nothing to do about it.
-            self.entries[handle.0].since_state += 1;
             return Ok(());
         }
         if self.entries[handle.0].pending.is_clean() || self.global.is_clean() {
             self.leave_state(handle)?;
         }
-        let bytes = entry::weight(&op);
         let entry = &mut self.entries[handle.0];
         let stream = &entry.stream;
         let (log, writer, around) = (self.log, &mut self.writer, self.around);
@@ -145,7 +144,6 @@ impl<'a> Output<'a> {
             Err(error) => return Err(error.into()),
         }
         entry.records += 1;
-        entry.since_state += 1;
         self.watch.record(bytes);
         Ok(())
     }

@@ -15,6 +15,12 @@ impl Output<'_> {
         self.entries.iter().map(|entry| entry.committed).sum()
     }
 
+    /// What tells the records that came in this attempt from those of another: bytes and checksum by stream. `None` if none came.
+    pub(crate) fn content(&self) -> Option<Vec<(u64, u32)>> {
+        let content: Vec<_> = self.entries.iter().map(Entry::content).collect();
+        content.iter().any(|&(bytes, _)| bytes > 0).then_some(content)
+    }
+
     /// The records that were read, and those that are committed, by stream.
     pub fn progress(&self) -> Vec<StreamProgress> {
         let progress = |entry: &Entry| StreamProgress {

@@ -8,6 +8,7 @@ use super::parts;
 use crate::event::Reporter;
 use crate::failure::Result;
 use crate::pipeline::Pipeline;
+use crate::source::Offer;
 use crate::stop::Stop;
 
 /// What was found of one part of a pipeline.
@@ -96,13 +97,29 @@ impl Checker<'_> {
             Err(failure) => Checked::unasked(Part::Source, Err(failure)),
             Ok(_) if self.offline => Checked::unasked(Part::Source, Ok(Found::Written)),
             Ok(mut source) => {
-                let found = source.check().and_then(|notes| {
-                    let streams = source.streams()?.len();
-                    Ok(Found::Source { streams, notes })
+                let found = source.check().and_then(|mut notes| {
+                    let offers = source.streams()?;
+                    notes.extend(self.strange_orders(&offers));
+                    Ok(Found::Source { streams: offers.len(), notes })
                 });
                 Checked::asked(Part::Source, found)
             }
         }
+    }
+
+    /// What a destination's `order` names, and is no stream of the source's: a slip of the pen, or a stream that the source no longer has.
+    fn strange_orders(&self, offers: &[Offer]) -> Vec<String> {
+        let is_stream = |named: &str| offers.iter().any(|offer| offer.definition.name.to_string() == named);
+        let mut strange = Vec::new();
+        // One that can't be read is told of as a destination.
+        for name in self.pipeline.destination_names() {
+            let Ok((delivery, _)) = self.pipeline.destination(name) else { continue };
+            let unknown = delivery.order.iter().filter(|named| !is_stream(named));
+            strange.extend(unknown.map(|named| {
+                format!("destinations.{name}.order names {named}, and the source has no such stream")
+            }));
+        }
+        strange
     }
 
     fn destination(&self, name: &str) -> Checked {

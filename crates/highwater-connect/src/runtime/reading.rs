@@ -33,7 +33,7 @@ pub fn read(
 ) -> Result<Ended> {
     let mut retry = Retry::new(retry);
     let mut places = Places::default();
-    places.is_new(log)?;
+    places.is_new(log, None)?;
     let journal = Journal::new();
     for attempt in 1.. {
         let mut brought = Brought { first: next(log), ..Brought::default() };
@@ -45,7 +45,7 @@ pub fn read(
         };
         // The log takes nothing more before it is opened again.
         let is_over = log.status()?.failed;
-        if !is_over && places.is_new(log)? {
+        if !is_over && places.is_new(log, brought.content)? {
             retry.progress();
         }
         let wait = if is_over { None } else { retry.next(&failure) };
@@ -85,18 +85,23 @@ fn next(log: &Log) -> Sequence {
     log.end().map_or(Sequence::FIRST, |end| end.sequence.next())
 }
 
-/// What the attempts of a run could go on from. One that ends where another has ended got nowhere, whatever it has committed: a source
-/// that begins anew each time, and fails at the same place each time, sends records and states as well.
+/// Where the attempts of a run have ended. One that ends where another has ended got nowhere, whatever it has committed: a source
+/// that begins anew each time, and fails at the same place each time, sends records and states as well. Its states may hold the time
+/// of day, so that no two are alike; then it is the records that give it away.
 #[derive(Debug, Default)]
-struct Places(HashSet<u64>);
+struct Places {
+    states: HashSet<u64>,
+    contents: HashSet<Vec<(u64, u32)>>,
+}
 
 impl Places {
-    /// Whether no attempt has ended at the log's state. The next one that does will know.
-    fn is_new(&mut self, log: &Log) -> Result<bool> {
+    /// Whether no attempt has ended at the log's state, and none has brought these records. The next one that does will know.
+    fn is_new(&mut self, log: &Log, content: Option<Vec<(u64, u32)>>) -> Result<bool> {
         let mut hasher = DefaultHasher::new();
         let state = output::state(log)?;
         (state.global, state.streams).hash(&mut hasher);
-        Ok(self.0.insert(hasher.finish()))
+        let is_new_content = content.is_none_or(|content| self.contents.insert(content));
+        Ok(self.states.insert(hasher.finish()) && is_new_content)
     }
 }
 
@@ -106,6 +111,7 @@ struct Brought {
     sync: u64,
     records: u64,
     first: Sequence,
+    content: Option<Vec<(u64, u32)>>,
 }
 
 impl Brought {
@@ -149,6 +155,7 @@ fn once(
         Err(failure) => settle_after(&mut out, failure),
     };
     brought.records = out.committed();
+    brought.content = out.content();
     // However it ended: who adds up has it all.
     out.tell_progress();
     ended

@@ -49,6 +49,7 @@ checks!(
     pipelines::two_pipelines_do_not_meet,
     pipelines::a_table_keeps_its_mode_and_its_key,
     pipelines::a_table_that_was_renamed_by_hand_is_made_anew,
+    pipelines::a_table_that_was_dropped_by_hand_is_told_with_the_way_out,
     positions::a_redelivery_from_anywhere_changes_nothing,
     positions::a_crash_between_applying_and_acknowledging,
     positions::killed_at_any_moment,

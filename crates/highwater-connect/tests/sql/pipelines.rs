@@ -58,6 +58,25 @@ pub(crate) fn a_table_that_was_renamed_by_hand_is_made_anew(subject: &dyn Subjec
     }
 }
 
+pub(crate) fn a_table_that_was_dropped_by_hand_is_told_with_the_way_out(subject: &dyn Subject) {
+    let mut world = World::new();
+    let stream = world.stream("s", &["id"], None);
+    world.append(&stream, OpKind::Upsert, "[1]", r#"{"id":1}"#);
+    world.commit();
+    let settings = Settings::new("shop");
+    world.deliver(&mut *subject.open(settings.clone())).unwrap();
+    let table = subject.table(&table_of(subject, "shop", "s"));
+    subject.run(&format!("DROP TABLE {table}"));
+    world.append(&stream, OpKind::Upsert, "[2]", r#"{"id":2}"#);
+    world.commit();
+    let failure = world.deliver(&mut *subject.open(settings.clone())).unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Permanent);
+    assert!(failure.to_string().contains("delete its row in _highwater_streams"), "{failure}");
+    subject.run(&format!("DELETE FROM {}", subject.table("_highwater_streams")));
+    world.deliver(&mut *subject.open(settings)).unwrap();
+    assert_eq!(subject.count(&table_of(subject, "shop", "s")), 1);
+}
+
 pub(crate) fn a_table_keeps_its_mode_and_its_key(subject: &dyn Subject) {
     let mut world = World::new();
     let orders = world.stream("orders", &["id"], None);

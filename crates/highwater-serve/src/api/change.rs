@@ -1,10 +1,10 @@
 //! Changing states by hand: what the command line does, by the same functions of the engine, and so with the same record of who
 //! did it and why. Refused while a process writes the log, and when somebody was quicker.
 
-use highwater::{Config, Log, Operation, Position, Rewinding, Sequence, StreamName};
-use highwater_connect::Twice;
+use highwater::{Config, Log, LogReader, Operation, Position, Rewinding, Sequence, StreamName};
 use highwater_connect::json_text::{self as json, Change};
 use highwater_connect::text::tame;
+use highwater_connect::{Place, Twice};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Refused, check_stream, which};
@@ -13,7 +13,7 @@ use super::{App, Refused, check_stream, which};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rewind {
     /// The checkpoint whose states come back.
-    to: u64,
+    to: To,
     /// Only this stream's state.
     stream: Option<String>,
     namespace: Option<String>,
@@ -24,6 +24,27 @@ pub(crate) struct Rewind {
     /// Only tell what it means.
     #[serde(default)]
     dry_run: bool,
+}
+
+/// A checkpoint by its number, or in the words that the command line takes.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum To {
+    Number(u64),
+    Typed(String),
+}
+
+impl To {
+    fn find(&self, log: &LogReader) -> Result<Sequence, Refused> {
+        let typed = match self {
+            To::Number(number) => return Ok(Sequence::new(*number)),
+            To::Typed(typed) => typed,
+        };
+        let found = typed.parse::<Place>().map_err(Refused::question)?.find(log)?;
+        found.ok_or_else(|| {
+            Refused::new(404, "not_found", format!("the log keeps no checkpoint of {}", tame(typed)))
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -44,7 +65,7 @@ pub(crate) fn rewind(app: &App, asked: Rewind) -> Result<Rewound, Refused> {
     refuse_ours(only.as_ref())?;
     check_stream(log, only.as_ref())?;
     log.refresh()?;
-    let plan = log.plan_rewind(Sequence::new(asked.to), only.as_ref())?;
+    let plan = log.plan_rewind(asked.to.find(log)?, only.as_ref())?;
     let again: Vec<_> = plan.again.iter().map(|tally| tally.stream.clone()).collect();
     let twice = highwater_connect::twice(log, app.subject.rules().as_ref(), &again)?;
     if asked.dry_run || plan.is_empty() {

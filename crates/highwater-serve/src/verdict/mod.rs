@@ -200,7 +200,10 @@ impl Facts<'_> {
         let check = self.is_pipeline.then(|| format!("highwater check {}", self.argument));
         match &attempt.end {
             None if !self.is_live => {
-                let text = format!("The run that began {} was killed", timestamp(attempt.started_us));
+                let text = format!(
+                    "The run that began {} left no end: it was killed, or a repair or a restore gave its end up",
+                    timestamp(attempt.started_us)
+                );
                 Self::add(reasons, Level::Look, text, run);
             }
             Some(end) if end.error.is_some() => {

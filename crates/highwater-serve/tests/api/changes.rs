@@ -34,6 +34,21 @@ fn a_rewind_is_told_first_and_then_on_record() {
 }
 
 #[test]
+fn a_rewind_takes_a_checkpoint_by_its_number_its_id_or_a_time() {
+    let site = Site::new().ready();
+    let plan = |to: serde_json::Value| {
+        let order = json!({"to": to, "by": "ops", "reason": "a filter", "dry_run": true});
+        site.post("/api/rewind", &order)
+    };
+    let by_number = plan(json!(3)).is(200).json();
+    assert_eq!(plan(by_number["to"]["checkpoint"].clone()).is(200).json(), by_number);
+    assert_eq!(plan(json!("3")).is(200).json(), by_number);
+    assert_eq!(plan(json!("2999-12-31")).is(200).json()["to"]["sequence"], 23);
+    plan(json!("1999-12-31")).is(404);
+    plan(json!("yesterday")).is(400);
+}
+
+#[test]
 fn what_was_decided_by_an_old_look_is_refused() {
     let site = Site::new().ready();
     let edit = |expected| json!({"global": true, "text": "{\"lsn\":9}", "by": "ops", "reason": "x", "expected": expected});

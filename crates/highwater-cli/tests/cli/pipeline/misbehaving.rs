@@ -52,6 +52,14 @@ fn an_attempt_that_ends_where_another_has_ended_is_one_without_progress() {
 }
 
 #[test]
+fn a_state_that_holds_the_time_is_no_progress() {
+    let said = [record("a", r#"{"id":1}"#), state("a", r#"{"n":1,"at":NOW+0}"#)];
+    let place = playing(joined(&said), "exit = 1");
+    let failed = failures(&place.run("run", &["--json"]).exits(75));
+    assert_eq!(failed.len(), 3, "{failed:?}");
+}
+
+#[test]
 fn a_stream_is_complete_when_its_source_has_said_so() {
     let anew = "[[streams]]\nname = 'a'\nsync_mode = 'full_refresh'\n[[streams]]\nname = 'b'\nsync_mode = 'full_refresh'\n\
                 [destinations.base]\ntype = 'sqlite'\npath = 'base.db'\nmode = 'overwrite'\n";

@@ -60,6 +60,10 @@ fn streams_are_delivered_in_the_order_that_the_destination_asks_for() {
     let place = Place::new(TWO, "page = 100\nglobal = true");
     place.edit(|text| text.replace("path = 'lake'", "path = 'lake'\norder = ['b', 'c', 'a']"));
     place.edit(|text| text.replace("min_interval = '20ms'", "min_interval = '10s'"));
+    place
+        .run("check", &[])
+        .exits(0)
+        .says("destinations.lake.order names c, and the source has no such stream");
     place.run("run", &[]).exits(0).says("destinations.lake.order names c, and the log has no such stream");
     let text = std::fs::read_to_string(
         place

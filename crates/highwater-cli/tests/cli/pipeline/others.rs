@@ -35,6 +35,25 @@ fn a_tap_is_read_on_from_its_last_state() {
     assert_eq!((&row["key"][0], &row["emitted_us"]), (&3.into(), &1_704_067_200_000_000_i64.into()));
 }
 
+/// A tap whose account was closed says as little as one whose table is empty.
+#[test]
+fn a_tap_that_says_nothing_empties_no_table() {
+    let base = "[[streams]]\nname = 'a'\nsync_mode = 'full_refresh'\n\
+                [destinations.base]\ntype = 'sqlite'\npath = 'base.db'\nmode = 'overwrite'";
+    let place = place(&tap("streams = { a = 5 }\npage = 10"), base);
+    place.run("run", &[]).exits(0);
+    let rows = || place.sql("base.db", "SELECT count(*) FROM a");
+    assert_eq!(rows(), ["5"]);
+    place.file("script", "");
+    place.edit(|text| text.replace("[source.config]", "[source.config]\nscript = 'script'"));
+    place.run("run", &[]).exits(75).says("the tap ended well, but sent neither schema nor record of stream a");
+    assert_eq!(rows(), ["5"]);
+    // A table that is empty now is one that it tells of.
+    place.file("script", r#"{"type":"SCHEMA","stream":"a","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}"#);
+    place.run("run", &[]).exits(0);
+    assert_eq!(rows(), ["0"]);
+}
+
 #[test]
 fn a_taps_streams_and_columns_are_chosen() {
     let streams = "[[streams]]\nname = 'a'\nexclude = ['email']\n";

@@ -49,3 +49,7 @@ mod table;
 pub use postgres::Postgres;
 pub use settings::{Deletes, Mode, Settings};
 pub use sqlite::Sqlite;
+
+/// What can be done about a table that a person dropped or renamed: docs/sql-destinations.md tells it with its statements.
+const TABLE_IS_GONE: &str = "bring it back; or, if it was meant, delete its row in _highwater_streams and have the stream read again with \
+                             `highwater refresh`";

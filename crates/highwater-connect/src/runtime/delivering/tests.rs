@@ -5,7 +5,7 @@ mod lost;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use highwater::{Commit, Config, Log, Op, Start, StreamSpec};
+use highwater::{Commit, Config, Log, Op, Position, Start, StreamSpec};
 
 use super::*;
 use crate::destination::{Applied, Rejected, Stored};

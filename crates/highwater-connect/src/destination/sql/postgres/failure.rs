@@ -7,12 +7,17 @@ use postgres::Error;
 use postgres::error::SqlState;
 
 use super::tls;
+use crate::destination::sql::TABLE_IS_GONE;
 use crate::failure::{Failure, FailureKind};
 
 /// A failure of a statement or the connection.
 pub(super) fn of(error: &Error) -> Failure {
     let kind = error.code().map_or(FailureKind::Transient, kind);
-    Failure::new(kind, format!("PostgreSQL: {}", message(error)))
+    let next = match error.code() {
+        Some(code) if *code == SqlState::UNDEFINED_TABLE => format!("; {TABLE_IS_GONE}"),
+        _ => String::new(),
+    };
+    Failure::new(kind, format!("PostgreSQL: {}{next}", message(error)))
 }
 
 /// A failure of the connection's beginning.

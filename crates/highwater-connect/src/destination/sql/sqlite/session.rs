@@ -10,6 +10,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, ToSql};
 use super::functions;
 use super::plan::Plan;
 use crate::destination::Rejected;
+use crate::destination::sql::TABLE_IS_GONE;
 use crate::destination::sql::dialect::Dialect;
 use crate::destination::sql::row::{Action, Row};
 use crate::destination::sql::session::{Cell, Param, Session, texts};
@@ -67,6 +68,10 @@ fn failure(error: rusqlite::Error) -> Failure {
         ) => FailureKind::Config,
         _ => FailureKind::Permanent,
     };
+    // It has no code of its own.
+    if error.to_string().contains("no such table") {
+        return Failure::new(kind, format!("SQLite: {error}; {TABLE_IS_GONE}"));
+    }
     Failure::new(kind, "SQLite").because(error)
 }
 
