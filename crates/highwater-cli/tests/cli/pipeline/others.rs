@@ -46,7 +46,10 @@ fn a_tap_that_says_nothing_empties_no_table() {
     assert_eq!(rows(), ["5"]);
     place.file("script", "");
     place.edit(|text| text.replace("[source.config]", "[source.config]\nscript = 'script'"));
-    place.run("run", &[]).exits(75).says("the tap ended well, but sent neither schema nor record of stream a");
+    place
+        .run("run", &[])
+        .exits(75)
+        .says("the tap ended well, but sent neither schema nor record of stream a");
     assert_eq!(rows(), ["5"]);
     // A table that is empty now is one that it tells of.
     place.file("script", r#"{"type":"SCHEMA","stream":"a","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}"#);
