@@ -99,9 +99,11 @@ fn made(
         }
         SourceType::Singer => {
             let catalog = section.text("catalog")?.map(|path| pipeline.variables().base().join(path));
+            let leave_out = section.texts("leave_out")?;
             let connector = connector(pipeline, section, reporter, stop)?;
             let hash_key = hash_key()?;
-            return Ok((Box::new(SingerSource::new(connector, choices, hash_key, catalog)), true));
+            let source = SingerSource::new(connector, choices, hash_key, catalog).leave_out(leave_out);
+            return Ok((Box::new(source), true));
         }
         SourceType::Files => {
             no_choice("a file source names its one stream in [source]")?;

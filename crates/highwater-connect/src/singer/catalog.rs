@@ -3,6 +3,7 @@
 use highwater::{ColumnPath, StreamName};
 use serde_json::{Map, Value, json};
 
+use super::names::{self, CatalogNames};
 use crate::columns::{ColumnFilter, check_choice};
 use crate::definition::{Generation, StreamDefinition};
 use crate::failure::{Failure, Result};
@@ -48,15 +49,15 @@ impl Selected {
     }
 }
 
-/// Marks what is chosen (all, if nothing is) as selected, in the catalog itself.
+/// Marks what is chosen (all, if nothing is) as selected, in the catalog itself. Returns those, and what the catalog calls all of them.
 pub(super) fn select(
     catalog: &mut Value,
     choices: &[StreamChoice],
     hash_key: Option<&str>,
-) -> Result<Vec<Selected>> {
+) -> Result<(Vec<Selected>, CatalogNames)> {
     let streams = catalog.get_mut("streams").and_then(Value::as_array_mut);
     let streams = streams.ok_or_else(|| Failure::permanent("the tap's catalog has no streams"))?;
-    let names: Vec<String> = streams.iter().map(|stream| name_of(stream).to_owned()).collect();
+    let names = names::of_streams(streams);
     if let Some(stray) = choices.iter().find(|choice| !names.contains(&choice.name.name)) {
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
         return Err(Failure::config(match nearest(&stray.name.name, &known) {
@@ -67,10 +68,11 @@ pub(super) fn select(
     if let Some(spaced) = choices.iter().find(|choice| choice.name.namespace.is_some()) {
         return Err(Failure::config(format!("stream {}: a tap's streams have no namespace", spaced.name)));
     }
-    let mut selected = Vec::new();
+    let (mut selected, mut known) = (Vec::new(), CatalogNames::default());
     for (stream, name) in streams.iter_mut().zip(names) {
         let choice = choices.iter().find(|choice| choice.name.name == name);
         let is_wanted = choices.is_empty() || choice.is_some();
+        known.push(stream, &name, is_wanted.then_some(selected.len()));
         let root = root_metadata(stream)?;
         root.insert("selected".to_owned(), Value::Bool(is_wanted));
         if !is_wanted {
@@ -107,13 +109,7 @@ pub(super) fn select(
             is_read_anew,
         });
     }
-    Ok(selected)
-}
-
-/// As its messages name it.
-fn name_of(stream: &Value) -> &str {
-    let name = stream.get("stream").or_else(|| stream.get("tap_stream_id"));
-    name.and_then(Value::as_str).unwrap_or_default()
+    Ok((selected, known))
 }
 
 fn root_metadata(stream: &mut Value) -> Result<&mut Map<String, Value>> {
@@ -176,14 +172,14 @@ mod tests {
             primary_key: None,
             columns: Columns::default(),
         };
-        let selected = select(&mut catalog, &[choice("a", Some(SyncMode::Incremental))], None).unwrap();
+        let (selected, _) = select(&mut catalog, &[choice("a", Some(SyncMode::Incremental))], None).unwrap();
         assert_eq!(selected.len(), 1);
         assert_eq!(selected[0].offer().unwrap().definition.key, [["id"]]);
         let root = &catalog["streams"][0]["metadata"][0]["metadata"];
         assert_eq!((&root["selected"], &root["replication-key"]), (&json!(true), &json!("at")));
         assert_eq!(catalog["streams"][1]["metadata"][0]["metadata"]["selected"], json!(false));
 
-        let selected = select(&mut catalog, &[choice("b", Some(SyncMode::FullRefresh))], None).unwrap();
+        let (selected, _) = select(&mut catalog, &[choice("b", Some(SyncMode::FullRefresh))], None).unwrap();
         let offer = selected[0].offer().unwrap();
         assert_eq!(offer.reading, Reading::Anew { is_resumable: false, replaces: true });
         assert_eq!(offer.definition.key, [["k"]]);

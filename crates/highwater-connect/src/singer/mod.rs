@@ -2,6 +2,7 @@
 
 mod catalog;
 mod message;
+mod names;
 mod source;
 
 pub use source::SingerSource;

@@ -1,6 +1,6 @@
 //! Any Singer tap, as a command.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::catalog::{self, Selected};
 use super::message::{self, Message};
+use super::names::{CatalogNames, Meant};
 use crate::airbyte::Connector;
 use crate::failure::{Failure, Result};
 use crate::lines::Line;
@@ -31,8 +32,19 @@ pub struct SingerSource {
     hash_key: Option<String>,
     /// A catalog that a person wrote, for a tap that can't discover.
     catalog: Option<PathBuf>,
-    /// The catalog's text and what is read of it, made once and used for all attempts.
-    selected: Option<(String, Vec<Selected>)>,
+    /// Streams that are left out, although the catalog does not have them.
+    leave_out: Vec<String>,
+    /// Made once and used for all attempts.
+    selected: Option<Chosen>,
+}
+
+/// What is read.
+#[derive(Debug, Clone)]
+struct Chosen {
+    /// The catalog's text.
+    catalog: String,
+    streams: Vec<Selected>,
+    names: CatalogNames,
 }
 
 impl SingerSource {
@@ -43,16 +55,24 @@ impl SingerSource {
         hash_key: Option<String>,
         catalog: Option<PathBuf>,
     ) -> Self {
-        SingerSource { connector, choices, hash_key, catalog, selected: None }
+        SingerSource { connector, choices, hash_key, catalog, leave_out: Vec::new(), selected: None }
     }
 
-    fn selected(&mut self) -> Result<&(String, Vec<Selected>)> {
+    /// Leaves out what the tap sends of these streams. Others that its catalog does not have fail the attempt: the state that follows
+    /// would pass them over.
+    #[must_use]
+    pub fn leave_out(self, leave_out: Vec<String>) -> Self {
+        SingerSource { leave_out, ..self }
+    }
+
+    fn selected(&mut self) -> Result<&Chosen> {
         let selected = match self.selected.take() {
             Some(selected) => selected,
             None => {
                 let mut catalog = self.discover()?;
-                let streams = catalog::select(&mut catalog, &self.choices, self.hash_key.as_deref())?;
-                (catalog.to_string(), streams)
+                let (streams, names) =
+                    catalog::select(&mut catalog, &self.choices, self.hash_key.as_deref())?;
+                Chosen { catalog: catalog.to_string(), streams, names }
             }
         };
         Ok(self.selected.insert(selected))
@@ -105,19 +125,20 @@ fn of_tap(failure: Failure) -> Failure {
 
 impl Source for SingerSource {
     fn streams(&mut self) -> Result<Vec<Offer>> {
-        self.selected()?.1.iter().map(Selected::offer).collect()
+        self.selected()?.streams.iter().map(Selected::offer).collect()
     }
 
     fn read(&mut self, from: &State, out: &mut Output<'_>) -> Result<()> {
         let mut arguments = self.connector.config_argument()?;
-        let (catalog, streams) = self.selected()?.clone();
-        arguments.extend(["--catalog".to_owned(), self.connector.write("catalog.json", catalog.as_bytes())?]);
+        let chosen = self.selected()?.clone();
+        let catalog = self.connector.write("catalog.json", chosen.catalog.as_bytes())?;
+        arguments.extend(["--catalog".to_owned(), catalog]);
         if let Some(state) = &from.global {
             arguments.extend(["--state".to_owned(), self.connector.write("state.json", state.as_bytes())?]);
         }
         let (running, _mark) = self.connector.start(&arguments, false)?;
         let mut talk = Talk::new(running, self.connector.settings().silence_timeout)?;
-        let mut session = Session::new(&self.connector, out, &streams)?;
+        let mut session = Session::new(self, out, &chosen)?;
         session.run(&mut talk)
     }
 }
@@ -128,6 +149,10 @@ struct Session<'a, 'o> {
     out: &'a mut Output<'o>,
     /// In the order of the handles.
     streams: Vec<(Handle, &'a Selected)>,
+    names: &'a CatalogNames,
+    leave_out: &'a [String],
+    /// What the names mean that are no stream's own.
+    meant: HashMap<String, Meant>,
     /// Of which of them a schema or a record came.
     heard: HashSet<usize>,
     told: HashSet<String>,
@@ -140,9 +165,9 @@ struct Session<'a, 'o> {
 }
 
 impl<'a, 'o> Session<'a, 'o> {
-    fn new(connector: &'a Connector, out: &'a mut Output<'o>, selected: &'a [Selected]) -> Result<Self> {
+    fn new(source: &'a SingerSource, out: &'a mut Output<'o>, chosen: &'a Chosen) -> Result<Self> {
         let mut streams = Vec::new();
-        for stream in selected {
+        for stream in &chosen.streams {
             let handle = out.find(None, &stream.name.name);
             let handle = handle
                 .ok_or_else(|| Failure::permanent(format!("stream {} was not announced", stream.name)))?;
@@ -150,9 +175,12 @@ impl<'a, 'o> Session<'a, 'o> {
         }
         let (told, torn) = (HashSet::new(), None);
         Ok(Session {
-            connector,
+            connector: &source.connector,
             out,
             streams,
+            names: &chosen.names,
+            leave_out: &source.leave_out,
+            meant: HashMap::new(),
             heard: HashSet::new(),
             told,
             torn,
@@ -258,9 +286,11 @@ impl<'a, 'o> Session<'a, 'o> {
     fn find(&mut self, message: &Message<'_>) -> Result<Option<(Handle, &'a Selected)>> {
         let name = message.stream.as_deref();
         let name = name.ok_or_else(|| Failure::permanent(format!("a {} names no stream", &*message.kind)))?;
-        let handle = self.out.find(None, name);
-        // All of them were announced, in this order.
-        let found = handle.and_then(|handle| self.streams.get(handle.index())).copied();
+        let found = match self.out.find(None, name) {
+            // All of them were announced, in this order.
+            Some(handle) => self.streams.get(handle.index()).copied(),
+            None => self.find_by_other_name(name)?,
+        };
         if found.is_none() && self.told.len() < 100 && self.told.insert(format!("stream {name}")) {
             self.connector.reporter().warning(format!(
                 "the tap sends stream {name}, which it was not asked for; that is left out"
@@ -270,6 +300,23 @@ impl<'a, 'o> Session<'a, 'o> {
             self.heard.insert(handle.index());
         }
         Ok(found)
+    }
+
+    fn find_by_other_name(&mut self, said: &str) -> Result<Option<(Handle, &'a Selected)>> {
+        let meant = match self.meant.get(said) {
+            Some(meant) => *meant,
+            None => *self.meant.entry(said.to_owned()).or_insert(self.names.find(said)),
+        };
+        match meant {
+            Meant::Stream(place) => Ok(self.streams.get(place).copied()),
+            Meant::NotRead => Ok(None),
+            Meant::Unknown if self.leave_out.iter().any(|name| name == said) => Ok(None),
+            Meant::Unknown => Err(Failure::config(format!(
+                "the tap sends stream {said}, which its catalog does not have (it has {}): a state behind it would pass its records over; give \
+                 the tap a catalog that has it, or leave it out: leave_out = [\"{said}\"] in [source]",
+                self.names.some()
+            ))),
+        }
     }
 
     fn schema(&mut self, message: &Message<'_>) -> Result<()> {

@@ -35,6 +35,40 @@ fn a_tap_is_read_on_from_its_last_state() {
     assert_eq!((&row["key"][0], &row["emitted_us"]), (&3.into(), &1_704_067_200_000_000_i64.into()));
 }
 
+/// PipelineWise's taps of databases call a stream `orders` in their catalog, and `public-orders` in their messages.
+#[test]
+fn a_tap_may_call_a_stream_otherwise_than_its_catalog() {
+    let source =
+        tap("script = 'script'").replace("[source.config]", "catalog = 'catalog.json'\n[source.config]");
+    let place = place(&source, "");
+    place.file(
+        "catalog.json",
+        r#"{"streams":[{"tap_stream_id":"db-public-orders","stream":"orders","schema":{},"key_properties":["id"]}]}"#,
+    );
+    let say = |stream: &str, id: u64| {
+        let row = format!(r#"{{"type":"RECORD","stream":"{stream}","record":{{"id":{id}}}}}"#);
+        let state = format!(r#"{{"type":"STATE","value":{{"last":{id}}}}}"#);
+        place.file("script", &format!("{row}\n{state}\n"));
+    };
+    say("public-orders", 0);
+    place.run("run", &[]).exits(0);
+    place.holds(&[("orders", 1)]);
+    // Of a stream that nobody knows nothing is committed, and no state behind it.
+    say("audit", 1);
+    place
+        .run("run", &[])
+        .exits(9)
+        .says("the tap sends stream audit, which its catalog does not have (it has orders)");
+    let last = || place.act("state", "get", &["--global"]).exits(0).out;
+    assert!(last().contains("0"), "{}", last());
+    place.edit(|text| {
+        text.replace("catalog = 'catalog.json'", "catalog = 'catalog.json'\nleave_out = ['audit']")
+    });
+    place.run("run", &[]).exits(0).says("the tap sends stream audit, which it was not asked for");
+    assert!(last().contains("1"), "{}", last());
+    place.holds(&[("orders", 1)]);
+}
+
 /// A tap whose account was closed says as little as one whose table is empty.
 #[test]
 fn a_tap_that_says_nothing_empties_no_table() {
