@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::environment::{Environment, System};
 use crate::error::{Error, ErrorKind, Result};
+use crate::position::Sequence;
+use crate::replacement::Replacement;
 
 /// How a log is opened and kept. `Config::default()` is right for most.
 ///
@@ -60,7 +62,9 @@ pub struct Config {
     /// writes; whatever is in the log can be read.
     pub compression: Compression,
     /// Let [`maintain`](crate::Log::maintain) compact when at least [`Compaction::dead_share_min`] of what can be compacted is
-    /// dead. It looks again only when so much was sealed since its last look that this may be so. Default: not at all.
+    /// dead. It looks again only when so much was sealed since its last look that this may be so. Default: not at all. Not for a
+    /// log whose records are replaced without truncates, as a pipeline's: what it has to be told ([`Compaction::replacements`]) is
+    /// known anew each time, and no setting.
     pub compaction: Option<Compaction>,
     /// Run [`maintain`](crate::Log::maintain) on a thread named `highwater` every so often. Default: no thread.
     pub background: Option<Duration>,
@@ -172,7 +176,7 @@ pub struct Retention {
 /// let week = Duration::from_secs(7 * 86_400);
 /// let compaction = highwater::Compaction { tombstones_min_age: week, ..Default::default() };
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Compaction {
     /// Checkpoints that stay as they are, beside those that a consumer or a pin needs. The newest always does.
     pub retention: Retention,
@@ -183,6 +187,15 @@ pub struct Compaction {
     pub dead_share_min: f64,
     /// Memory for what is known of keys, in bytes. With more keys than fit everything is read several times. Default: 64 MiB.
     pub memory_bytes_max: usize,
+    /// What took the place of other records without a truncate, in any order, of every checkpoint that may be taken in. Old records
+    /// whose replacement is whole by the base checkpoint go, with or without a key, also out of an earlier base checkpoint that lies
+    /// before its beginning. The base checkpoint lies before one that is under way, since who begins there could not tell old
+    /// records from new. Default: none. Fails with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for one that is over before it
+    /// began; of a stream that was dropped they do not matter.
+    pub replacements: Vec<Replacement>,
+    /// Checkpoints behind this one stay as they are: what is told of replacements is told up to here, and writers go on. Default: all
+    /// may be taken in.
+    pub up_to: Option<Sequence>,
 }
 
 impl Default for Compaction {
@@ -192,6 +205,8 @@ impl Default for Compaction {
             tombstones_min_age: Duration::ZERO,
             dead_share_min: 0.0,
             memory_bytes_max: 64 << 20,
+            replacements: Vec::new(),
+            up_to: None,
         }
     }
 }
@@ -199,7 +214,7 @@ impl Default for Compaction {
 impl Compaction {
     pub(crate) fn check(&self) -> Result<()> {
         if (0.0..=1.0).contains(&self.dead_share_min) {
-            return Ok(());
+            return self.replacements.iter().try_for_each(Replacement::check);
         }
         let what = format!("Compaction::dead_share_min is {}; expected 0 to 1", self.dead_share_min);
         Err(Error::invalid(what))

@@ -139,6 +139,11 @@ impl Log {
     /// a key stay as they are. Who starts at the beginning then gets what the streams hold, and the changes since. Nothing that
     /// a consumer has not acknowledged is touched, nor what a pin holds.
     ///
+    /// Of records that take the place of others without a truncate it knows what it is told ([`Compaction::replacements`]): a runtime's
+    /// generations are in states of its own, which the engine does not read. A pipeline's log is compacted with what
+    /// `highwater_connect::compaction::with_generations` makes of the compaction, as `highwater compact` does; otherwise rows come back
+    /// that were replaced long ago.
+    ///
     /// Blocks for reading and writing all of that, with bounded memory; writers go on meanwhile. `progress` is told how far it
     /// is and may end it, which changes nothing.
     pub fn compact(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LEVELS: &[&[&str]] = &[
     &["position", "protection", "sync", "histogram"],
     &["error"],
-    &["environment", "finite"],
+    &["environment", "finite", "replacement"],
     &["config"],
     &["format"],
     &["storage", "packer"],

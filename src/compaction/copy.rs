@@ -104,7 +104,7 @@ impl Sink for Copier<'_> {
         self.streams.is_keyed(stream) && self.fates.none_stays(stream, &ordinals)
     }
 
-    fn part(&mut self, part: &CommitStream) {
+    fn part(&mut self, part: &CommitStream, is_replaced: bool) {
         let digests = self.config.digest == Digest::Blake3 || part.digest.is_some();
         let out = self
             .outs
@@ -113,7 +113,7 @@ impl Sink for Copier<'_> {
         out.fingerprint = part.fingerprint;
         out.counts.records_before += part.records;
         out.counts.bytes_before = out.counts.bytes_before.saturating_add(part.bytes);
-        if self.streams.is_keyless(part.stream) {
+        if !is_replaced && self.streams.is_keyless(part.stream) {
             out.counts.bytes_after = out.counts.bytes_after.saturating_add(part.bytes);
         }
     }

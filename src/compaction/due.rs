@@ -1,4 +1,7 @@
 //! Compaction in the background: when it is worth a look. A look reads everything, so it has to be rare.
+//!
+//! It is for logs in which a truncate says what is replaced. What has to be told of any other is only true of the moment, and here
+//! nobody tells anything: a pipeline's log is compacted by `highwater compact`, or by who asks `highwater_connect` first.
 
 use std::sync::atomic::Ordering;
 

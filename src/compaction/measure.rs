@@ -33,11 +33,11 @@ impl Sink for Measure<'_> {
         !self.streams.is_keyed(stream) || self.fates.none_stays(stream, &ordinals)
     }
 
-    fn part(&mut self, part: &CommitStream) {
+    fn part(&mut self, part: &CommitStream, is_replaced: bool) {
         let counts = self.counts.entry(part.stream).or_default();
         counts.records_before += part.records;
         counts.bytes_before = counts.bytes_before.saturating_add(part.bytes);
-        if self.streams.is_keyless(part.stream) {
+        if !is_replaced && self.streams.is_keyless(part.stream) {
             counts.records_after += part.records;
             counts.bytes_after = counts.bytes_after.saturating_add(part.bytes);
         }

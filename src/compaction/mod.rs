@@ -26,8 +26,10 @@ use crate::format::snapshot::{BaseCheckpoint, Retained};
 use crate::journal::Journal;
 use crate::origin::{Horizon, Origin};
 use crate::position::{Sequence, StreamId};
-use crate::pruning::{self, Holds, Purpose};
+use crate::pruning::{self, Holder, Holds, Purpose};
+use crate::replacement;
 use crate::segment::Files;
+use crate::view::View;
 
 pub(crate) use due::compact_if_due;
 
@@ -136,12 +138,15 @@ type Tell<'a> = &'a mut dyn FnMut(&CompactionProgress) -> ControlFlow<()>;
 pub(crate) fn plan(origin: &Origin, compaction: &Compaction, tell: Tell<'_>) -> Result<Compacted> {
     compaction.check()?;
     let horizon = origin.horizon()?;
-    let holds = Holds::of(origin, &horizon, &compaction.retention, Purpose::Compact)?;
-    let mut report = Compacted::nothing(&horizon, &holds);
+    let mut holds = Holds::of(origin, &horizon, &compaction.retention, Purpose::Compact)?;
+    hold_behind(&mut holds, compaction);
     let files = origin.files();
-    let Some(outline) = Outline::of(files, &horizon, holds.keep_from(), None)? else { return Ok(report) };
+    let name = |stream| origin.with_view(|view| name_of(view, stream));
+    let outline = Outline::within(files, &horizon, &mut holds, compaction, &name, None)?;
+    let mut report = Compacted::nothing(&horizon, &holds);
+    let Some(outline) = outline else { return Ok(report) };
     let mut meter = Meter::new(tell);
-    let work = Work::of(files, &outline)?;
+    let work = Work::of(files, &outline, compaction)?;
     let result = work.measure(rules(compaction, origin.environment()), &mut meter);
     if meter.cancelled {
         report.cancelled = true;
@@ -156,6 +161,18 @@ pub(crate) fn plan(origin: &Origin, compaction: &Compaction, tell: Tell<'_>) -> 
     Ok(report)
 }
 
+/// The name of a stream that was not dropped.
+fn name_of(view: &View, stream: StreamId) -> Option<StreamName> {
+    view.name(stream).filter(|_| !view.is_dropped(stream)).cloned()
+}
+
+/// What nobody asked for stays as it is.
+fn hold_behind(holds: &mut Holds, compaction: &Compaction) {
+    if let Some(last) = compaction.up_to {
+        holds.add(last.next(), Holder::UpTo);
+    }
+}
+
 /// Rewrites. Blocks for reading and writing all of it; appends go on meanwhile.
 pub(crate) fn compact(journal: &Journal, compaction: &Compaction, tell: Tell<'_>) -> Result<Compacted> {
     let _span = tracing::info_span!("highwater.compact").entered();
@@ -167,19 +184,20 @@ fn compact_alone(journal: &Journal, compaction: &Compaction, tell: Tell<'_>) -> 
     journal.flush_all()?;
     let files = &journal.files;
     let horizon = pruning::horizon(journal);
-    let holds = Holds::of_journal(journal, &horizon, &compaction.retention, Purpose::Compact)?;
-    let report = Compacted::nothing(&horizon, &holds);
-    let Some(rough) = Outline::of(files, &horizon, holds.keep_from(), None)? else {
+    let mut holds = Holds::of_journal(journal, &horizon, &compaction.retention, Purpose::Compact)?;
+    hold_behind(&mut holds, compaction);
+    let name = |stream| journal.with_view(|view| name_of(view, stream));
+    let Some(rough) = Outline::within(files, &horizon, &mut holds, compaction, &name, None)? else {
         pruning::clean_up(journal)?; // what an earlier opening left
-        return Ok(report);
+        return Ok(Compacted::nothing(&horizon, &holds));
     };
     // Uncommitted records of slow streams move to the head; what can't move now stays, and so does its segment.
     let floor = pruning::move_out(journal, rough.first_live)?;
     journal.flush_all()?;
     let now = pruning::horizon(journal);
-    let Some(outline) = Outline::of(files, &now, holds.keep_from(), Some(floor))? else {
-        return Ok(report);
-    };
+    let outline = Outline::within(files, &now, &mut holds, compaction, &name, Some(floor))?;
+    let report = Compacted::nothing(&horizon, &holds);
+    let Some(outline) = outline else { return Ok(report) };
     let mut meter = Meter::new(tell);
     let mut planned = report.clone();
     let retained = match rewrite(journal, &outline, compaction, &mut planned, &mut meter) {
@@ -210,7 +228,7 @@ fn rewrite(
     report: &mut Compacted,
     meter: &mut Meter<'_>,
 ) -> Result<Option<Retained>> {
-    let work = Work::of(&journal.files, outline)?;
+    let work = Work::of(&journal.files, outline, compaction)?;
     let rules = rules(compaction, &*journal.config.environment);
     if compaction.dead_share_min > 0.0 {
         let (_, counts) = work.measure(rules, meter)?;
@@ -241,8 +259,9 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn of(files: &'a Files, outline: &'a Outline) -> Result<Work<'a>> {
-        let source = Source { files, outline, bytes: outline.bytes(files)? };
+    fn of(files: &'a Files, outline: &'a Outline, compaction: &Compaction) -> Result<Work<'a>> {
+        let replaced = replacement::replaced_by(&compaction.replacements, outline.last());
+        let source = Source { files, outline, bytes: outline.bytes(files)?, replaced };
         Ok(Work { source, streams: Streams::of(files, outline)?, outline })
     }
 

@@ -1,14 +1,17 @@
 //! How far a compaction goes.
 
+use crate::config::Compaction;
 use crate::error::Result;
 use crate::format::BLOCK;
 use crate::format::commit::Commit;
+use crate::format::define::StreamName;
 use crate::format::frame::Kind;
 use crate::format::snapshot::Retained;
 use crate::locate;
 use crate::origin::Horizon;
-use crate::position::{Address, SegmentId, Sequence};
-use crate::pruning::{self, Lows};
+use crate::position::{Address, SegmentId, Sequence, StreamId};
+use crate::pruning::{self, Holder, Holds, Lows};
+use crate::replacement::{self, Replacement};
 use crate::segment::{Files, Walker};
 use crate::view::read_start;
 
@@ -25,8 +28,34 @@ pub(super) struct Outline {
 }
 
 impl Outline {
+    /// Everything that nobody holds, if that frees segments. Ends before what is under way of what replaces other records, which the
+    /// holds then tell. `name` knows the streams that there are.
+    pub(super) fn within(
+        files: &Files,
+        horizon: &Horizon,
+        holds: &mut Holds,
+        compaction: &Compaction,
+        name: &dyn Fn(StreamId) -> Option<StreamName>,
+        floor: Option<Address>,
+    ) -> Result<Option<Outline>> {
+        // Where there is nothing older, nothing can be mixed up, or it is already.
+        let first = horizon.retained.first_sequence;
+        let may_mix = |one: &&Replacement| one.began > first && name(one.stream).is_some();
+        loop {
+            let Some(outline) = Self::before(files, horizon, holds.keep_from(), floor)? else {
+                return Ok(None);
+            };
+            let candidates = compaction.replacements.iter().filter(may_mix);
+            let Some(found) = replacement::end_before(candidates, outline.last()) else {
+                return Ok(Some(outline));
+            };
+            let Some(stream) = name(found.stream) else { return Ok(Some(outline)) };
+            holds.add(found.began, Holder::Replacement { stream });
+        }
+    }
+
     /// Everything before `keep`, if that frees segments.
-    pub(super) fn of(
+    fn before(
         files: &Files,
         horizon: &Horizon,
         keep: Sequence,

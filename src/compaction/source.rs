@@ -26,6 +26,8 @@ pub(super) struct Source<'a> {
     pub outline: &'a Outline,
     /// The bytes of one pass, about.
     pub bytes: u64,
+    /// Of some streams: their records in checkpoints before this one do not count any more. They are not even read.
+    pub replaced: BTreeMap<StreamId, Sequence>,
 }
 
 /// A frame of records.
@@ -116,8 +118,8 @@ pub(super) trait Sink {
     fn skips(&self, _stream: StreamId, _ordinals: Range<u64>) -> bool {
         false
     }
-    /// A stream's part of a checkpoint begins, wanted or not.
-    fn part(&mut self, _part: &CommitStream) {}
+    /// A stream's part of a checkpoint begins, wanted or not; none of a part that is replaced follows.
+    fn part(&mut self, _part: &CommitStream, _is_replaced: bool) {}
 }
 
 impl Source<'_> {
@@ -160,8 +162,10 @@ impl Source<'_> {
                 Some(base) => Times::Runs(base.ages.get(index).map_or(&[], Vec::as_slice), otherwise),
                 None => Times::All(otherwise),
             };
-            sink.part(part);
-            if sink.wants(part.stream) {
+            let is_replaced =
+                self.replaced.get(&part.stream).is_some_and(|began| commit.head.sequence < *began);
+            sink.part(part, is_replaced);
+            if !is_replaced && sink.wants(part.stream) {
                 self.part(commit, part, (*count, times), meter, sink)?;
             }
             *count += part.records;

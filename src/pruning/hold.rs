@@ -10,6 +10,7 @@ use crate::consumer::{ConsumerInfo, is_diverged, on_device, read_state};
 use crate::environment::micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::consumer::{ConsumerState, LagPolicy, MaxLag};
+use crate::format::define::StreamName;
 use crate::format::names;
 use crate::format::snapshot::Retained;
 use crate::journal::Journal;
@@ -54,6 +55,14 @@ pub enum Holder {
     },
     /// The young ones are kept.
     MinAge,
+    /// Records of a stream that are to take the place of others, and are not whole: who begins in the midst of them could not tell
+    /// them apart ([`Replacement`](crate::Replacement)).
+    Replacement {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// Who asked for no more ([`Compaction::up_to`](crate::Compaction::up_to)).
+    UpTo,
 }
 
 impl fmt::Display for Holder {
@@ -64,6 +73,8 @@ impl fmt::Display for Holder {
             Holder::MinCount { checkpoints: 1 } => f.write_str("the newest checkpoint"),
             Holder::MinCount { checkpoints } => write!(f, "the newest {checkpoints} (min_count)"),
             Holder::MinAge => f.write_str("min_age"),
+            Holder::Replacement { stream } => write!(f, "new rows of stream {stream}, which are not whole"),
+            Holder::UpTo => f.write_str("what was asked for (up_to)"),
         }
     }
 }
@@ -113,6 +124,11 @@ impl Holds {
     /// The first checkpoint that has to stay.
     pub(crate) fn keep_from(&self) -> Sequence {
         self.needs.iter().map(|(sequence, _)| *sequence).min().unwrap_or(Sequence::FIRST)
+    }
+
+    /// From this checkpoint on they have to stay, too.
+    pub(crate) fn add(&mut self, from: Sequence, holder: Holder) {
+        self.needs.push((from, holder));
     }
 
     /// Who needs what: the first checkpoint that has to stay for each.

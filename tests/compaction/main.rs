@@ -6,6 +6,7 @@
 mod common;
 mod disturbed;
 mod readers;
+mod replaced;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -25,6 +26,8 @@ const AT_ONCE: Compaction = Compaction {
     tombstones_min_age: Duration::ZERO,
     dead_share_min: 0.0,
     memory_bytes_max: 64 << 20,
+    replacements: Vec::new(),
+    up_to: None,
 };
 
 fn compact(log: &Log, compaction: &Compaction) -> Compacted {

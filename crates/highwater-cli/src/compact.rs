@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use highwater::{Compacted, Compaction, CompactionProgress};
+use highwater_connect::compaction::with_generations;
 use highwater_connect::quantity::{self, bytes, count, plural};
 
 use crate::by::MayBe;
@@ -22,8 +23,9 @@ Examples:
   highwater compact shop.hw --min-age 7d              the last week stays as it is
   highwater compact shop.hw --tombstones 30d          deletions are told for a month
 
-Of each key the last whole row stays, and the updates after it. Streams without a key stay as they are. What a consumer has not
-acknowledged, or a pin holds, is not touched.";
+Of each key the last whole row stays, and the updates after it. Streams without a key stay as they are. Of a stream that was read
+again in the place of what was there (refresh --truncate, full_refresh) nothing older stays, and while that is under way
+what came since it began is not touched. Neither is what a consumer has not acknowledged, or a pin holds.";
 
 /// Make one checkpoint out of all old ones, with what counts of them
 ///
@@ -61,11 +63,12 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
         ControlFlow::Continue(())
     };
     let compacted = if args.dry_run {
-        known::open(&args.log)?.plan_compact(&compaction, &mut tell)?
+        let log = known::open(&args.log)?;
+        log.plan_compact(&with_generations(&log, compaction)?, &mut tell)?
     } else {
         known::open(&args.log)?; // says what is wrong with it in the usual words
         let log = known::open_to_write(&args.log)?;
-        let compacted = log.compact(&compaction, &mut tell)?;
+        let compacted = log.compact(&with_generations(&log, compaction)?, &mut tell)?;
         log.close()?;
         if compacted.done {
             args.by.sign(&given::directory(&args.log)?, "compact");

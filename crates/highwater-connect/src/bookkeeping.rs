@@ -235,10 +235,25 @@ impl Book {
 
 /// Which generation of a stream it was at some checkpoint that is kept; 0 if the bookkeeping did not know it.
 pub(crate) fn generation_at(log: &LogReader, at: Sequence, stream: &StreamName) -> Result<u64> {
-    let text = text_of(&log.state_at(at)?, &sync_name())?;
-    let book = Book::parse(None, text.as_deref())?;
+    let book = generations_at(log, at)?;
     let known = book.streams.get(stream);
     Ok(known.map_or(0, |known| known.generation.number))
+}
+
+/// What was said of generations by some checkpoint that is kept, or before it.
+pub(crate) fn generations_at(log: &LogReader, at: Sequence) -> Result<Book> {
+    let text = text_of(&log.state_at(at)?, &sync_name())?;
+    Book::parse(None, text.as_deref())
+}
+
+/// What a checkpoint says of generations, if it says something.
+pub(crate) fn said_by(checkpoint: &Checkpoint) -> Result<Option<Book>> {
+    let sync = sync_name();
+    if !checkpoint.states().iter().any(|(name, is_set)| *is_set && name.as_ref() == Some(&sync)) {
+        return Ok(None);
+    }
+    let text = checkpoint.state_text(Some(&sync))?;
+    text.map(|text| Book::parse(None, Some(&text))).transpose()
 }
 
 /// A state's text; `None` also where the stream is not known.

@@ -9,6 +9,7 @@ mod batch;
 pub mod beside;
 pub mod bookkeeping;
 pub mod columns;
+pub mod compaction;
 pub mod conformance;
 mod definition;
 mod definitions;

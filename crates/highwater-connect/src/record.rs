@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use highwater::{AuditEntry, Checkpoint, ErrorKind, LogReader, Sequence, StreamName};
 use serde::Serialize;
 
-use crate::bookkeeping::{Book, sync_name};
+use crate::bookkeeping::{self, Book, sync_name};
 use crate::definition::Generation;
 use crate::failure::Result;
 
@@ -84,7 +84,7 @@ fn activations(log: &LogReader) -> Result<Vec<Activation>> {
         match reader.next() {
             Ok(None) => return Ok(found),
             Ok(Some(checkpoint)) => {
-                let Some(book) = book(&checkpoint)? else { continue };
+                let Some(book) = bookkeeping::said_by(&checkpoint)? else { continue };
                 let news = known.follow(&book);
                 found
                     .extend(news.into_iter().map(|(stream, generation)| of(&checkpoint, stream, generation)));
@@ -92,16 +92,6 @@ fn activations(log: &LogReader) -> Result<Vec<Activation>> {
             Err(error) => drop(reader.pass_gap().ok_or(error)?),
         }
     }
-}
-
-/// What the checkpoint says of generations, if it says something.
-fn book(checkpoint: &Checkpoint) -> Result<Option<Book>> {
-    let sync = sync_name();
-    if !checkpoint.states().iter().any(|(name, is_set)| *is_set && name.as_ref() == Some(&sync)) {
-        return Ok(None);
-    }
-    let text = checkpoint.state_text(Some(&sync))?;
-    text.map(|text| Book::parse(None, Some(&text))).transpose()
 }
 
 /// The newest generation of each stream that is known to be whole.

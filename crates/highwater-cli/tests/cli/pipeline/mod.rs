@@ -7,6 +7,7 @@ mod backups;
 mod beginnings;
 mod check;
 mod columns;
+mod compacted;
 mod conclusion;
 mod dead_letters;
 mod diverged;

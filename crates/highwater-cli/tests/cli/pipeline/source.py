@@ -14,6 +14,7 @@ rotate     sends a CONTROL message with this token
 columns    {name: JSON schema} of columns beside `id`, instead of the usual ones; records stay as they are
 off        each STATE says that so many more records came before it than did; without it a STATE counts none
 script     lines of this file are sent as they are instead of all that, with NOW+N in them as milliseconds, and the exit code is `exit`
+keyless    names of the streams that have no key
 bad        numbers of the records whose column `day`, which only then is there, is not one
 """
 
@@ -49,7 +50,7 @@ def described(config, name):
         "name": name,
         "json_schema": {"type": "object", "properties": properties},
         "supported_sync_modes": ["full_refresh", "incremental"],
-        "source_defined_primary_key": [["id"]],
+        "source_defined_primary_key": [] if name in config.get("keyless", []) else [["id"]],
     }
 
 
