@@ -16,6 +16,7 @@ mod failures;
 mod full;
 mod gaps;
 mod http;
+mod imports;
 mod kills;
 mod measured;
 mod memory;
