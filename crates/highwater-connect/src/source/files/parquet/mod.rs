@@ -1,4 +1,4 @@
-//! A Parquet file. The cursor counts rows.
+//! A Parquet file. The cursor counts the rows that are read, so the first one is row 1.
 
 mod int96;
 mod meaning;
@@ -46,7 +46,7 @@ pub(super) fn read(sink: &mut Sink<'_, '_>) -> Result<()> {
         let mut rows = Rows::open(&*group).map_err(|e| sink.wrong(at, e))?;
         while let Some(text) = rows.next(at < start).map_err(|e| sink.wrong(at, e))? {
             at += 1;
-            if at > start && !sink.row(&text, at)? {
+            if at > start && !sink.row(&text, at, at)? {
                 return Ok(());
             }
         }
