@@ -112,7 +112,10 @@ pub enum AuditEvent {
 /// Reads the record from the oldest frame that is kept on; tells entry by entry, in the order in which it happened. Notes of those
 /// who did not write the log come between the frames, by the checkpoint that was the last then.
 pub(crate) fn audit(origin: &Origin, tell: &mut dyn FnMut(AuditEntry)) -> Result<()> {
-    let mut notes = notes::read(&*origin.files().storage)?.into_iter().map(of_note).peekable();
+    let first_live = origin.horizon()?.retained.first_live;
+    let pruned = crate::view::read_start(origin.files(), first_live)?.1.snapshot.last.sequence;
+    let notes = notes::read(&*origin.files().storage)?.into_iter();
+    let mut notes = notes.filter(|note| is_all_that_is_left(note, pruned)).map(of_note).peekable();
     frames(origin, &mut |entry| {
         // A restored log is shorter than the one whose notes it has.
         let is_restore = entry.is_restore();
@@ -135,11 +138,19 @@ impl AuditEntry {
     }
 }
 
+/// Whether no frame tells of it: checkpoints up to `pruned` went with their segments.
+fn is_all_that_is_left(note: &Note, pruned: Sequence) -> bool {
+    !matches!(&note.what, What::Operation { position, .. } if position.sequence > pruned)
+}
+
 fn of_note(note: Note) -> AuditEntry {
     let Note { time_us, after, what, who, why } = note;
     let event = match what {
         What::Consumer { consumer, from, to } => AuditEvent::Consumer { consumer, from, to, who, why },
         What::Work { work } => AuditEvent::Work { work, who, why },
+        What::Operation { operation, position, from } => {
+            AuditEvent::Operation { position, record: OperationRecord { what: operation, who, why, from } }
+        }
     };
     AuditEntry { time_us, after, event }
 }

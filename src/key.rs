@@ -1,5 +1,5 @@
 //! The canonical encoding of a key: the key columns as a JSON array without spaces, in which equal values have equal
-//! bytes. `1`, `1.0` and `1e0` are one value; integers keep all their digits; strings are escaped in one way only.
+//! bytes. `1`, `1.0` and `1e0` are one value; numbers keep all their digits; strings are escaped in one way only.
 //!
 //! ```
 //! let key = highwater::key::encode(["1.0", "\"a\\u0062\""])?;
@@ -116,21 +116,72 @@ fn put_column(out: &mut Vec<u8>, text: &str) -> Result<()> {
     }
 }
 
-/// An integer keeps its digits, however many; another number is written as the shortest that reads back the same.
+/// Beyond so many digits a number is written with an exponent.
+const PLAIN_DIGITS_MAX: i64 = 64;
+
+/// Exactly, whatever its digits: as a plain number without needless zeros, or, where that is long, as `DIGITSeEXPONENT`. A float would make
+/// one key of two decimals that are near each other.
 fn put_number(out: &mut Vec<u8>, text: &str) {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        out.extend_from_slice(if digits == "0" { b"0" } else { text.as_bytes() });
-        return;
+    let Some(Decimal { is_negative, digits, exponent }) = Decimal::parse(text) else {
+        // An exponent beyond 64 bits.
+        return out.extend_from_slice(text.as_bytes());
+    };
+    if digits.is_empty() {
+        return out.push(b'0');
     }
-    /// Beyond this, neighbouring integers are one `f64`.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match text.parse::<f64>() {
-        Ok(value) if value.fract() == 0.0 && value.abs() <= EXACT => {
-            out.extend_from_slice((value as i64).to_string().as_bytes());
+    if is_negative {
+        out.push(b'-');
+    }
+    let count = digits.len() as i64;
+    let point = count + exponent; // so many digits are in front of it
+    if point.abs().max(count) > PLAIN_DIGITS_MAX {
+        out.extend_from_slice(&digits);
+        if exponent != 0 {
+            out.extend_from_slice(format!("e{exponent}").as_bytes());
         }
-        Ok(value) if value.is_finite() => out.extend_from_slice(format!("{value:?}").as_bytes()),
-        _ => out.extend_from_slice(text.as_bytes()),
+    } else if exponent >= 0 {
+        out.extend_from_slice(&digits);
+        out.resize(out.len() + exponent as usize, b'0');
+    } else if point > 0 {
+        let (whole, fraction) = digits.split_at(point as usize);
+        out.extend_from_slice(whole);
+        out.push(b'.');
+        out.extend_from_slice(fraction);
+    } else {
+        out.extend_from_slice(b"0.");
+        out.resize(out.len() + point.unsigned_abs() as usize, b'0');
+        out.extend_from_slice(&digits);
+    }
+}
+
+/// `digits * 10^exponent`; neither the first digit nor the last is a zero.
+struct Decimal {
+    is_negative: bool,
+    digits: Vec<u8>,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Of a JSON number; `None` if its exponent is too large to be reckoned with.
+    fn parse(text: &str) -> Option<Decimal> {
+        let (mantissa, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let magnitude = mantissa.strip_prefix('-').unwrap_or(mantissa);
+        let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+        let all = || whole.bytes().chain(fraction.bytes());
+        let mut digits: Vec<u8> = all().skip_while(|digit| *digit == b'0').collect();
+        let written = digits.len();
+        let significant = digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+        digits.truncate(significant);
+        let exponent = match digits.is_empty() {
+            true => 0,
+            false => {
+                let zeros = (written - significant) as i64;
+                power.parse::<i64>().ok()?.checked_sub(fraction.len() as i64)?.checked_add(zeros)?
+            }
+        };
+        // Only such that its place can be reckoned with.
+        let is_near = exponent.checked_add(digits.len() as i64).is_some();
+        is_near.then_some(Decimal { is_negative: mantissa.starts_with('-'), digits, exponent })
     }
 }
 
@@ -155,6 +206,30 @@ mod tests {
         assert_eq!(encoded(&["\"\\u00e9\""]), encoded(&["\"é\""]));
         assert_eq!(encoded(&["1", "true", "null"]), "[1,true,null]");
         assert!(encode(["{"]).is_err() && encode(["1x"]).is_err());
+    }
+
+    #[test]
+    fn a_number_keeps_all_its_digits_and_has_one_form() {
+        for (given, expected) in [
+            ("-1.50", "-1.5"),
+            ("0.1", "0.1"),
+            ("0.10000000000000000001", "0.10000000000000000001"),
+            ("123456789012345678901234567890.50", "123456789012345678901234567890.5"),
+            ("1E+20", "100000000000000000000"),
+            ("100000000000000000000", "100000000000000000000"),
+            ("1.5e-7", "0.00000015"),
+            ("-0e7", "0"),
+            ("1e400", "1e400"),
+            ("0.1e401", "1e400"),
+            ("1e-400", "1e-400"),
+            ("1e99999999999999999999", "1e99999999999999999999"),
+        ] {
+            assert_eq!(encoded(&[given]), format!("[{expected}]"), "{given}");
+        }
+        let long = "9".repeat(80);
+        assert_eq!(encoded(&[&long]), format!("[{long}]"));
+        assert_eq!(encoded(&[&format!("{long}.0")]), format!("[{long}]"));
+        assert_eq!(encoded(&[&format!("{long}000")]), format!("[{long}e3]"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::format::BLOCK;
 use crate::format::commit::Commit;
 use crate::format::frame::Kind;
 use crate::format::note::{Repaired, Seal};
-use crate::format::snapshot::Retained;
+use crate::format::snapshot::{LastCheckpoint, Retained};
 use crate::position::{Address, CheckpointId, SegmentId, Sequence};
 use crate::segment::{Files, Walker};
 use crate::view::read_start;
@@ -40,6 +40,38 @@ pub(crate) fn pruned_last(files: &Files, retained: &Retained) -> Result<Option<(
     }
     let is_known = last.sequence == wanted && last.id != CheckpointId::NONE;
     Ok(is_known.then_some((last.at.max(Address::new(retained.first_live, BLOCK)), last.id)))
+}
+
+/// Which checkpoint has this number, at most the last's; `None` if that is not known any more.
+pub(crate) fn identity(
+    files: &Arc<Files>,
+    retained: &Retained,
+    last: &LastCheckpoint,
+    sequence: Sequence,
+) -> Result<Option<CheckpointId>> {
+    if sequence == last.sequence {
+        return Ok(Some(last.id));
+    }
+    if sequence.next() == retained.first_sequence {
+        return Ok(pruned_last(files, retained)?.map(|(_, id)| id));
+    }
+    if sequence < retained.first_sequence {
+        return Ok(None);
+    }
+    if sequence == retained.first_sequence
+        && let Some(base) = base_commit(files, retained)?
+    {
+        return Ok(Some(base.head.id));
+    }
+    let newest = last.at.segment();
+    let segment = segment_of(files, retained.first_live, newest, sequence)?;
+    let mut walker = near(files, segment, segment < newest, sequence)?;
+    while let Some((commit, _)) = next_commit(files, &mut walker, Address(u64::MAX))? {
+        if commit.head.sequence >= sequence {
+            return Ok(Some(commit.head.id).filter(|_| commit.head.sequence == sequence));
+        }
+    }
+    Ok(None)
 }
 
 /// The base checkpoint that the log begins with, if it was compacted.

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::names;
 use crate::lock;
 use crate::origin::Origin;
-use crate::position::Sequence;
+use crate::position::{Position, Sequence};
 use crate::storage::{self, Access, Lock, Storage};
 
 /// The file is not longer than this, in bytes: the older half goes then.
@@ -63,6 +63,8 @@ pub(crate) enum What {
     },
     /// Work that frames tell of, but not who asked for it.
     Work { work: String },
+    /// What a checkpoint tells of that was made by hand: it goes with its segment, and this stays.
+    Operation { operation: String, position: Position, from: Option<Position> },
 }
 
 /// Who asked for something, and why, put on record now. Blocks for a flush.

@@ -6,6 +6,8 @@ use crate::commit::Commit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::define::StreamName;
 use crate::journal::{Committed, Journal};
+use crate::lock;
+use crate::notes::{self, Note, What};
 use crate::position::{Position, Sequence};
 use crate::reader::{FROM, WHAT, WHO, WHY};
 use crate::streams::{self, Stream};
@@ -113,6 +115,17 @@ impl Operation {
         Ok(())
     }
 
+    /// What goes on record, in its checkpoint's labels and in the notes.
+    fn note(&self, journal: &Journal, made: Position, last: Option<Position>) -> Note {
+        Note {
+            time_us: journal.config.environment.now_us(),
+            after: made.sequence.previous(),
+            what: What::Operation { operation: self.what.clone(), position: made, from: self.from.or(last) },
+            who: Some(self.who.clone()),
+            why: Some(self.why.clone()),
+        }
+    }
+
     fn into_commit(self, streams: &[Stream], last: Option<Position>) -> Commit {
         let mut commit = Commit::new().administrative();
         let mut streams = streams.iter();
@@ -153,7 +166,26 @@ pub(crate) fn operate(journal: &Arc<Journal>, operation: Operation) -> Result<Co
             ),
         ));
     }
-    writer.commit(operation.into_commit(&streams, last))
+    commit(journal, &mut writer, operation, &streams, last)
+}
+
+/// Makes its checkpoint, and notes it: the checkpoint goes with its segment one day, and what people did stays on record. The note is
+/// no part of what is done, so whatever goes wrong with it is no failure.
+fn commit(
+    journal: &Journal,
+    writer: &mut Writer,
+    operation: Operation,
+    streams: &[Stream],
+    last: Option<Position>,
+) -> Result<Committed> {
+    let committed = writer.commit(operation.clone().into_commit(streams, last))?;
+    let note = operation.note(journal, committed.position, last);
+    let storage = journal.storage();
+    let added = lock::turn_to_hold(storage).and_then(|turn| notes::add(storage, &note, &*turn));
+    if let Err(error) = added {
+        tracing::warn!(%error, what = operation.what, "what was done by hand is on record in its checkpoint alone");
+    }
+    Ok(committed)
 }
 
 /// Puts on record what was done to the log that changes no state: a checkpoint of its own.
@@ -166,7 +198,7 @@ pub(crate) fn note(
 ) -> Result<Committed> {
     let note = Operation::new(what, who, why).from(from);
     note.check_told()?;
-    Writer::new(journal.clone(), &[])?.commit(note.into_commit(&[], None))
+    commit(journal, &mut Writer::new(journal.clone(), &[])?, note, &[], None)
 }
 
 fn last(journal: &Journal) -> Option<Position> {

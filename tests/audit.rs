@@ -166,3 +166,31 @@ fn who_opened_the_log_does_not_make_records_count() {
     assert!(recovery.torn && recovery.dropped_frames >= 1 && recovery.dropped_bytes > 9000, "{recovery}");
     assert_eq!(log.end().unwrap().sequence.get(), 1);
 }
+
+/// Its checkpoint goes with its segment, and who did it, and why, does not.
+#[test]
+fn what_people_did_stays_on_record_when_its_checkpoint_is_pruned() {
+    let files = Memory::new();
+    let log = open_as(&files, "A");
+    commit(&log, 0);
+    let edit = Operation::new("edit the global state", "ops", "page 41 was empty").set_global("40");
+    let made = log.operate(edit).unwrap().position;
+    // The note is made a moment later, so its time is not looked at.
+    let told = |log: &LogReader| -> Vec<(u64, AuditEvent)> {
+        let is_edit = |entry: &AuditEntry| {
+            matches!(&entry.event, AuditEvent::Operation { position, record }
+                if *position == made && record.who.as_deref() == Some("ops") && record.from.is_some())
+        };
+        entries(log).into_iter().filter(is_edit).map(|entry| (entry.after.get(), entry.event)).collect()
+    };
+    let before = told(&log);
+    assert_eq!((before.len(), before[0].0), (1, 1), "by its checkpoint, and not by its note as well");
+    for number in 1..200 {
+        commit(&log, number);
+    }
+    let first = log.prune(&Retention { min_count: 1, ..Retention::default() }).unwrap().first;
+    assert!(first > made.sequence.next(), "{first}");
+    assert_eq!(told(&log), before);
+    log.close().unwrap();
+    assert_eq!(told(&open_as(&files, "B")), before);
+}

@@ -1,6 +1,7 @@
 //! Who needs what: retention, consumers, pins.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ use crate::format::consumer::{ConsumerState, LagPolicy, MaxLag};
 use crate::format::names;
 use crate::format::snapshot::Retained;
 use crate::journal::Journal;
+use crate::locate;
 use crate::origin::{Horizon, Origin};
 use crate::pin;
 use crate::position::{Address, CheckpointId, Sequence};
@@ -89,7 +91,7 @@ impl Holds {
             (standing.name, standing.state.unwrap_or_else(|_| at_the_beginning(origin, first)))
         };
         let positions = standings(&*files.storage)?.into_iter().map(as_known).collect();
-        collect(files, horizon, wanted, positions)
+        collect(files, horizon, &origin.horizon()?, wanted, positions)
     }
 
     pub(crate) fn of_journal(
@@ -105,7 +107,7 @@ impl Holds {
             }
         }
         let wanted = Wanted { retention, purpose, now_us: journal.config.environment.now_us() };
-        collect(&journal.files, horizon, wanted, positions)
+        collect(&journal.files, horizon, &super::horizon(journal), wanted, positions)
     }
 
     /// The first checkpoint that has to stay.
@@ -139,9 +141,11 @@ struct Wanted<'a> {
     now_us: i64,
 }
 
+/// `now` was looked at behind the positions: they move on, and none of them is beyond it.
 fn collect(
-    files: &Files,
+    files: &Arc<Files>,
     horizon: &Horizon,
+    now: &Horizon,
     wanted: Wanted<'_>,
     positions: Vec<(String, ConsumerState)>,
 ) -> Result<Holds> {
@@ -163,11 +167,14 @@ fn collect(
         holds.needs.push((younger_than(files, horizon, before)?, Holder::MinAge));
     }
     for (name, state) in positions {
+        let has_diverged = has_diverged(files, now, &state);
         let lag = bytes_between(files, &horizon.retained, state.at, horizon.end);
         match state.max_lag {
             Some(MaxLag { bytes, then: LagPolicy::Detach }) if lag > bytes && purpose == Purpose::Prune => {
                 holds.detached.push((name.clone(), state.sequence));
             }
+            // Nobody knows from where on what it has is another history, and a person is to put it there.
+            _ if has_diverged => holds.needs.push((first, Holder::Consumer { name: name.clone() })),
             // One that was left behind before needs nothing that is still here.
             _ if state.sequence.next() < first => {}
             _ => holds.needs.push((state.sequence.next(), Holder::Consumer { name: name.clone() })),
@@ -180,6 +187,18 @@ fn collect(
         }
     }
     Ok(holds)
+}
+
+/// Whether what a consumer acknowledged is another history, which a repair or a restore has left behind. What can't be read is told by
+/// who reads it.
+fn has_diverged(files: &Arc<Files>, horizon: &Horizon, state: &ConsumerState) -> bool {
+    if state.id == CheckpointId::NONE {
+        return false;
+    }
+    let here = || locate::identity(files, &horizon.retained, &horizon.last, state.sequence);
+    state.log != files.log
+        || state.sequence > horizon.last.sequence
+        || here().is_ok_and(|here| here.is_some_and(|id| id != state.id))
 }
 
 /// The first checkpoint that may be younger than `before_us`, to the granularity of segments.
@@ -327,8 +346,12 @@ pub(crate) fn check_lag(journal: &Journal) -> Result<()> {
 /// Whether a consumer could make room by acknowledging. If none can, the log is full of what is not committed, or of what
 /// retention keeps, and waiting would never end.
 pub(crate) fn somebody_lags(journal: &Journal) -> Result<bool> {
-    let last = super::horizon(journal).last.sequence;
-    Ok(positions(journal.storage())?.iter().any(|(_, state)| state.sequence < last))
+    let positions = positions(journal.storage())?;
+    let horizon = super::horizon(journal);
+    let could = |state: &ConsumerState| {
+        state.sequence < horizon.last.sequence && !has_diverged(&journal.files, &horizon, state)
+    };
+    Ok(positions.iter().any(|(_, state)| could(state)))
 }
 
 /// What holds the space of a full log, in words.

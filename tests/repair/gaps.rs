@@ -125,3 +125,39 @@ fn a_consumer_is_told_of_the_gap_and_goes_on_when_it_says_so() {
     assert_eq!(reader.pass_gap(), Some((first, last)));
     assert_eq!(reader.next().unwrap().unwrap().sequence().get(), 6);
 }
+
+/// Where the two histories part nobody can tell from a number, so everything is held until a person has put it somewhere.
+#[test]
+fn nothing_is_pruned_that_a_consumer_lacks_after_a_cut() {
+    let (files, _) = damaged_in_the_middle();
+    apply(&files, Mode::Cut).unwrap();
+    let log = open(&files).unwrap();
+    log.drop_consumer("late", None).unwrap();
+    let stream = log.stream(StreamSpec::new("s")).unwrap();
+    let mut writer = log.writer(&[&stream]).unwrap();
+    for i in 5..=60u8 {
+        writer.append(&stream, Op::Insert { key: b"", row: &[i; 9000] }).unwrap();
+        writer.commit(Commit::new().stream(&stream, &i)).unwrap();
+    }
+    let newest = Retention { min_count: 1, ..Retention::default() };
+    let compaction = Compaction { retention: newest, ..Compaction::default() };
+    let held = |log: &Log| {
+        assert_eq!(log.plan_prune(&newest).unwrap().first, Sequence::FIRST);
+        assert_eq!(log.prune(&newest).unwrap().held_by, "checkpoint 1 and later are held by consumer lake");
+        let compacted = log.compact(&compaction, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(!compacted.done, "{compacted:?}");
+        assert_eq!(log.first(), Sequence::FIRST);
+    };
+    held(&log);
+    // Both have the first four.
+    log.seek_consumer("lake", Start::After(Sequence::new(4)), None).unwrap();
+    assert_eq!(log.plan_prune(&newest).unwrap().held_by, "checkpoint 5 and later are held by consumer lake");
+    let mut lake = log.consumer("lake", Start::Oldest).unwrap();
+    let batch = lake.next_batch(&Limit { max_checkpoints: 1, ..Limit::default() }).unwrap().unwrap();
+    assert_eq!(batch.end().sequence, Sequence::new(5));
+    while let Some(batch) = lake.next_batch(&Limit::default()).unwrap() {
+        lake.acknowledge(batch.end()).unwrap();
+    }
+    lake.sync().unwrap();
+    assert!(log.prune(&newest).unwrap().first > Sequence::new(50));
+}

@@ -9,6 +9,7 @@ mod original;
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,8 +17,8 @@ use highwater::environment::Stepped;
 use highwater::repair::{self, Mode, RepairPlan};
 use highwater::storage::{Access, FileLayer, Layer, Memory, Storage, StorageFile};
 use highwater::{
-    AuditEvent, Commit, Compression, Config, ErrorKind, Limit, Log, LogReader, Op, Position, Retention,
-    Sequence, Start, StreamSpec,
+    AuditEvent, Commit, Compaction, Compression, Config, ErrorKind, Limit, Log, LogReader, Op, Position,
+    Retention, Sequence, Start, StreamSpec,
 };
 
 use gaps::damaged_in_the_middle;

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     output::say_unconfirmed(&log);
     if log.first() > Sequence::FIRST {
         terminal::note(format!(
-            "what is before checkpoint {} is pruned, and what happened then is not on record any more",
+            "what is before checkpoint {} is pruned: of what happened then only what people did is still on record",
             log.first()
         ));
     }

@@ -86,12 +86,13 @@ fn list(args: &List) -> Result<Code, Failure> {
     }
     let mut table = output::table(["CONSUMER", "ACKNOWLEDGED", "LAG", "LAG BYTES"], &[1, 2, 3]);
     for consumer in &consumers {
-        table.add_row([
-            tame(&consumer.name),
-            consumer.acknowledged.to_string(),
-            count(consumer.lag_checkpoints),
-            bytes(consumer.lag_bytes),
-        ]);
+        // How far another history is from this one is no number.
+        let lag = match consumer.diverged {
+            true => ["diverged".to_owned(), "-".to_owned()],
+            false => [count(consumer.lag_checkpoints), bytes(consumer.lag_bytes)],
+        };
+        let [checkpoints, size] = lag;
+        table.add_row([tame(&consumer.name), consumer.acknowledged.to_string(), checkpoints, size]);
         if consumer.damage.is_some() {
             terminal::warning(format!(
                 "where consumer {0} stands can't be read: highwater consumer seek {1} {0} --to SEQ, or drop it",

@@ -29,8 +29,11 @@ pub(super) fn decides(
         return Ok(false);
     }
     // It gets nothing before it is moved, whatever its destination holds.
-    if consumer.diverged || consumer.damage.is_some() {
+    if consumer.damage.is_some() {
         return Ok(true);
+    }
+    if consumer.diverged {
+        return diverged(args, log, to);
     }
     let Some(stored) = ask(args)? else { return not_asked(args, log, consumer.acknowledged, to) };
     let Stored::UpTo(position) = stored else { return Ok(false) };
@@ -52,6 +55,31 @@ pub(super) fn decides(
          everything again, and then this can put it elsewhere",
         tame(&args.name)
     )))
+}
+
+/// What it had acknowledged is of another history; and so may be what its destination holds.
+fn diverged(args: &Seek, log: &LogReader, to: Sequence) -> Result<bool, Failure> {
+    let name = tame(&args.name);
+    let stored = ask(args)?;
+    let of_another = match stored {
+        Some(Stored::Nothing) if to > log.first().previous() => {
+            return Err(refused(format!(
+                "destination {name} holds nothing, and would never get what the log has up to checkpoint {to}: the next run begins it \
+                 again by itself"
+            )));
+        }
+        Some(Stored::UpTo(position)) => log.check_position(position).is_err(),
+        Some(_) => return Ok(false),
+        None => true,
+    };
+    if of_another {
+        terminal::warning(format!(
+            "destination {name} stores up to which checkpoint it has them: as long as that is of another history it gets nothing, \
+             wherever its consumer stands. Set that back, too (docs/runbooks/move.md); one that was emptied needs no seek: its next run \
+             begins it again"
+        ));
+    }
+    Ok(true)
 }
 
 /// Where nobody could ask it, what it has acknowledged tells about what it holds.

@@ -13,6 +13,7 @@ use highwater_connect::Pipeline;
 use highwater_connect::bookkeeping::Book;
 use highwater_connect::letters::{DeadLetters, LettersMax};
 use highwater_connect::pipeline::work_directory;
+use highwater_connect::rules::Rules;
 use highwater_connect::runs::{self, Attempt};
 use highwater_connect::runtime::{Trouble, TroubleFile};
 use serde::Serialize;
@@ -93,6 +94,9 @@ struct Destination {
     /// Of one that has diverged: up to where it has the same as the log, if that is on record.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_common: Option<Sequence>,
+    /// It stores a position of its own, which counts wherever its consumer stands.
+    #[serde(skip)]
+    stores_position: bool,
 }
 
 impl Destination {
@@ -102,7 +106,9 @@ impl Destination {
         let dead_letters = letters.list()?.len() as u64;
         let is_named = |pipeline: &Pipeline| pipeline.destination_names().any(|name| name == consumer.name);
         let (trouble, was_worked_on) = trouble(log, &consumer.name)?;
+        let rules = Rules::beside(log.path()).ok().flatten();
         Ok(Destination {
+            stores_position: rules.is_some_and(|rules| rules.store_position.contains(&consumer.name)),
             dead_letters,
             trouble,
             was_worked_on,

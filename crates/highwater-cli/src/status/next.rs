@@ -49,7 +49,9 @@ impl<'a> Asked<'a> {
     /// Whoever seeks further than what both have loses what is between, so that is never said.
     fn diverged(&self) -> Option<String> {
         let one = self.report.known().find(|destination| destination.consumer.diverged)?;
-        let (log, name, first) = (&self.log, &one.consumer.name, self.report.first);
+        let (name, first) = (&one.consumer.name, self.report.first);
+        // With the pipeline file the destination is asked what it holds.
+        let subject = if self.report.is_of_pipeline { &self.file } else { &self.log };
         let (what, to) = match one.last_common {
             Some(last) => (format!("what came behind checkpoint {last}"), last.to_string()),
             None => (
@@ -59,8 +61,12 @@ impl<'a> Asked<'a> {
                 "oldest".to_owned(),
             ),
         };
+        let position = match one.stores_position {
+            true => ", and set the position back that it stores (docs/runbooks/move.md)",
+            false => "",
+        };
         Some(format!(
-            "take out of {name} {what}, then highwater consumer seek {log} {name} --to {to} --reason WHY"
+            "take out of {name} {what}{position}, then highwater consumer seek {subject} {name} --to {to} --reason WHY"
         ))
     }
 

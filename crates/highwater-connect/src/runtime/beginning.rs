@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use highwater::{ErrorKind, LogReader, Position, Sequence, Start, StreamName};
+use highwater::{By, ConsumerInfo, ErrorKind, LogReader, Position, Sequence, Start, StreamName};
 
 use super::holding;
 use crate::bookkeeping::{Book, is_ours};
@@ -32,7 +32,13 @@ pub(super) fn open(
     reporter: &Reporter,
 ) -> Result<Feed> {
     let open = |start| Feed::open(log, name, start, delivery.max_lag);
-    let is_known = log.consumers()?.iter().any(|consumer| consumer.name == name);
+    let known = log.consumers()?.into_iter().find(|consumer| consumer.name == name);
+    if let Some(consumer) = known.as_ref().filter(|consumer| consumer.diverged)
+        && matches!(destination.stored(), Ok(Stored::Nothing))
+    {
+        forget(log, consumer, delivery.start, reporter)?;
+    }
+    let is_known = known.is_some();
     // From the log's beginning on it finds its place by itself. One that can't be asked now is asked again before it is given anything.
     let is_from_first = delivery.start == Start::Earliest && log.check_start(Start::Earliest).is_ok();
     if !is_known
@@ -52,6 +58,20 @@ pub(super) fn open(
     let feed = open(Start::After(after))?;
     reporter.note(format!("{name}: {gone}; it begins behind checkpoint {after}, {ANEW}"));
     Ok(feed)
+}
+
+/// What the consumer has acknowledged is of another history, which a restore or a repair has left behind; and the destination is an
+/// empty place, so that is of no account.
+fn forget(log: &LogReader, consumer: &ConsumerInfo, start: Start, reporter: &Reporter) -> Result<()> {
+    let (name, before) = (&consumer.name, consumer.acknowledged);
+    let start = again(log, name, start, before)?;
+    let why = "what it had acknowledged is of another history, and its destination holds nothing";
+    let at = log.seek_consumer(name, start, Some(By { who: "highwater run", why }))?;
+    reporter.warning(format!(
+        "{name}: the destination holds nothing, and checkpoint {before}, which was acknowledged, is of another history: it gets \
+         everything again that is behind checkpoint {at}"
+    ));
+    Ok(())
 }
 
 /// Whether a destination that has no consumer yet could begin; fails as [`open`] would. Changes nothing.

@@ -165,7 +165,7 @@ impl Deliverer<'_> {
             Some(feed) => feed,
             None => feed.insert(self.open(destination)?),
         };
-        self.align(feed, destination)?;
+        self.align(feed, destination, patience.retry.failed() > 0)?;
         let mut flight = Flight::default();
         let work = self.work(feed, destination, patience, &mut flight);
         let ended = work.and_then(|()| destination.flush());

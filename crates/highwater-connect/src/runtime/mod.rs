@@ -4,6 +4,7 @@
 mod beginning;
 mod breaker;
 mod check;
+mod clock;
 mod delivering;
 mod flight;
 mod holding;
@@ -139,6 +140,7 @@ pub fn run_source(
     let sequence = log.end().map_or(Sequence::NONE, |end| end.sequence);
     reporter.opened(&log);
     reporter.tell(Event::Opened { sequence, recovery: recovery.to_string() });
+    clock::told(&log)?.into_iter().for_each(|text| reporter.warning(text));
     let mut outcome = Outcome::default();
     if pipeline.resume == Resume::Hard {
         for (name, failure) in verify(pipeline, &log, reporter, stop)? {

@@ -64,3 +64,41 @@ fn the_rest_goes_on() {
     place.run("run", &[]).exits(8).says("destination lake was given up");
     assert_eq!(place.sql("base.db", "SELECT count(*) FROM a"), ["80"]);
 }
+
+/// What it had acknowledged is of no account then, and it has to get everything: also what the two histories have in common.
+#[test]
+fn in_an_empty_place_it_begins_again() {
+    let (place, end) = diverged();
+    place.edit(|text| text.replace("path = 'lake'", "path = 'pond'"));
+    place.run("check", &[]).exits(0).says("it gets everything again");
+    let to = end.to_string();
+    let seek = ["lake", "--to", &to, "--reason", "as status said", "--yes"];
+    place
+        .act("consumer", "seek", &seek)
+        .exits(2)
+        .says("destination lake holds nothing, and would never get what the log has up to checkpoint");
+    place
+        .run("run", &[])
+        .exits(0)
+        .says("is of another history: it gets everything again that is behind checkpoint 0");
+    std::fs::remove_dir_all(place.path("lake")).unwrap();
+    std::fs::rename(place.path("pond"), place.path("lake")).unwrap();
+    place.holds(&[("a", 80)]);
+    let audit = place.run("audit", &[]).exits(0).out;
+    assert!(audit.contains("highwater run"), "{audit}");
+}
+
+#[test]
+fn its_own_position_has_to_be_set_back_too_and_whoever_seeks_is_told() {
+    let (place, end) = diverged();
+    let status = place.run("status", &[]).exits(0).out;
+    assert!(status.contains("set the position back that it stores"), "{status}");
+    assert!(place.act("consumer", "list", &[]).exits(0).out.contains("diverged"));
+    let to = end.to_string();
+    let seek = ["lake", "--to", &to, "--reason", "x", "--yes"];
+    place
+        .act("consumer", "seek", &seek)
+        .exits(0)
+        .says("as long as that is of another history it gets nothing");
+    place.run("run", &[]).exits(8).says("holds something else than this log");
+}

@@ -25,7 +25,8 @@ fn one_that_has_diverged_goes_back_to_what_both_have_however_far_the_log_went_on
     place.run_on(&log, "repair", &["--apply"]).exits(0);
     let last = end(&place);
     let next = format!(
-        "take out of lake what came behind checkpoint {last}, then highwater consumer seek LOG lake --to {last} --reason WHY"
+        "take out of lake what came behind checkpoint {last}, and set the position back that it stores (docs/runbooks/move.md), then \
+         highwater consumer seek PIPELINE lake --to {last} --reason WHY"
     );
     place.next_is(&next);
     place.run("run", &[]).exits(8);
@@ -52,7 +53,8 @@ fn after_a_restore_it_goes_back_to_where_that_was() {
     place.run_on(&backup, "restore", &[log.to_str().unwrap(), "--reason", "a test"]).exits(0);
     std::fs::write(log.join("consumer.lake"), consumer).unwrap();
     let next = format!(
-        "take out of lake what came behind checkpoint {last}, then highwater consumer seek LOG lake --to {last} --reason WHY"
+        "take out of lake what came behind checkpoint {last}, and set the position back that it stores (docs/runbooks/move.md), then \
+         highwater consumer seek PIPELINE lake --to {last} --reason WHY"
     );
     place.next_is(&next);
 }

@@ -59,7 +59,7 @@ fn a_tap_may_call_a_stream_otherwise_than_its_catalog() {
         .run("run", &[])
         .exits(9)
         .says("the tap sends stream audit, which its catalog does not have (it has orders)");
-    let last = || place.act("state", "get", &["--global"]).exits(0).out;
+    let last = || place.act("state", "get", &["--global", "--format", "text"]).exits(0).out;
     assert!(last().contains("0"), "{}", last());
     place.edit(|text| {
         text.replace("catalog = 'catalog.json'", "catalog = 'catalog.json'\nleave_out = ['audit']")

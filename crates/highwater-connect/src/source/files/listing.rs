@@ -19,7 +19,8 @@ pub(super) struct Listed {
     pub(super) changed_us: i64,
 }
 
-/// The files whose names end with the extension, without hidden ones.
+/// The files whose names end with the extension, without hidden ones. Fails with [`FailureKind::Config`](crate::FailureKind::Config) where
+/// something else has such a name.
 pub(super) fn list(directory: &Path, extension: &str) -> Result<Vec<Listed>> {
     let cant = |e: Error| {
         let text = format!("listing {}", directory.display());
@@ -40,7 +41,18 @@ pub(super) fn list(directory: &Path, extension: &str) -> Result<Vec<Listed>> {
             continue;
         }
         match std::fs::metadata(entry.path()) {
-            Ok(found) => listed.push(Listed { name: name.to_owned(), changed_us: changed_us(&found) }),
+            Ok(found) if found.is_file() => {
+                listed.push(Listed { name: name.to_owned(), changed_us: changed_us(&found) });
+            }
+            // To open a pipe would wait for who writes it; and what is in a directory would go unread, without a word.
+            Ok(found) => {
+                let what = if found.is_dir() { "a directory" } else { "no regular file" };
+                let path = entry.path();
+                return Err(Failure::config(format!(
+                    "{} is {what}, and only files are read here; move it away, or name it otherwise",
+                    path.display()
+                )));
+            }
             // It went meanwhile.
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(cant(e)),
@@ -68,6 +80,22 @@ pub(super) fn late<'a>(listed: &'a [Listed], file: &str, seen_us: i64) -> impl I
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("1.jsonl"), "{}").unwrap();
+        std::fs::create_dir(dir.path().join("old")).unwrap();
+        assert_eq!(list(dir.path(), "jsonl").unwrap().len(), 1);
+        std::fs::create_dir(dir.path().join("2.jsonl")).unwrap();
+        let failure = list(dir.path(), "jsonl").unwrap_err();
+        assert_eq!(failure.kind(), crate::FailureKind::Config);
+        assert!(failure.to_string().contains("2.jsonl is a directory"), "{failure}");
+        std::fs::remove_dir(dir.path().join("2.jsonl")).unwrap();
+        let pipe = dir.path().join("3.jsonl");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(list(dir.path(), "jsonl").unwrap_err().to_string().contains("no regular file"));
+    }
 
     #[test]
     fn what_changed_before_the_cursor_is_late() {

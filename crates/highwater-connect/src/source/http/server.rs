@@ -191,8 +191,8 @@ impl Shared {
 /// Whether every line of the body is a record.
 fn is_lines(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    matches!(kind, "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines")
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(kind.as_str(), "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines")
 }
 
 /// The records of a body: an object, a list of them, or one on each line.

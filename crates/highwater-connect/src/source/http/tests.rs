@@ -133,7 +133,7 @@ fn what_is_answered_with_200_is_in_the_log_to_the_byte() {
     assert!(text.ends_with("{\"stored\":1}\n"), "{text}");
     // Before anybody stops: it is durable already.
     assert_eq!(held(world.dir.path()).0, ["{\"id\": 1,  \"big\":12345678901234567890123}"]);
-    let lines = "content-type: application/x-ndjson\r\n";
+    let lines = "content-type: Application/X-NDJSON; charset=utf-8\r\n";
     assert_eq!(world.post("/hooks/logs", "", "[{\"a\":1},{\"a\":2}]").0, 200);
     assert_eq!(world.post("/hooks/logs", lines, "{\"a\":3}\n\n{\"a\":4}").0, 200);
     let (dir, read) = world.end(Urgency::Soon);

@@ -14,6 +14,16 @@ pub(super) fn deliver_from(
     log: &Log,
     destination: &mut dyn Destination,
 ) -> (Result<()>, Vec<String>) {
+    let (delivered, events) = told_by(start, log, destination);
+    let warning = |event: Event| match event {
+        Event::Warning { text } => Some(text),
+        _ => None,
+    };
+    (delivered, events.into_iter().filter_map(warning).collect())
+}
+
+/// Delivers all of the log; everything that was told.
+fn told_by(start: Start, log: &Log, destination: &mut dyn Destination) -> (Result<()>, Vec<Event>) {
     let (goal, kept) = (Goal::default(), Arc::new(Kept::default()));
     goal.set(log.end().unwrap().sequence);
     let delivery = Delivery { start, ..delivery(OnReject::DeadLetter) };
@@ -30,12 +40,31 @@ pub(super) fn deliver_from(
         stop: &stop,
     };
     let delivered = deliverer.open(destination).and_then(|feed| deliverer.run(feed, destination));
-    let warning = |event: &Event| match event {
-        Event::Warning { text } => Some(text.clone()),
-        _ => None,
-    };
-    let warnings = kept.0.lock().unwrap().iter().filter_map(warning).collect();
-    (delivered, warnings)
+    let events = std::mem::take(&mut *kept.0.lock().unwrap());
+    (delivered, events)
+}
+
+/// Its answer was lost, and not what it did: when it is asked again it has the batch.
+#[test]
+fn what_was_applied_and_never_answered_is_counted_too() {
+    for kills in [0, 1, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log_of(dir.path(), 6);
+        let mut destination = Killed { lake: JsonLines::new(dir.path().join("lake")), kills };
+        let (delivered, events) = told_by(Start::Earliest, &log, &mut destination);
+        delivered.unwrap();
+        let mut counts: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Delivered { first, last, records, rejected, .. } => {
+                    Some((first.get(), last.get(), *records, *rejected))
+                }
+                _ => None,
+            })
+            .collect();
+        counts.sort();
+        assert_eq!(counts, [(1, 2, 6, 2), (3, 4, 6, 2), (5, 6, 6, 2)], "{kills} kills");
+    }
 }
 
 pub(super) fn write(log: &Log, checkpoints: std::ops::Range<u64>) {
