@@ -174,7 +174,7 @@ fn a_row_without_its_key_is_named_with_its_file() {
     let (dir, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (log, _) = highwater::Log::open(logs.path(), highwater::Config::default()).unwrap();
     let path = dir.path().join("1.parquet");
-    write_parquet(&path, &[0..3]);
+    write_parquet(&path, &[0..2, 2..3]);
     let around = crate::output::tests::around(std::time::Duration::ZERO);
     let mut source = Files::new(dir.path(), Format::Parquet, name()).key(vec![vec!["gone".to_owned()]]);
     let offers =
