@@ -39,7 +39,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let pipeline = known::pipeline(&args.pipeline)?;
-    pipeline.destination(&args.only).map_err(|why| Failure::usage(why.to_string()))?;
+    pipeline.destination(&args.only).map_err(|why| {
+        Failure::usage(why.to_string()).hint(format!("highwater status {}", quoted(&args.pipeline)))
+    })?;
     known::open(&args.pipeline)?; // says what is wrong with it in the usual words
     let watcher = Arc::new(Watcher::start(args.json));
     let alerts = Arc::new(Alerts::start(&pipeline, watcher.clone())?);

@@ -8,6 +8,7 @@ use highwater_connect::import::{self, Format, ImportedState};
 use highwater_connect::text::tame;
 
 use crate::failure::{Code, Failure};
+use crate::given;
 use crate::known;
 use crate::state::{NewState, Plan, Writing, target};
 use crate::terminal;
@@ -21,7 +22,8 @@ Examples:
 airbyte: the list of states that a source takes, STATE messages a line each, or a connection's state as the platform shows it.
 singer: a tap's state file (with \"bookmarks\"), or STATE messages. meltano: what `meltano state get` prints, or a state.json of a file backend.
 dlt: a pipeline's state.json (engine version 4): a state per resource. fivetran: files/state.json of the Connector SDK, or what the
-API answers. What is not understood is refused, with its place. A log that is not there yet is made.";
+API answers. What is not understood is refused, with its place, and with a pipeline file what its source can't go on from: a source of type
+airbyte takes airbyte's states, singer those of singer, meltano and fivetran. A log that is not there yet is made.";
 
 /// Take over the states of another tool, so that nothing is read again that it has read
 ///
@@ -69,6 +71,10 @@ impl Tool {
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    if let Some(pipeline) = given::pipeline(&args.log)? {
+        import::check_source(&pipeline, args.from.format())
+            .map_err(|failure| Failure::usage(failure.to_string()))?;
+    }
     let text = read(&args.file)?;
     let found = import::parse(args.from.format(), &text, args.source.as_deref())
         .map_err(|failure| Failure::error(format!("{}: {failure}", args.file.display())))?;

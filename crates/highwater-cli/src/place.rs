@@ -44,7 +44,16 @@ pub(crate) fn start(log: &LogReader, typed: &str) -> Result<Start, Failure> {
                 "{} is no place: expected earliest, oldest, now, or a checkpoint by its number, its UUID or a time",
                 tame(other)
             ))),
-            found => found.map(Start::After),
+            Err(failure) => Err(failure),
+            Ok(after) if log.end().is_none_or(|end| end.sequence < after) && after > Sequence::NONE => {
+                let last = log.end().map_or_else(
+                    || "the log has none yet".to_owned(),
+                    |end| format!("the log's last checkpoint is {}", end.sequence),
+                );
+                Err(Failure::not_found(format!("there is no checkpoint {after}: {last}"))
+                    .hint("highwater checkpoints LOG    lists what is there"))
+            }
+            Ok(after) => Ok(Start::After(after)),
         },
     }
 }

@@ -3,13 +3,15 @@
 //! They are records of the stream `runs` of our namespace: one when the attempt begins, and one when it ends. An attempt with
 //! no end was killed, or is under way. Where the log is at its cap they go beyond it, a little, once nobody else writes.
 
-use std::collections::BTreeMap;
+mod order;
+
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use highwater::{Commit, Config, ErrorKind, Log, LogReader, Op, Sequence, StreamSpec};
 use serde::{Deserialize, Serialize};
 
+pub use self::order::InOrder;
 use crate::bookkeeping::{self, NAMESPACE};
 use crate::failure::{Failure, Result};
 
@@ -117,7 +119,7 @@ fn write(log: &Log, attempt: &Attempt) -> Result<()> {
 
 const RUNS: &str = "runs";
 
-/// The attempts whose records are still in the log, oldest first, at most `last` of them. Where a repair has left a gap `gap` is told, and
+/// The attempts whose records are still in the log, oldest first by where they are in it, at most `last` of them. Where a repair has left a gap `gap` is told, and
 /// it goes on behind it: what was on record there is lost. Blocks for reading what there is.
 pub fn attempts(
     log: &LogReader,
@@ -125,7 +127,7 @@ pub fn attempts(
     gap: &mut dyn FnMut(&highwater::Error),
 ) -> Result<Vec<Attempt>> {
     let Some(end) = log.end() else { return Ok(Vec::new()) };
-    let mut found: BTreeMap<(i64, String, u32), Attempt> = BTreeMap::new();
+    let mut found = InOrder::default();
     let mut reader = log.reader(log.first())?;
     while reader.next_sequence() <= end.sequence {
         let checkpoint = match reader.next() {
@@ -142,13 +144,11 @@ pub fn attempts(
         for record in checkpoint.records_of(counts.stream) {
             let attempt: Attempt = serde_json::from_slice(&record?.payload)
                 .map_err(|e| Failure::permanent("a recorded run can't be read").because(e))?;
-            found.insert((attempt.started_us, attempt.run.clone(), attempt.attempt), attempt);
-            if found.len() > last {
-                found.pop_first();
-            }
+            found.add(checkpoint.sequence(), attempt);
+            found.keep(last);
         }
     }
-    Ok(found.into_values().collect())
+    Ok(found.iter().cloned().collect())
 }
 
 #[cfg(test)]

@@ -21,6 +21,15 @@ pub fn tame(text: &str) -> String {
     shown
 }
 
+/// What there is to choose from, as the end of a sentence: `there are a, b`.
+pub fn there_are(names: &[impl AsRef<str>]) -> String {
+    match names {
+        [] => "there is none".to_owned(),
+        [one] => format!("there is only {}", one.as_ref()),
+        _ => format!("there are {}", names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// They turn the order of what follows around, and so could make a line read as another.
 fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -34,5 +43,12 @@ mod tests {
     fn foreign_text_stays_on_its_line_and_short() {
         assert_eq!(tame("a\nb\u{1b}[31mc\r"), r"a\nb\u{1b}[31mc");
         assert!(tame(&"x".repeat(10_000)).len() < SHOWN_MAX + 10);
+    }
+
+    #[test]
+    fn a_choice_of_one_is_no_plural() {
+        assert_eq!(there_are(&["lake", "sea"]), "there are lake, sea");
+        assert_eq!(there_are(&["lake"]), "there is only lake");
+        assert_eq!(there_are(&[""; 0]), "there is none");
     }
 }

@@ -1,12 +1,12 @@
 //! What was read of a log, followed from commit to commit: what a page asks for again and again. No record is read but those of
 //! the runtime's own history. Memory is bounded by the number of streams, and by limits here.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use highwater::{Checkpoint, ErrorKind, LogReader, Reader, Sequence, StreamName};
 use highwater_connect::bookkeeping;
-use highwater_connect::runs::Attempt;
+use highwater_connect::runs::{Attempt, InOrder};
 
 use crate::anomaly::Burst;
 
@@ -55,7 +55,7 @@ pub(crate) struct Index {
     seen: Vec<Seen>,
     rows: VecDeque<Row>,
     changes: VecDeque<(u64, Number)>,
-    attempts: BTreeMap<(i64, String, u32), Attempt>,
+    attempts: InOrder,
     bursts: VecDeque<Burst>,
     /// The first checkpoint that was read, and the next one to be.
     pub from: u64,
@@ -82,7 +82,7 @@ impl Index {
 
     /// The attempts to read the source, oldest first.
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
-        self.attempts.values().cloned().collect()
+        self.attempts.iter().cloned().collect()
     }
 
     /// Checkpoints that came in one go, oldest first.
@@ -147,10 +147,8 @@ impl Index {
             let record = record?;
             // What can't be read is no attempt of ours.
             let Some(attempt) = parse(&record.payload) else { continue };
-            self.attempts.insert((attempt.started_us, attempt.run.clone(), attempt.attempt), attempt);
-            if self.attempts.len() > ATTEMPTS_MAX {
-                self.attempts.pop_first();
-            }
+            self.attempts.add(checkpoint.sequence(), attempt);
+            self.attempts.keep(ATTEMPTS_MAX);
         }
         Ok(())
     }

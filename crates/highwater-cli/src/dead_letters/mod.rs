@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use highwater_connect::letters::{DeadLetters, Letter, LettersMax};
 use highwater_connect::pipeline::work_directory;
-use highwater_connect::text::tame;
+use highwater_connect::text::{tame, there_are};
 
 use crate::failure::{Code, Failure};
 use crate::known;
@@ -75,7 +75,7 @@ impl Of {
         let (work, known) = self.place()?;
         let names = match &self.destination {
             Some(name) if !known.contains(name) => {
-                let text = format!("there is no destination {}; there are {}", tame(name), known.join(", "));
+                let text = format!("there is no destination {}; {}", tame(name), there_are(&known));
                 return Err(Failure::not_found(text));
             }
             Some(name) => vec![name.clone()],

@@ -5,6 +5,7 @@ use highwater::StreamName;
 use super::object::{Object, quoted};
 use super::{Imported, ImportedState, global};
 use crate::failure::{Failure, Result};
+use crate::text::there_are;
 
 /// The layout that is read. An older file becomes one of this when dlt opens its pipeline.
 const ENGINE: &str = "4";
@@ -25,7 +26,7 @@ pub(super) fn parse(text: &str, wanted: Option<&str>) -> Result<Imported> {
     let name = match (wanted, names.as_slice()) {
         (Some(wanted), names) if names.contains(&wanted) => wanted,
         (Some(wanted), names) => {
-            let what = format!("sources: there is no {wanted:?}; there are {}", names.join(", "));
+            let what = format!("sources: there is no {wanted:?}; {}", there_are(names));
             return Err(Failure::config(what));
         }
         (None, [one]) => *one,

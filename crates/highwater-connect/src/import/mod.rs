@@ -16,9 +16,11 @@ mod dlt;
 mod fivetran;
 pub(crate) mod object;
 mod singer;
+mod source;
 
 use highwater::StreamName;
 
+pub use self::source::check_source;
 use crate::failure::{Failure, Result};
 
 /// Whose state it is.
@@ -34,6 +36,19 @@ pub enum Format {
     Dlt,
     /// Fivetran's.
     Fivetran,
+}
+
+impl Format {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Airbyte => "airbyte",
+            Format::Singer => "singer",
+            Format::Meltano => "meltano",
+            Format::Dlt => "dlt",
+            Format::Fivetran => "fivetran",
+        }
+    }
 }
 
 /// A state that was read.

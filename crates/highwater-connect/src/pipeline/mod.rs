@@ -28,6 +28,7 @@ pub use variables::{Secrets, Variables};
 
 use crate::failure::{Failure, Result};
 use crate::letters::DeadLetters;
+use crate::text::there_are;
 
 /// The version of the file that is understood.
 const VERSION: u64 = 1;
@@ -211,7 +212,7 @@ impl Pipeline {
             let known: Vec<&str> = self.destination_names().collect();
             return Err(Failure::config(match nearest(name, &known) {
                 Some(near) => format!("there is no destination {name}; did you mean {near}?"),
-                None => format!("there is no destination {name}; there are {}", known.join(", ")),
+                None => format!("there is no destination {name}; {}", there_are(&known)),
             }));
         };
         let mut section = Section::new(format!("destinations.{name}"), table.clone(), &self.variables);

@@ -4,18 +4,17 @@
 //! from a file is a secret: it is remembered, and taken out of everything that is shown.
 
 mod private;
+mod secrets;
+mod spelling;
 
-use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
+pub use self::secrets::Secrets;
 use crate::failure::{Failure, Result};
 
 /// A secret file may be so long, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Shorter values are not hidden: they would turn up by chance in every other line.
-const HIDDEN_BYTES_MIN: usize = 4;
 
 /// What variables stand for.
 #[derive(Debug, Clone)]
@@ -112,63 +111,6 @@ pub(super) fn secrets_in(text: &str) -> impl Iterator<Item = &str> {
 fn user() -> String {
     let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
     format!("{}:{}", user.as_raw(), group.as_raw())
-}
-
-/// Values that may not be shown. Clones share them.
-#[derive(Clone, Default)]
-pub struct Secrets(Arc<Mutex<Vec<String>>>);
-
-impl std::fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secrets(..)")
-    }
-}
-
-impl Secrets {
-    /// Remembers a secret, and gives it back. Of several lines, each is one, too.
-    pub fn remember(&self, value: String) -> String {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for part in std::iter::once(value.as_str()).chain(value.lines()) {
-            if part.len() >= HIDDEN_BYTES_MIN && !known.iter().any(|one| one == part) {
-                known.push(part.to_owned());
-            }
-        }
-        // A secret that contains another goes first, or its rest would stay.
-        known.sort_by_key(|one| std::cmp::Reverse(one.len()));
-        value
-    }
-
-    /// Remembers every text in a JSON value: what a connector sent as its new configuration.
-    pub fn remember_all(&self, value: &serde_json::Value) {
-        match value {
-            serde_json::Value::String(text) => {
-                self.remember(text.clone());
-            }
-            serde_json::Value::Array(list) => list.iter().for_each(|one| self.remember_all(one)),
-            serde_json::Value::Object(map) => map.values().for_each(|one| self.remember_all(one)),
-            _ => {}
-        }
-    }
-
-    /// The text with `***` in place of every secret, as it is and as JSON escapes it.
-    pub fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut shown = Cow::Borrowed(text);
-        for secret in known.iter() {
-            for spelling in spellings(secret) {
-                if shown.contains(&*spelling) {
-                    shown = Cow::Owned(shown.replace(&*spelling, "***"));
-                }
-            }
-        }
-        shown
-    }
-}
-
-fn spellings(secret: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    let escaped = serde_json::to_string(secret).ok().map(|text| text[1..text.len() - 1].to_owned());
-    let escaped = escaped.filter(|text| text != secret).map(Cow::Owned);
-    std::iter::once(Cow::Borrowed(secret)).chain(escaped)
 }
 
 #[cfg(test)]

@@ -89,7 +89,8 @@ where
 /// What is wrong with a question or an order, from what the library says of it: `what it failed at: the part: why`, or without the part.
 fn in_our_words(text: &str) -> String {
     let document = "/api/openapi.json tells what may be asked";
-    let why = text.split_once(": ").map_or(text, |(_, why)| why);
+    let why = text.strip_prefix("Failed to ").and_then(|rest| rest.split_once(": ")).map(|(_, why)| why);
+    let Some(why) = why else { return format!("that can't be understood ({}); {document}", tame(text)) };
     let missing = why.split_once("missing field `").and_then(|(_, name)| name.split_once('`'));
     match (missing, why.split_once(": ")) {
         (Some((name, _)), _) => format!("{name} is missing; {document}"),
@@ -154,7 +155,11 @@ mod tests {
         assert!(told.starts_with("limit is nothing that can be used here; /api"), "{told}");
         let told = in_our_words("Failed to deserialize query string: missing field `sequence`");
         assert!(told.starts_with("sequence is missing;"), "{told}");
-        assert!(in_our_words("Expected a body").starts_with("that can't be understood (Expected a body);"));
+        let whole = "Expected request with `Content-Type: application/json`";
+        assert!(in_our_words(whole).starts_with(&format!("that can't be understood ({whole});")));
+        let told =
+            in_our_words("Failed to parse the request body as JSON: expected ident at line 1 column 2");
+        assert!(told.starts_with("that can't be understood (expected ident at line 1 column 2);"), "{told}");
     }
 
     #[test]

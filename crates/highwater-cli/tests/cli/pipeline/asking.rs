@@ -22,6 +22,25 @@ fn a_connector_that_quotes_a_secret_is_not_quoted() {
 }
 
 #[test]
+fn a_secret_is_shown_and_stored_in_no_spelling() {
+    let place = Place::new("{ a = 5 }", "script = 'script'\nexit = 1\npassword = '${file:password}'");
+    place.secret_file("password", "pa\"ss\\w&ö rd\n");
+    let said = r#"{'password': 'pa"ss\\w&ö rd'} at /v1?k=pa%22ss%5Cw%26%C3%B6+rd&n=1"#;
+    let error = serde_json::json!({"message": said, "failure_type": "system_error"});
+    let trace =
+        serde_json::json!({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}});
+    let script = place.file("script", &format!("{trace}\n"));
+    place.edit(|text| text.replace("'script'", &format!("'{}'", script.display())));
+    let shown = "{'password': '***'} at /v1?k=***&n=1";
+    place.run("run", &[]).exits(75).says(&format!("highwater: source: {shown}"));
+    let log = std::fs::read(place.path("pipe.hw/00000001.hws")).unwrap();
+    let (status, runs) = (place.run("status", &[]).out, place.run("runs", &["--json"]).out);
+    for text in [status, runs, String::from_utf8_lossy(&log).into_owned()] {
+        assert!(text.contains(shown) && !text.contains("\\w") && !text.contains("%5Cw"), "{text}");
+    }
+}
+
+#[test]
 fn a_tap_is_asked_what_it_has() {
     let place = place(&tap("streams = { a = 25, b = 7 }\npage = 10"), "");
     place.run("check", &[]).exits(0).says("source: works with its configuration, and has 2 streams to read");

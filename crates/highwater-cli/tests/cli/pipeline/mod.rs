@@ -17,6 +17,7 @@ mod failures;
 mod full;
 mod gaps;
 mod http;
+mod imports;
 mod kills;
 mod measured;
 mod memory;

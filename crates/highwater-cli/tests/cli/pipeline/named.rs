@@ -121,3 +121,10 @@ fn the_rules_come_back_with_a_backup() {
     on(&backup, "restore @", &[new.to_str().unwrap(), "--reason", "a test"]).exits(0);
     on(&new, "prune @ --dry-run", &[]).exits(0).says("pipeline pipe keeps the newest 10 checkpoints");
 }
+
+#[test]
+fn a_destination_that_is_none_is_told_with_those_there_are() {
+    let place = Place::new("{ a = 5 }", "page = 5");
+    let ran = place.run("deliver", &["--only", "nope"]).exits(2);
+    ran.says("there is no destination nope; there is only lake").says("try: highwater status ");
+}

@@ -176,7 +176,10 @@ fn rows_without_their_key_are_told_and_do_not_fall_together() {
     let place = place("type = 'files'\npath = 'in'\nstream = 'a'\nprimary_key = ['id']", "");
     std::fs::create_dir(place.path("in")).unwrap();
     place.file("in/1.jsonl", "{\"id\":0}\n{\"id\":null,\"x\":1}\n{\"x\":2}\n");
-    place.run("run", &[]).exits(9).says("stream a: a record has nothing in the stream's key (id)");
+    place
+        .run("run", &[])
+        .exits(9)
+        .says("in/1.jsonl, byte 9: stream a: a record has nothing in the stream's key (id)");
     place.file("in/1.jsonl", "{\"id\":0}\n{\"id\":1}\n");
     place.run("run", &[]).exits(0);
     place.holds(&[("a", 2)]);

@@ -85,23 +85,77 @@ impl Known {
         values.collect()
     }
 
-    /// Why the column did not take a value, for people.
-    pub(crate) fn refusal(&self, column: usize, why: &str) -> String {
+    /// Why the column did not take a value, which is `what`, for people.
+    pub(crate) fn refusal(&self, column: usize, what: &str) -> String {
         match self.entry.columns.get(column) {
-            Some(column) => format!("{:?} is {why}, in a column of type {}", column.source, column.kind),
-            None => why.to_owned(),
+            Some(column) => format!("{:?} is {what}, in a column of type {}", column.source, column.kind),
+            None => what.to_owned(),
         }
     }
 }
 
 /// The members without a column, as one JSON object.
 pub(crate) fn extra(fields: &Fields<'_>, strictness: Strictness) -> Result<Option<String>, String> {
-    let refused = |why: &str| format!("a member that no column is for: {why}");
-    let Some(text) = fields::to_object(&fields.others).map_err(|error| refused(&error.to_string()))? else {
+    let Some(text) = fields::to_object(&fields.others)
+        .map_err(|error| format!("a member that no column is for: {error}"))?
+    else {
         return Ok(None);
     };
     match value::convert(&text, Kind::Json, strictness) {
-        Err(Misfit::Refuse(why)) => Err(refused(why)),
+        Err(Misfit::Refuse(what)) => Err(format!("what no column is for is {what}")),
         _ => Ok(Some(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dialect::Dialect;
+    use super::super::names::Taken;
+    use super::super::settings::Settings;
+    use super::super::table::Column;
+    use super::*;
+
+    fn refused(kind: Kind, value: &str) -> String {
+        let definition = StreamDefinition::new(StreamName { namespace: None, name: "s".to_owned() });
+        let (settings, mut taken) = (Settings::new("s"), Taken::default());
+        let mut entry = Entry::new(&definition, &settings, Dialect::Sqlite.names(), &mut taken);
+        entry.columns = vec![Column { source: "c".to_owned(), name: "c".to_owned(), kind }];
+        let known = Known::new(entry);
+        let record = format!("{{\"c\":{value}}}");
+        let fields = known.layout.read(record.as_bytes()).unwrap();
+        match known.values(&fields, Strictness::Postgres) {
+            Err(Misfitting { column, misfit: Misfit::Refuse(what) }) => known.refusal(column, what),
+            taken => panic!("{kind} {value}: {:?}", taken.map_err(|misfitting| misfitting.misfit)),
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_a_sentence() {
+        let deep = "[".repeat(1001) + &"]".repeat(1001);
+        for (kind, value, is) in [
+            (Kind::Boolean, "1", "not a boolean"),
+            (Kind::Integer, "\"1\"", "not a number"),
+            (Kind::Decimal, "1e200000", "a number with too many digits"),
+            (Kind::Text, r#""\u0000""#, "text with a NUL character"),
+            (Kind::Text, r#""\ud800""#, "text with half a character"),
+            (Kind::Date, "1", "not a string"),
+            (Kind::Date, "\"1\"", "not a date: expected YYYY-MM-DD"),
+            (Kind::Time, "\"1\"", "not a time: expected HH:MM:SS"),
+            (Kind::Timestamp, "\"1\"", "not a timestamp: expected YYYY-MM-DDTHH:MM:SS"),
+            (Kind::Timestamp, "\"2024-01-01T00:00:00+01:00\"", "a time with a time zone"),
+            (Kind::Json, r#"["\u0000"]"#, "JSON with a NUL character in a string"),
+            (Kind::Json, r#"["\ud800"]"#, "JSON with half a character in a string"),
+            (Kind::Json, "[1e200000]", "JSON with a number of too many digits"),
+            (Kind::Json, &deep, "nested too deeply"),
+        ] {
+            assert_eq!(refused(kind, value), format!("\"c\" is {is}, in a column of type {kind}"));
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_what_no_column_is_for_is_a_sentence() {
+        let fields = Layout::new([]).read(br#"{"c":"\u0000"}"#).unwrap();
+        let refused = extra(&fields, Strictness::Postgres).unwrap_err();
+        assert_eq!(refused, "what no column is for is JSON with a NUL character in a string");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 
-/// Why the text is not of this kind; nothing for kinds that are not temporal.
+/// What the text is, instead of one of this kind; nothing for kinds that are not temporal.
 pub(crate) fn check(kind: Kind, text: &str) -> Result<(), &'static str> {
     let of_kind = match kind {
         Kind::Date => date(text).is_some_and(str::is_empty),
@@ -35,7 +35,7 @@ fn check_zone(kind: Kind, rest: Option<&str>) -> Result<(), &'static str> {
     if offset == 0 || has_zone {
         return Ok(());
     }
-    Err("it has a time zone, and the column has none")
+    Err("a time with a time zone")
 }
 
 /// Two digits at the front, and what follows.

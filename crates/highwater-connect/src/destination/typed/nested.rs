@@ -5,7 +5,7 @@ use super::number;
 /// Nesting beyond it could exhaust the server's stack.
 const DEPTH_MAX: usize = 1000;
 
-/// Why `jsonb` would refuse this text, which is valid JSON.
+/// What this text is that `jsonb` would refuse, although it is valid JSON.
 pub(crate) fn check(text: &str) -> Result<(), &'static str> {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (0, 0);
@@ -15,14 +15,14 @@ pub(crate) fn check(text: &str) -> Result<(), &'static str> {
             b'[' | b'{' => {
                 depth += 1;
                 if depth > DEPTH_MAX {
-                    return Err("it is nested too deeply");
+                    return Err("nested too deeply");
                 }
             }
             b']' | b'}' => depth -= 1,
             b'-' | b'0'..=b'9' => {
                 let len = bytes[at..].iter().take_while(|b| is_of_number(**b)).count();
                 if !number::fits_numeric(&text[at..at + len]) {
-                    return Err("a number in it has too many digits");
+                    return Err("JSON with a number of too many digits");
                 }
                 at += len - 1;
             }
@@ -52,9 +52,9 @@ fn check_string(bytes: &[u8], mut at: usize) -> Result<usize, &'static str> {
 
 /// What follows a `\u` escape and, for the first half of a pair, the second.
 fn check_escape(bytes: &[u8], at: usize) -> Result<usize, &'static str> {
-    const HALF: &str = "a string in it has half a character";
+    const HALF: &str = "JSON with half a character in a string";
     match code(bytes, at) {
-        0 => Err("a string in it has a NUL character"),
+        0 => Err("JSON with a NUL character in a string"),
         0xDC00..=0xDFFF => Err(HALF),
         0xD800..=0xDBFF => {
             let is_pair = bytes.get(at + 6..at + 8) == Some(b"\\u");

@@ -33,7 +33,7 @@ pub(crate) enum Value<'a> {
 pub(crate) enum Misfit {
     /// It would, were the column of this kind, to which it can be widened without loss.
     Widen(Kind),
-    /// It never will.
+    /// It never will: what it is, as a sentence goes on behind "it is".
     Refuse(&'static str),
 }
 

@@ -49,7 +49,7 @@ pub(super) fn read(sink: &mut Sink<'_, '_>) -> Result<()> {
             return Err(sink.wrong(at, what));
         }
         let row = row(&header, &values);
-        if !sink.row(&row, end)? {
+        if !sink.row(&row, at, end)? {
             return Ok(());
         }
     }

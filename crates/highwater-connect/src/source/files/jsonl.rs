@@ -28,7 +28,7 @@ pub(super) fn read(sink: &mut Sink<'_, '_>) -> Result<()> {
                 Ok(_) => return Err(sink.wrong(position, "the line is not an object")),
                 Err(error) => return Err(sink.wrong(position, error)),
             };
-            if !sink.row(row, next)? {
+            if !sink.row(row, position, next)? {
                 return Ok(());
             }
         }

@@ -12,12 +12,12 @@ mod parquet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use highwater::{ColumnPath, Meta, Op, StreamName, key};
+use highwater::{ColumnPath, ErrorKind, Meta, Op, StreamName, key};
 
 use crate::columns::check_paths;
 use crate::definition::{Generation, StreamDefinition};
 use crate::event::Event;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FailureKind, Result};
 use crate::output::{Handle, Output};
 use crate::pipeline::Section;
 use crate::quantity::plural;
@@ -192,20 +192,27 @@ struct Sink<'a, 'o> {
 }
 
 impl Sink<'_, '_> {
-    /// Takes a row; the next begins at `next`. Whether to go on.
-    fn row(&mut self, row: &str, next: u64) -> Result<bool> {
+    /// Takes the row at `at`; the next begins at `next`. Whether to go on.
+    fn row(&mut self, row: &str, at: u64, next: u64) -> Result<bool> {
+        self.record(row).map_err(|failure| match is_of_row(&failure) {
+            true => failure.while_doing(self.place(at)),
+            false => failure,
+        })?;
+        self.cursor.position = next;
+        if self.out.wants_state(self.handle) {
+            self.state()?;
+        }
+        Ok(self.out.urgency() == Urgency::None)
+    }
+
+    fn record(&mut self, row: &str) -> Result<()> {
         let key = match self.files.key.as_slice() {
             [] => Vec::new(),
             columns => key::of_payload(row, columns)?,
         };
         let row = row.as_bytes();
         let op = if key.is_empty() { Op::Insert { key: &key, row } } else { Op::Upsert { key: &key, row } };
-        self.out.record(self.handle, op, Meta::default())?;
-        self.cursor.position = next;
-        if self.out.wants_state(self.handle) {
-            self.state()?;
-        }
-        Ok(self.out.urgency() == Urgency::None)
+        self.out.record(self.handle, op, Meta::default())
     }
 
     fn state(&mut self) -> Result<()> {
@@ -224,12 +231,24 @@ impl Sink<'_, '_> {
     }
 
     fn wrong(&self, position: u64, what: impl std::fmt::Display) -> Failure {
+        Failure::permanent(format!("{}: {what}", self.place(position)))
+    }
+
+    fn place(&self, position: u64) -> String {
         let unit = if self.files.format.unit() == Unit::Byte { "byte" } else { "row" };
-        Failure::permanent(format!("{}, {unit} {position}: {what}", self.path.display()))
+        format!("{}, {unit} {position}", self.path.display())
     }
 
     fn io(&self, error: std::io::Error) -> Failure {
         Failure::transient(format!("reading {}", self.path.display())).because(error)
+    }
+}
+
+/// Whether the row is at fault, and not the log.
+fn is_of_row(failure: &Failure) -> bool {
+    match failure.log_error().map(highwater::Error::kind) {
+        None => failure.kind() == FailureKind::Permanent,
+        Some(kind) => matches!(kind, ErrorKind::Invalid | ErrorKind::TooLarge { .. }),
     }
 }
 

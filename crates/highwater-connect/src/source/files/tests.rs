@@ -169,6 +169,21 @@ fn parquet_of_every_codec_is_read() {
     }
 }
 
+#[test]
+fn a_row_without_its_key_is_named_with_its_file() {
+    let (dir, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (log, _) = highwater::Log::open(logs.path(), highwater::Config::default()).unwrap();
+    let path = dir.path().join("1.parquet");
+    write_parquet(&path, &[0..2, 2..3]);
+    let around = crate::output::tests::around(std::time::Duration::ZERO);
+    let mut source = Files::new(dir.path(), Format::Parquet, name()).key(vec![vec!["gone".to_owned()]]);
+    let offers =
+        vec![Offer::onward(StreamDefinition { key: source.key.clone(), ..StreamDefinition::new(name()) })];
+    let mut out = Output::begin(&log, &offers, &around).unwrap();
+    let failure = source.read(&State::default(), &mut out).unwrap_err().to_string();
+    assert!(failure.starts_with(&format!("{}, row 1: ", path.display())), "{failure}");
+}
+
 /// What a run reads of the directory, from the log's state on.
 fn rows(dir: &Path, log: &highwater::Log) -> Vec<String> {
     let around = crate::output::tests::around(std::time::Duration::ZERO);

@@ -1,4 +1,4 @@
-//! A Parquet file. The cursor counts rows.
+//! A Parquet file. The cursor counts the rows that are read, so the first one is row 1.
 
 mod int96;
 mod meaning;
@@ -6,6 +6,7 @@ mod moment;
 #[cfg(test)]
 mod tests;
 mod text;
+mod types;
 
 use std::fs::File;
 use std::io::{Read as _, Seek, SeekFrom};
@@ -17,10 +18,10 @@ use parquet::errors::{ParquetError, Result as Read};
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::record::Row;
 use parquet::schema::types::TypePtr;
-use serde_json::{Map, json};
 
 use self::int96::Columns;
 use self::meaning::property;
+use self::types::Types;
 use super::Sink;
 use crate::failure::{Failure, Result};
 
@@ -45,7 +46,7 @@ pub(super) fn read(sink: &mut Sink<'_, '_>) -> Result<()> {
         let mut rows = Rows::open(&*group).map_err(|e| sink.wrong(at, e))?;
         while let Some(text) = rows.next(at < start).map_err(|e| sink.wrong(at, e))? {
             at += 1;
-            if at > start && !sink.row(&text, at)? {
+            if at > start && !sink.row(&text, at, at)? {
                 return Ok(());
             }
         }
@@ -85,9 +86,9 @@ fn is_readable(codec: CompressionCodec) -> bool {
     !matches!(codec, CompressionCodec::BROTLI | CompressionCodec::LZO)
 }
 
-/// The columns of all files. One that has another type in another file is of either.
+/// The columns of all files. One that has another type in another file is of any of them.
 pub(super) fn schema(directory: &Path, names: &[String]) -> Result<String> {
-    let mut properties = Map::new();
+    let mut types = Types::default();
     for (n, name) in names.iter().enumerate() {
         let path = directory.join(name);
         let is_last = n + 1 == names.len();
@@ -98,14 +99,10 @@ pub(super) fn schema(directory: &Path, names: &[String]) -> Result<String> {
         }
         let reader = open(&path)?;
         for column in reader.metadata().file_metadata().schema_descr().root_schema().get_fields() {
-            let of_column = property(column);
-            let known = properties.entry(column.name()).or_insert_with(|| of_column.clone());
-            if *known != of_column {
-                *known = json!({"anyOf": [known.take(), of_column]});
-            }
+            types.add(column.name(), property(column));
         }
     }
-    Ok(json!({"type": "object", "properties": properties}).to_string())
+    Ok(types.schema().to_string())
 }
 
 /// The rows of a row group.

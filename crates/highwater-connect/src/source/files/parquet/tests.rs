@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use parquet::data_type::{
-    ByteArray, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type, Int96, Int96Type,
+    ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
+    Int64Type, Int96, Int96Type,
 };
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
@@ -139,4 +140,31 @@ fn a_type_that_is_not_understood_is_told_and_no_panic() {
     let group = reader.get_row_group(0).unwrap();
     let told = Rows::open(&*group).and_then(|mut rows| rows.next(false)).unwrap_err();
     assert!(told.to_string().contains("types are not understood"), "{told}");
+}
+
+#[test]
+fn files_whose_types_alternate_are_no_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..200).map(|n| format!("{n:03}.parquet")).collect();
+    let mut schemas = Vec::new();
+    for (n, name) in names.iter().enumerate() {
+        let path = dir.path().join(name);
+        if n % 2 == 0 {
+            write(&path, "REQUIRED INT64 amount; REQUIRED INT64 code;", |group| {
+                column::<Int64Type>(group, &[1], None);
+                column::<Int64Type>(group, &[1], None);
+            });
+        } else {
+            write(&path, "REQUIRED DOUBLE amount; REQUIRED BYTE_ARRAY code (UTF8);", |group| {
+                column::<DoubleType>(group, &[1.5], None);
+                column::<ByteArrayType>(group, &[ByteArray::from("x")], None);
+            });
+        }
+        schemas.push(schema(dir.path(), &names[..=n]).unwrap());
+    }
+    let both = r#"{"properties":{"amount":{"type":["null","number"]},"code":{"anyOf":[{"type":["null","integer"]},{"type":["null","string"]}]}},"type":"object"}"#;
+    assert!(schemas[1..].iter().all(|one| one == both), "{}", schemas[199]);
+    let mut turned = names;
+    turned.reverse();
+    assert_eq!(schema(dir.path(), &turned).unwrap(), both);
 }
