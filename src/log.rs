@@ -141,8 +141,9 @@ impl Log {
     ///
     /// Of records that take the place of others without a truncate it knows what it is told ([`Compaction::replacements`]): a runtime's
     /// generations are in states of its own, which the engine does not read. A pipeline's log is compacted with what
-    /// `highwater_connect::compaction::with_generations` makes of the compaction, as `highwater compact` does; otherwise rows come back
-    /// that were replaced long ago.
+    /// `highwater_connect::compaction::with_generations` makes of the compaction, as `highwater compact` does: rows would come back otherwise
+    /// that were replaced long ago, so a log in which a runtime has streams of its own is refused where nobody has asked it
+    /// ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid); no [`Compaction::up_to`]).
     ///
     /// Blocks for reading and writing all of that, with bounded memory; writers go on meanwhile. `progress` is told how far it
     /// is and may end it, which changes nothing.

@@ -1,7 +1,7 @@
 //! Compaction in the background: when it is worth a look. A look reads everything, so it has to be rare.
 //!
 //! It is for logs in which a truncate says what is replaced. What has to be told of any other is only true of the moment, and here
-//! nobody tells anything: a pipeline's log is compacted by `highwater compact`, or by who asks `highwater_connect` first.
+//! nobody tells anything: a pipeline's log is passed over. It is compacted by `highwater compact`, or by who asks `highwater_connect` first.
 
 use std::sync::atomic::Ordering;
 
@@ -15,6 +15,9 @@ const SEGMENTS_MIN: u64 = 4;
 /// Compacts if the configuration asks for it and enough is dead.
 pub(crate) fn compact_if_due(journal: &Journal, tell: Tell<'_>) -> Result<()> {
     let Some(compaction) = &journal.config.compaction else { return Ok(()) };
+    if journal.with_view(super::is_of_a_pipeline) {
+        return Ok(());
+    }
     let (retained, active) = {
         let state = journal.state();
         (state.view.retained.clone(), state.durable.segment())

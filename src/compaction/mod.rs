@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::config::{Compaction, Config};
 use crate::environment::{Environment, micros};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::define::StreamName;
 use crate::format::snapshot::{BaseCheckpoint, Retained};
 use crate::journal::Journal;
@@ -137,6 +137,7 @@ type Tell<'a> = &'a mut dyn FnMut(&CompactionProgress) -> ControlFlow<()>;
 /// What would be rewritten. Reads all of that, and changes nothing.
 pub(crate) fn plan(origin: &Origin, compaction: &Compaction, tell: Tell<'_>) -> Result<Compacted> {
     compaction.check()?;
+    origin.with_view(|view| check_asked(compaction, view))?;
     let horizon = origin.horizon()?;
     let mut holds = Holds::of(origin, &horizon, &compaction.retention, Purpose::Compact)?;
     hold_behind(&mut holds, compaction);
@@ -166,6 +167,23 @@ fn name_of(view: &View, stream: StreamId) -> Option<StreamName> {
     view.name(stream).filter(|_| !view.is_dropped(stream)).cloned()
 }
 
+/// Whether a pipeline's runtime writes the log: what replaced other records is in its states then.
+fn is_of_a_pipeline(view: &View) -> bool {
+    view.streams().any(|(_, defined)| defined.name.is_of_runtime())
+}
+
+/// Who has asked the runtime knows up to where that was.
+fn check_asked(compaction: &Compaction, view: &View) -> Result<()> {
+    if compaction.up_to.is_some() || !is_of_a_pipeline(view) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "a pipeline's runtime writes this log, and which records were replaced is in its states: compact it by `highwater compact`, or with \
+         what highwater_connect::compaction::with_generations tells"
+            .to_owned(),
+    ))
+}
+
 /// What nobody asked for stays as it is.
 fn hold_behind(holds: &mut Holds, compaction: &Compaction) {
     if let Some(last) = compaction.up_to {
@@ -177,6 +195,7 @@ fn hold_behind(holds: &mut Holds, compaction: &Compaction) {
 pub(crate) fn compact(journal: &Journal, compaction: &Compaction, tell: Tell<'_>) -> Result<Compacted> {
     let _span = tracing::info_span!("highwater.compact").entered();
     compaction.check()?;
+    journal.with_view(|view| check_asked(compaction, view))?;
     pruning::alone(journal, || compact_alone(journal, compaction, tell))
 }
 

@@ -191,3 +191,19 @@ fn a_dropped_stream_holds_nothing_and_no_more_is_taken_than_asked_for() {
     let refused = world.log.plan_compact(&over, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert_eq!(*refused.kind(), ErrorKind::Invalid, "{refused}");
 }
+
+/// Whoever does not know of it would bring back what its runtime has replaced.
+#[test]
+fn a_pipelines_log_is_compacted_by_who_has_asked_its_runtime() {
+    let world = World::new(&["id"]);
+    let sync = world.log.stream(StreamSpec::new("sync").namespace("_highwater")).unwrap();
+    commit(&world.log, &sync, &[], b"");
+    churn(&world.log, &world.other, 200);
+    let refused = world.log.compact(&AT_ONCE, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::Invalid);
+    assert!(refused.to_string().contains("with_generations"), "{refused}");
+    let planned = world.log.plan_compact(&AT_ONCE, &mut |_| ControlFlow::Continue(()));
+    assert_eq!(*planned.unwrap_err().kind(), ErrorKind::Invalid);
+    let up_to = world.log.end().map(|end| end.sequence);
+    assert!(compact(&world.log, &Compaction { up_to, ..AT_ONCE }).done);
+}

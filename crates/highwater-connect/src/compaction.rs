@@ -28,8 +28,12 @@ use crate::failure::Result;
 /// # }
 /// ```
 pub fn with_generations(log: &LogReader, compaction: Compaction) -> Result<Compaction> {
+    let end = log.end().map_or(Sequence::NONE, |end| end.sequence);
     match log.find_stream(&sync_name()) {
-        Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(compaction),
+        Err(error) if *error.kind() == ErrorKind::NotFound => {
+            // The engine is told that it was asked.
+            return Ok(Compaction { up_to: compaction.up_to.or(Some(end)), ..compaction });
+        }
         found => drop(found?),
     }
     let (history, first_records, last) = read(log)?;
