@@ -36,7 +36,8 @@ impl Refreshing {
         request.sync = Some(self.sync);
         let generation = &mut known.generation;
         generation.number += u64::from(is_new);
-        if request.truncate {
+        // Of a stream that is read whole each time the new rows take the place of the others anyway.
+        if request.truncate || generation.minimum > 0 {
             generation.minimum = generation.number;
         }
         if is_new {
@@ -138,6 +139,18 @@ mod tests {
         assert_eq!(generation(&now), (3, 0));
         assert!(commit(&log, &later, &none));
         assert_eq!(Requests::newest(&log).unwrap(), Requests::default());
+    }
+
+    #[test]
+    fn a_stream_that_is_replaced_by_each_sync_is_replaced_by_this_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = Log::open(dir.path(), Config::default()).unwrap();
+        write(&log, "a");
+        refresh::request(&log, &name(), false, "ops", "x").unwrap();
+        let mut now = book(1);
+        now.streams.get_mut(&name()).unwrap().generation.minimum = 2;
+        assert!(Refreshing::begin(&log, 1).unwrap().obey(&mut now, &name(), false));
+        assert_eq!(generation(&now), (3, 3), "a minimum between the two is of no destination's protocol");
     }
 
     #[test]
