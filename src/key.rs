@@ -116,7 +116,7 @@ fn put_column(out: &mut Vec<u8>, text: &str) -> Result<()> {
     }
 }
 
-/// Beyond so many digits a number is written with an exponent.
+/// With its point further from its first digit a number is written with an exponent.
 const PLAIN_DIGITS_MAX: i64 = 64;
 
 /// Exactly, whatever its digits: as a plain number without needless zeros, or, where that is long, as `DIGITSeEXPONENT`. A float would make
@@ -134,7 +134,7 @@ fn put_number(out: &mut Vec<u8>, text: &str) {
     }
     let count = digits.len() as i64;
     let point = count + exponent; // so many digits are in front of it
-    if point.abs().max(count) > PLAIN_DIGITS_MAX {
+    if point.abs() > PLAIN_DIGITS_MAX {
         out.extend_from_slice(&digits);
         if exponent != 0 {
             out.extend_from_slice(format!("e{exponent}").as_bytes());
